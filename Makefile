@@ -1,0 +1,55 @@
+# Every target sets up what it needs in .venv: Python 3.11 or newer and make are enough.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+PACKAGES := producer workers infra
+
+.PHONY: help check test demo format lock clean
+
+help:
+	@echo "make demo    apply two groups' launch settings ahead, then start a wave (local stack)"
+	@echo "make check   format, lint, types, layers, docstrings, security: seconds"
+	@echo "make test    every check and every test"
+	@echo "make format  rewrite the code in the one format"
+	@echo "make lock    renew the locked requirements"
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit("prelaunch needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Set PYTHON=python3.11, say.") if sys.version_info < (3, 11) else None'
+	@$(PYTHON) -m venv $(VENV) || { echo "prelaunch needs Python's venv module (Debian: apt-get install python3-venv)."; rm -rf $(VENV); exit 1; }
+
+$(VENV)/.local: $(BIN)/python requirements/local.txt pyproject.toml
+	@echo "Setting up $(VENV) …"
+	@$(PIP) --require-hashes -r requirements/local.txt
+	@PYTHONWARNINGS=ignore $(PIP) --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.local requirements/dev.txt
+	@$(PIP) --require-hashes -r requirements/dev.txt
+	@touch $@
+
+check: $(VENV)/.dev
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/pydoclint --quiet --style=google --arg-type-hints-in-docstring=False --check-return-types=False --check-yield-types=False $(PACKAGES)
+	@$(BIN)/bandit --quiet --recursive --configfile pyproject.toml $(PACKAGES)
+
+test: check
+	@$(BIN)/pytest
+
+demo: $(VENV)/.local
+	@$(BIN)/prelaunch demo
+
+format: $(VENV)/.dev
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+LOCK := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-header
+lock: $(VENV)/.dev
+	@$(LOCK) --extra local --extra build --output-file requirements/local.txt pyproject.toml
+	@$(LOCK) --extra local --extra build --extra dev --output-file requirements/dev.txt pyproject.toml
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

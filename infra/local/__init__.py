@@ -1,0 +1,1 @@
+"""A stand-in for AWS on one port of this machine. It shares no code with the product: that proves nothing."""

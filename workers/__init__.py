@@ -1,0 +1,18 @@
+"""The workers and what both sides share. This module holds no code, only the map.
+
+    main        composition root: the module that the dramatiq CLI loads; workers are wired here only
+    actors      the seam of threads and coroutines: message in, outcome -> acknowledge | redeliver
+    apply/      use case: claim, observe, plan, execute, verify, record one source server
+    wave/       use case: start the parts of a wave
+    aws/        adapters: clients, DRS, EC2 launch templates, rate buckets; the table of AWS's errors
+    core/       what producer and workers share
+        model/      pure: launch config, merge, conflicts, digest, protection group
+        plan/       pure: observed settings, drift, steps, template data, tokens
+        status, contract, errors    pure: status machine, messages, error tree
+        store/      DynamoDB items and their conditional writes
+        queue/      SQS: batched sends; broker and consumer for dramatiq
+        ports, runs, settle, waves, settings, logs
+
+Imports go downwards only: main > actors > apply | wave | aws > core.
+Use cases and aws never meet except in main.
+"""

@@ -1,0 +1,1 @@
+"""From observed and desired to steps. Pure: no I/O here, ever."""

@@ -1,0 +1,1 @@
+"""SQS: batched sends for every door, broker and consumer for dramatiq."""

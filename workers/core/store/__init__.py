@@ -1,0 +1,1 @@
+"""DynamoDB items and their conditional writes. No counter is the truth here."""

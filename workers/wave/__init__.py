@@ -1,0 +1,1 @@
+"""Use case: start the recovery of a wave. Only ports, no AWS words."""
