@@ -1,0 +1,234 @@
+"""A protection group's definition: what a user asked for, checked as a whole.
+
+A definition that exists is right in itself; what depends on the account is checked elsewhere. Its external id
+is a secret: it goes to the store and to STS, never into a representation, a log or an answer.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from workers.core.model.errors import GroupTooLarge, InvalidBody
+from workers.core.model.group_body import (
+    MAX_SERVERS,
+    GroupBody,
+    ReadOverride,
+    read_group,
+    read_overrides,
+    wrong_fields,
+)
+from workers.core.model.group_conflicts import DEFAULTS_POINTER, ConfiguredServer, find_group_conflicts
+from workers.core.model.launch_config import Json, LaunchConfig
+from workers.core.model.merge import merge
+from workers.core.model.parse import parse_launch_config
+
+__all__ = [
+    "MAX_SERVERS",
+    "GroupBody",
+    "GroupDefinition",
+    "GroupTooLarge",
+    "InvalidBody",
+    "ServerOverride",
+    "Target",
+    "parse_group",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where the group's servers are, and how we get there."""
+
+    region: str
+    account_id: str | None = None
+    """None: the account that prelaunch runs in."""
+    assume_role_name: str | None = None
+    external_id: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ServerOverride:
+    """What is said of one source server."""
+
+    source_server_id: str
+    use_group_defaults: bool
+    launch_config: LaunchConfig
+
+    def to_json(self) -> dict[str, Json]:
+        """Render as an entry of `servers[]`."""
+        return {
+            "sourceServerId": self.source_server_id,
+            "useGroupDefaults": self.use_group_defaults,
+            "launchConfig": self.launch_config.to_json(),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class GroupDefinition:
+    """Servers that recover together, and how they are launched."""
+
+    name: str
+    description: str
+    target: Target
+    source_server_ids: tuple[str, ...]
+    launch_config: LaunchConfig
+    """The defaults of all servers."""
+    overrides: Mapping[str, ServerOverride]
+    """By source server id; only servers of which something is said."""
+    auto_repair: bool
+
+    def effective(self, source_server_id: str) -> LaunchConfig:
+        """Tell what one of the group's servers is to have."""
+        override = self.overrides.get(source_server_id)
+        if override is None:
+            return self.launch_config
+        return merge(
+            self.launch_config, override.launch_config, use_group_defaults=override.use_group_defaults
+        )
+
+    def has_launch_config(self) -> bool:
+        """Tell whether anything is asked for any server."""
+        return any(self.effective(each).values for each in self.source_server_ids)
+
+    def to_body(self) -> dict[str, Json]:
+        """Render for a door: as a request's body, without the external id."""
+        optional: dict[str, Json] = {
+            "accountId": self.target.account_id,
+            "assumeRoleName": self.target.assume_role_name,
+        }
+        return {
+            "groupName": self.name,
+            "description": self.description,
+            "region": self.target.region,
+            **{name: value for name, value in optional.items() if value is not None},
+            "sourceServerIds": [*self.source_server_ids],
+            "launchConfig": self.launch_config.to_json(),
+            "servers": [override.to_json() for override in self.overrides.values()],
+            "autoRepair": self.auto_repair,
+        }
+
+    def to_json(self) -> dict[str, Json]:
+        """Render for the store, the external id with it; `from_json` gives back an equal definition."""
+        external_id = self.target.external_id
+        return self.to_body() if external_id is None else {**self.to_body(), "externalId": external_id}
+
+    @classmethod
+    def from_json(cls, raw: object) -> "GroupDefinition":
+        """Read what `to_json` wrote.
+
+        Parameters:
+            raw: JSON, or DynamoDB's form of it with Decimals for numbers.
+
+        Returns:
+            The definition that was written.
+
+        Raises:
+            ValueError: It was not written by `to_json`, or by a version that knows more.
+        """
+        values, wrong = read_group(raw)
+        if wrong:
+            raise ValueError(
+                f"The stored group cannot be read: {wrong[0].pointer or '/'}: {wrong[0].message}"
+            )
+        servers = values.get("servers")
+        overrides = [_stored_override(each) for each in servers] if isinstance(servers, list) else []
+        return _assemble(values, _stored_config(values.get("launchConfig")), overrides)
+
+
+def parse_group(raw: object) -> GroupDefinition:
+    """Check a request's body in full and make the definition of it.
+
+    Parameters:
+        raw: Any JSON value.
+
+    Returns:
+        The definition, in canonical form.
+
+    Raises:
+        InvalidBody: Something is wrong; it carries every error.
+        GroupTooLarge: There are more than MAX_SERVERS servers.
+    """
+    count = _longest_list(raw)
+    if count > MAX_SERVERS:
+        raise GroupTooLarge(count, MAX_SERVERS)
+    values, errors = read_group(raw)
+    listed = raw.get("sourceServerIds") if isinstance(raw, dict) else None
+    ids = (
+        list(dict.fromkeys(each for each in listed if isinstance(each, str)))
+        if isinstance(listed, list)
+        else []
+    )
+    defaults, wrong_defaults = parse_launch_config(
+        values.get("launchConfig", {}), pointer=DEFAULTS_POINTER, source_server_id=None
+    )
+    overrides, wrong_overrides = read_overrides(values.get("servers", []), ids)
+    unsure = wrong_fields(wrong_defaults, DEFAULTS_POINTER)
+    conflicts = find_group_conflicts(_configured(ids, defaults, overrides, unsure))
+    errors += [*wrong_defaults, *wrong_overrides, *conflicts]
+    if errors:
+        raise InvalidBody(tuple(errors))
+    kept = [
+        ServerOverride(each.source_server_id, each.use_group_defaults, each.launch_config)
+        for each in overrides
+    ]
+    return _assemble(values, defaults, kept)
+
+
+def _longest_list(raw: object) -> int:
+    listed = [raw.get("sourceServerIds"), raw.get("servers")] if isinstance(raw, dict) else []
+    return max((len(each) for each in listed if isinstance(each, list)), default=0)
+
+
+def _configured(
+    ids: Sequence[str], defaults: LaunchConfig, overrides: Sequence[ReadOverride], unsure: frozenset[str]
+) -> list[ConfiguredServer]:
+    by_id = {override.source_server_id: override for override in overrides}
+    servers = []
+    for source_server_id in ids:
+        override = by_id.get(source_server_id)
+        if override is None:
+            servers.append(ConfiguredServer(source_server_id, defaults, None, "", unsure))
+        elif override.judgeable:
+            own = override.launch_config
+            effective = merge(defaults, own, use_group_defaults=override.use_group_defaults)
+            inherited = unsure if override.use_group_defaults else frozenset[str]()
+            wrong = (inherited - set(own.values)) | override.wrong_fields
+            pointer = f"{override.pointer}/launchConfig"
+            servers.append(ConfiguredServer(source_server_id, effective, own, pointer, wrong))
+    return servers
+
+
+def _assemble(
+    values: Mapping[str, object], defaults: LaunchConfig, overrides: Sequence[ServerOverride]
+) -> GroupDefinition:
+    ids = values["sourceServerIds"]
+    return GroupDefinition(
+        name=str(values["groupName"]),
+        description=str(values.get("description", "")),
+        target=Target(
+            region=str(values["region"]),
+            account_id=_text(values.get("accountId")),
+            assume_role_name=_text(values.get("assumeRoleName")),
+            external_id=_text(values.get("externalId")),
+        ),
+        source_server_ids=tuple(str(each) for each in ids) if isinstance(ids, list) else (),
+        launch_config=defaults,
+        overrides={override.source_server_id: override for override in overrides},
+        auto_repair=values.get("autoRepair") is True,
+    )
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _stored_config(raw: object) -> LaunchConfig:
+    if not isinstance(raw, dict):
+        raise ValueError("The stored group has no launch config where one belongs.")  # noqa: TRY004
+    return LaunchConfig.from_json(raw)
+
+
+def _stored_override(raw: object) -> ServerOverride:
+    if not isinstance(raw, dict):
+        raise ValueError("The stored group has an override that is no object.")  # noqa: TRY004
+    return ServerOverride(
+        str(raw["sourceServerId"]), raw["useGroupDefaults"] is True, _stored_config(raw["launchConfig"])
+    )

@@ -1,0 +1,233 @@
+"""The shape of a protection group's body, and the reading of its members, all errors at once.
+
+The launch configs inside are read by `parse_launch_config`; here they only have their place.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import ConfigDict, Field, with_config
+from typing_extensions import TypedDict
+
+from workers.core.model import types
+from workers.core.model.errors import FieldError, Place
+from workers.core.model.fields import LaunchConfigBody
+from workers.core.model.launch_config import LaunchConfig
+from workers.core.model.parse import parse_launch_config
+from workers.core.model.shape import Mark, Member, members_of, readable_members, unknown_member
+
+MAX_SERVERS = 500
+"""The greatest number of source servers of a group: what one transaction can open a run for."""
+
+
+class _ServerId(TypedDict):
+    sourceServerId: Annotated[
+        types.SourceServerId, Field(description="a source server id, s- and 17 letters or digits")
+    ]
+
+
+@with_config(ConfigDict(extra="forbid"))
+class ServerBody(_ServerId, total=False):
+    """What is said of one source server."""
+
+    useGroupDefaults: Annotated[bool, Field(description="true (inherit the group's defaults) or false")]
+    launchConfig: Annotated[LaunchConfigBody, Field(description="an object, laid over the group's defaults")]
+
+
+class _Required(TypedDict):
+    groupName: Annotated[types.GroupName, Field(description="text of 1 to 128 printable characters")]
+    region: Annotated[types.Region, Field(description="an AWS Region such as eu-central-1")]
+    sourceServerIds: Annotated[
+        list[types.SourceServerId],
+        Field(
+            description="a list of source server ids, each s- and 17 letters or digits",
+            json_schema_extra={"minItems": 1, "maxItems": MAX_SERVERS, "uniqueItems": True},
+        ),
+    ]
+
+
+@with_config(ConfigDict(extra="forbid"))
+class GroupBody(_Required, total=False):
+    """Servers that recover together, and how they are launched."""
+
+    description: Annotated[types.Description, Field(description="text of at most 1000 characters")]
+    accountId: Annotated[types.AccountId, Field(description="an AWS account id, 12 digits in quotes")]
+    assumeRoleName: Annotated[
+        types.RoleName,
+        Field(description="the name (not the ARN) of an IAM role, 1 to 64 of A-Z a-z 0-9 _+=,.@-"),
+    ]
+    externalId: Annotated[
+        types.ExternalId,
+        Field(description="text of 2 to 1224 characters of A-Z a-z 0-9 _+=,.@:/-"),
+        Mark.CONFIDENTIAL,
+    ]
+    launchConfig: Annotated[LaunchConfigBody, Field(description="an object, the defaults of all servers")]
+    servers: Annotated[
+        list[ServerBody],
+        Field(description="a list of objects, each with a sourceServerId and what is said of it"),
+    ]
+    autoRepair: Annotated[bool, Field(description="true or false")]
+
+
+_GROUP = members_of(GroupBody)
+_SERVER = members_of(ServerBody)
+_READ_APART = frozenset({"launchConfig", "servers"})
+
+_NOT_YET = {
+    "serverSelectionTags": "serverSelectionTags is not supported yet; list the servers in sourceServerIds.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ReadOverride:
+    """An entry of `servers[]` as far as it could be read."""
+
+    source_server_id: str
+    use_group_defaults: bool
+    launch_config: LaunchConfig
+    pointer: str
+    wrong_fields: frozenset[str]
+    """Fields that were given and are wrong: what they clash with cannot be told."""
+    judgeable: bool
+    """False if the entry is too wrong to tell its effective config."""
+
+
+def read_group(raw: object) -> tuple[dict[str, object], list[FieldError]]:
+    """Read the members of a group's body, except the launch configs, which are handed on as they are.
+
+    Parameters:
+        raw: Any JSON value.
+
+    Returns:
+        The members that are right, and everything that is wrong.
+    """
+    root = Place("")
+    if not isinstance(raw, dict):
+        return {}, [root.error("The body must be an object that describes a protection group.")]
+    values, errors = _read_object(raw, _GROUP, GroupBody.__required_keys__, root)
+    errors += _check_ids(raw.get("sourceServerIds"), root.at("sourceServerIds"))
+    if "externalId" in raw and "assumeRoleName" not in raw:
+        message = "externalId needs assumeRoleName, the role that it opens. Give both or neither."
+        errors.append(root.at("externalId").error(message))
+    return values, errors
+
+
+def read_overrides(raw: object, member_ids: Sequence[str]) -> tuple[list[ReadOverride], list[FieldError]]:
+    """Read `servers[]`.
+
+    Parameters:
+        raw: Any JSON value.
+        member_ids: The ids in `sourceServerIds`.
+
+    Returns:
+        The entries that name a member, each at most once, and everything that is wrong.
+    """
+    place = Place("/servers")
+    if not isinstance(raw, list):
+        return [], [place.error("servers must be a list of objects; leave it out if no server differs.")]
+    overrides: dict[str, ReadOverride] = {}
+    members = frozenset(member_ids)
+    errors: list[FieldError] = []
+    for index, entry in enumerate(raw):
+        override, wrong = _read_override(entry, place.at(index))
+        errors += wrong
+        if override is None:
+            continue
+        named = Place(f"{override.pointer}/sourceServerId", source_server_id=override.source_server_id)
+        if override.source_server_id in overrides:
+            errors.append(
+                named.error(f"{override.source_server_id} stands in servers twice; put both into one entry.")
+            )
+        elif override.source_server_id not in members:
+            message = (
+                f"{override.source_server_id} is not in sourceServerIds; add it there or take it out here."
+            )
+            errors.append(named.error(message))
+        else:
+            overrides[override.source_server_id] = override
+    return list(overrides.values()), errors
+
+
+def wrong_fields(errors: Sequence[FieldError], pointer: str) -> frozenset[str]:
+    """Name the members of the object at a pointer that have errors."""
+    return frozenset(error.pointer.removeprefix(f"{pointer}/").split("/")[0] for error in errors)
+
+
+def _read_override(raw: object, place: Place) -> tuple[ReadOverride | None, list[FieldError]]:
+    if not isinstance(raw, dict):
+        return None, [place.error("Each entry of servers must be an object with a sourceServerId.")]
+    # Every error of the entry names its server, as soon as that can be read at all.
+    known_id, _ = _SERVER["sourceServerId"].read(raw.get("sourceServerId"), place)
+    server_id = known_id if isinstance(known_id, str) else None
+    place = Place(place.pointer, source_server_id=server_id)
+    values, errors = _read_object(raw, _SERVER, ServerBody.__required_keys__, place)
+    pointer = f"{place.pointer}/launchConfig"
+    # Without a known server a field for single servers would be taken for a default.
+    config, wrong = parse_launch_config(
+        values.get("launchConfig", {}), pointer=pointer, source_server_id=server_id or "unknown"
+    )
+    if server_id is None:
+        return None, errors + [FieldError(each.pointer, each.code, each.message, None) for each in wrong]
+    use_group_defaults = values.get("useGroupDefaults", True)
+    judgeable = not errors and all(error.pointer != pointer for error in wrong)
+    override = ReadOverride(
+        source_server_id=server_id,
+        use_group_defaults=use_group_defaults is True,
+        launch_config=config,
+        pointer=place.pointer,
+        wrong_fields=wrong_fields(wrong, pointer),
+        judgeable=judgeable,
+    )
+    return override, errors + wrong
+
+
+def _read_object(
+    raw: Mapping[object, object], members: Mapping[str, Member], required: frozenset[str], place: Place
+) -> tuple[dict[str, object], list[FieldError]]:
+    given, errors = readable_members(raw, place)
+    values: dict[str, object] = {}
+    for name, value in given.items():
+        if name in _READ_APART and name in members:
+            values[name] = value
+            continue
+        read, wrong = _read_member(name, value, members, place)
+        errors += wrong
+        if not wrong:
+            values[name] = read
+    missing = [name for name in members if name in required and name not in given]
+    errors += [
+        place.error(f"{name} is missing; it must be {members[name].descriptions['']}.") for name in missing
+    ]
+    return values, errors
+
+
+def _read_member(
+    name: str, value: object, members: Mapping[str, Member], place: Place
+) -> tuple[object, list[FieldError]]:
+    if name in members:
+        reason = "leave it out if there is nothing to say."
+        return members[name].read(value, place.at(name), null_reason=reason)
+    if name in _NOT_YET:
+        return None, [place.at(name).error(_NOT_YET[name])]
+    return None, [unknown_member(place, name, list(members))]
+
+
+def _check_ids(raw: object, place: Place) -> list[FieldError]:
+    if not isinstance(raw, list):
+        return []
+    if not raw:
+        return [place.error("sourceServerIds is empty; a protection group has at least one source server.")]
+    seen: set[str] = set()
+    errors = []
+    for index, each in enumerate(raw):
+        if (
+            isinstance(each, str)
+            and each in seen
+            and _SERVER["sourceServerId"].read(each, place) == (each, [])
+        ):
+            at = Place(f"{place.pointer}/{index}", source_server_id=each)
+            errors.append(at.error(f"{each} stands in sourceServerIds twice; take one out."))
+        elif isinstance(each, str):
+            seen.add(each)
+    return errors
