@@ -1,0 +1,132 @@
+"""Send jobs in batches of ten, and know how many SQS took.
+
+A batch answers HTTP 200 with some of its entries refused: counting calls instead of entries loses jobs.
+Nothing here decides what is sent.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from workers.core.queue.errors import JobsNotSent, QueueError, QueueMissing
+from workers.core.queue.names import name_queue
+from workers.core.queue.source import batch, explain
+
+MAX_TRIES = 4
+"""Tries of one batch; each but the first has only the entries that were refused."""
+
+CONCURRENT_BATCHES = 8
+
+_FIRST_RETRY_SECONDS = 0.1
+_JITTER = random.SystemRandom()
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingJob:
+    """A job to send."""
+
+    body: str
+    """What `encode_job` built."""
+
+    group_id: str
+    """The fair-queue group, so that one large group cannot starve the others; orders nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Unsent:
+    jobs: int
+    cause: QueueError | str
+
+
+class JobSender:
+    """Sends to the queues of one stack. Belongs to the event loop of its client.
+
+    Parameters:
+        client: An open aiobotocore SQS client.
+        stack: The prefix of the queues.
+        sleep: Waits between two tries.
+    """
+
+    def __init__(
+        self,
+        client: Any,
+        *,
+        stack: str = "prelaunch",
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    ) -> None:
+        self._client = client
+        self._stack = stack
+        self._sleep = sleep
+        self._urls: dict[str, str] = {}
+        self._batches = asyncio.Semaphore(CONCURRENT_BATCHES)
+
+    async def send(self, queue: str, jobs: Sequence[OutgoingJob]) -> None:
+        """Send jobs to one queue; QueueUnreachable says that its address could not be asked for.
+
+        Parameters:
+            queue: The queue's name without the stack.
+            jobs: Any number; bodies of ten together at most 1 MiB.
+
+        Raises:
+            QueueMissing: If the queue does not exist.
+            JobsNotSent: If SQS refused some in every try; the others are sent.
+        """
+        if not jobs:
+            return
+        url = await self._find_url(queue)
+        async with asyncio.TaskGroup() as tasks:
+            sending = [tasks.create_task(self._send_batch(url, part)) for part in batch(jobs)]
+        failed = [unsent for task in sending if (unsent := task.result())]
+        if not failed:
+            return
+        cause = failed[0].cause
+        if isinstance(cause, QueueMissing):
+            # It may be deployed anew, under another address.
+            self._urls.pop(queue, None)
+            raise QueueMissing([name_queue(self._stack, queue)]) from cause
+        raise JobsNotSent(
+            name_queue(self._stack, queue),
+            unsent=sum(unsent.jobs for unsent in failed),
+            total=len(jobs),
+            cause=str(cause),
+        )
+
+    async def _find_url(self, queue: str) -> str:
+        if queue not in self._urls:
+            name = name_queue(self._stack, queue)
+            try:
+                answer = await self._client.get_queue_url(QueueName=name)
+            except (BotoCoreError, ClientError) as error:
+                raise explain(error, name, self._client) from error
+            self._urls[queue] = answer["QueueUrl"]
+        return self._urls[queue]
+
+    async def _send_batch(self, url: str, jobs: Sequence[OutgoingJob]) -> _Unsent | None:
+        cause: QueueError | str = ""
+        async with self._batches:
+            for attempt in range(MAX_TRIES):
+                if attempt:
+                    await self._sleep(_FIRST_RETRY_SECONDS * 2**attempt * _JITTER.uniform(0.5, 1))
+                try:
+                    answer = await self._client.send_message_batch(QueueUrl=url, Entries=_entries(jobs))
+                except (BotoCoreError, ClientError) as error:
+                    cause = explain(error, url, self._client)
+                    if isinstance(cause, QueueMissing):
+                        break
+                    continue
+                refused = answer.get("Failed", [])
+                if not refused:
+                    return None
+                jobs = [jobs[int(entry["Id"])] for entry in refused]
+                cause = f"{refused[0]['Code']}: {refused[0].get('Message', '')}"
+        return _Unsent(len(jobs), cause)
+
+
+def _entries(jobs: Sequence[OutgoingJob]) -> list[dict[str, str]]:
+    return [
+        {"Id": str(i), "MessageBody": job.body, "MessageGroupId": job.group_id} for i, job in enumerate(jobs)
+    ]

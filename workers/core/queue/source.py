@@ -1,0 +1,161 @@
+"""Speak to one queue and its dead-letter queue, in batches, over a boto3 client.
+
+The only place where the workers' SQS requests and answers are spelled. It decides nothing and retries
+nothing: a batch answers which entries failed and whether trying those again can help.
+"""
+
+import itertools
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from workers.core.queue.errors import QueueError, QueueMissing, QueueUnreachable
+from workers.core.queue.job import Delivery
+
+BATCH = 10
+"""Entries in one batch call, and messages in one receive: SQS's limit."""
+
+T = TypeVar("T")
+
+_GONE = {
+    "ReceiptHandleIsInvalid",
+    "MessageNotInflight",
+    "AWS.SimpleQueueService.MessageNotInflight",
+    "InvalidParameterValue",  # an expired handle, or hidden for longer than 12 hours in all
+}
+_MAX_REASON = 1000
+_MISSING = {"AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"}
+_FORBIDDEN_IN_ATTRIBUTES = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An entry of a batch that SQS refused."""
+
+    delivery: Delivery
+    code: str
+
+    gone: bool
+    """The receipt is no longer ours to use: someone else has the message, or it is deleted."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceQueue:
+    """One queue that jobs come from. Every call raises a QueueError if all of it failed."""
+
+    client: Any
+    name: str
+    """The queue's name in SQS."""
+
+    url: str
+    dead_letter_url: str
+    visibility_seconds: int
+
+    def receive(self, limit: int, *, wait_seconds: int) -> list[Delivery]:
+        """Receive messages, hidden from others for the visibility timeout.
+
+        Parameters:
+            limit: 1 to 10.
+            wait_seconds: How long SQS may wait for a first message, 0 to 20.
+
+        Returns:
+            At most so many, perhaps none.
+        """
+        answer = self._call(
+            self.client.receive_message,
+            MaxNumberOfMessages=limit,
+            WaitTimeSeconds=wait_seconds,
+            VisibilityTimeout=self.visibility_seconds,
+            MessageSystemAttributeNames=[
+                "ApproximateReceiveCount",
+                "ApproximateFirstReceiveTimestamp",
+                "MessageGroupId",
+            ],
+        )
+        return [_read_delivery(message) for message in answer.get("Messages", [])]
+
+    def delete(self, deliveries: Sequence[Delivery]) -> list[Failure]:
+        """Delete up to ten messages and return what was refused."""
+        entries = [
+            {"Id": str(i), "ReceiptHandle": delivery.receipt_handle} for i, delivery in enumerate(deliveries)
+        ]
+        answer = self._call(self.client.delete_message_batch, Entries=entries)
+        return _read_failures(answer, deliveries)
+
+    def hide(self, deliveries: Sequence[tuple[Delivery, int]]) -> list[Failure]:
+        """Let up to ten messages become visible so many seconds from now; return what was refused."""
+        entries = [
+            {"Id": str(i), "ReceiptHandle": delivery.receipt_handle, "VisibilityTimeout": seconds}
+            for i, (delivery, seconds) in enumerate(deliveries)
+        ]
+        answer = self._call(self.client.change_message_visibility_batch, Entries=entries)
+        return _read_failures(answer, [delivery for delivery, _ in deliveries])
+
+    def bury(self, delivery: Delivery, reason: str) -> None:
+        """Put a copy of a message, as it came, on the dead-letter queue with the reason."""
+        attributes = {
+            "reason": _clean_attribute(reason),
+            "queue": self.name,
+            "receiveCount": str(delivery.receive_count),
+            "messageId": delivery.message_id,
+        }
+        group = {"MessageGroupId": delivery.group_id} if delivery.group_id else {}
+        self._call(
+            self.client.send_message,
+            url=self.dead_letter_url,
+            MessageBody=delivery.body,
+            MessageAttributes={
+                name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()
+            },
+            **group,
+        )
+
+    def _call(self, operation: Callable[..., Any], *, url: str = "", **parameters: Any) -> Any:
+        try:
+            return operation(QueueUrl=url or self.url, **parameters)
+        except (BotoCoreError, ClientError) as error:
+            raise explain(error, url or self.name, self.client) from error
+
+
+def explain(error: Exception, queue: str, client: Any) -> QueueError:
+    """Turn an error of the SDK into ours."""
+    code = error.response.get("Error", {}).get("Code", "") if isinstance(error, ClientError) else ""
+    if code in _MISSING:
+        return QueueMissing([queue])
+    return QueueUnreachable(client.meta.endpoint_url, error)
+
+
+def batch(items: Iterable[T]) -> Iterator[list[T]]:
+    """Cut into lists of at most ten."""
+    rest = iter(items)
+    while part := list(itertools.islice(rest, BATCH)):
+        yield part
+
+
+def _read_delivery(message: dict[str, Any]) -> Delivery:
+    attributes = message.get("Attributes", {})
+    first_received_at = int(attributes.get("ApproximateFirstReceiveTimestamp", 0)) / 1000
+    return Delivery(
+        message_id=message["MessageId"],
+        receipt_handle=message["ReceiptHandle"],
+        body=message["Body"],
+        receive_count=int(attributes.get("ApproximateReceiveCount", 1)),
+        first_received_at=datetime.fromtimestamp(first_received_at, UTC),
+        group_id=attributes.get("MessageGroupId"),
+    )
+
+
+def _read_failures(answer: dict[str, Any], deliveries: Sequence[Delivery]) -> list[Failure]:
+    return [
+        Failure(deliveries[int(entry["Id"])], code=entry["Code"], gone=entry["Code"] in _GONE)
+        for entry in answer.get("Failed", [])
+    ]
+
+
+def _clean_attribute(text: str) -> str:
+    # SQS refuses empty values and most control characters, and a refused copy would never be buried.
+    return _FORBIDDEN_IN_ATTRIBUTES.sub("\ufffd", text[:_MAX_REASON]) or "no reason given"
