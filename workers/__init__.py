@@ -1,4 +1,5 @@
-"""The workers and what both sides share. This module holds no code, only the map.
+"""
+The workers and what both sides share. This module holds no code, only the map.
 
     main        composition root: the module that the dramatiq CLI loads; workers are wired here only
     actors      the seam of threads and coroutines: message in, outcome -> acknowledge | redeliver

@@ -1,4 +1,5 @@
-"""What the stand-in is told to be like: its clock and its scripted slowness.
+"""
+What the stand-in is told to be like: its clock and its scripted slowness.
 
 One object a process. It is read by every backend and written by the control only; no backend keeps a copy.
 """

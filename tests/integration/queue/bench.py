@@ -30,7 +30,7 @@ class Side:
     url: str
 
     def declare(self, fn: Any) -> Any:
-        return dramatiq.actor(fn, broker=self.broker, queue_name=JOBS)
+        return dramatiq.actor(broker=self.broker, queue_name=JOBS)(fn)
 
     def fail_calls(self, operation: str) -> None:
         """Let every call of one operation end without an answer."""

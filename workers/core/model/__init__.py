@@ -1,4 +1,5 @@
-"""What a user wants and what it means. Pure: no I/O here, ever.
+"""
+What a user wants and what it means. Pure: no I/O here, ever.
 
 launch_config   the value: the fields that were given, in one canonical form
 fields          every accepted field with its type; the only list of them; what DRS manages itself

@@ -1,4 +1,5 @@
-"""Find fields that cannot stand together: by what AWS documents, before anything is stored.
+"""
+Find fields that cannot stand together: by what AWS documents, before anything is stored.
 
 Nothing is resolved silently: the user is told, and decides. What depends on the server's operating system
 (bring your own licence of Windows needs tenancy "host") or on the account (subnets, addresses in use) is
@@ -25,7 +26,8 @@ class Conflict:
 
 
 def find_conflicts(effective: LaunchConfig) -> list[Conflict]:
-    """Find every conflict within one effective launch config.
+    """
+    Find every conflict within one effective launch config.
 
     A rule speaks only of fields that the config holds. To judge a config against what DRS holds in fields
     that it leaves out, merge it over the observed values first.
@@ -40,7 +42,8 @@ def find_conflicts(effective: LaunchConfig) -> list[Conflict]:
 
 
 def find_shared_addresses(effective: dict[str, LaunchConfig]) -> list[tuple[str, Conflict]]:
-    """Find servers of a group that ask for an address which another one has.
+    """
+    Find servers of a group that ask for an address which another one has.
 
     Parameters:
         effective: Source server id to effective launch config.

@@ -1,4 +1,5 @@
-"""Measure what "applied" means: two configs have one digest exactly if they ask for the same.
+"""
+Measure what "applied" means: two configs have one digest exactly if they ask for the same.
 
 A change of the form below makes every applied server look changed: raise the schema version, knowingly.
 """
@@ -15,7 +16,8 @@ SCHEMA_VERSION = 1
 
 
 def digest_launch_config(effective: LaunchConfig) -> str:
-    """Digest an effective launch config.
+    """
+    Digest an effective launch config.
 
     The order of members and of sets makes no difference, nor do int and Decimal; absent and null differ.
 
@@ -29,7 +31,8 @@ def digest_launch_config(effective: LaunchConfig) -> str:
 
 
 def digest_group(hashes: Mapping[str, str]) -> str:
-    """Digest a group: which servers it has, and what each is to have.
+    """
+    Digest a group: which servers it has, and what each is to have.
 
     Parameters:
         hashes: Source server id to the digest of its effective launch config.

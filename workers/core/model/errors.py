@@ -1,4 +1,5 @@
-"""What is wrong with a request: the place, a code, and a sentence that a person can act on.
+"""
+What is wrong with a request: the place, a code, and a sentence that a person can act on.
 
 No secret may ever stand in a message: errors are shown, logged and stored.
 """
@@ -56,7 +57,7 @@ class Place:
         return FieldError(self.pointer, self.code, message, self.source_server_id)
 
 
-class InvalidBody(Exception):  # noqa: N818 - named for what it is, like every error of this project
+class InvalidBody(Exception):
     """The request is refused as a whole; nothing of it was stored or sent."""
 
     def __init__(self, errors: tuple[FieldError, ...]) -> None:
@@ -70,15 +71,14 @@ class InvalidBody(Exception):  # noqa: N818 - named for what it is, like every e
         return INVALID_LAUNCH_CONFIG if codes == {INVALID_LAUNCH_CONFIG} else INVALID_BODY
 
 
-class GroupTooLarge(Exception):  # noqa: N818 - as above
+class GroupTooLarge(Exception):
     """The group has more servers than one transaction can open a run for."""
 
     def __init__(self, count: int, limit: int) -> None:
         self.count = count
         self.limit = limit
         super().__init__(
-            f"A protection group holds at most {limit} servers; this one has {count}. Split it into "
-            "several groups."
+            f"A protection group holds at most {limit} servers; this one has {count}. Split it into several groups."
         )
 
 

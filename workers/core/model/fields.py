@@ -1,4 +1,5 @@
-"""Every field of a launch config that is accepted: its type, where it lives, and what null means there.
+"""
+Every field of a launch config that is accepted: its type, where it lives, and what null means there.
 
 This is the only list of them: parsing, merging, the OpenAPI schema and the table `FIELDS` come from it.
 A field stands here only if a worker applies it.
@@ -35,9 +36,7 @@ class Belongs:
     """True where one value for a whole group makes no sense."""
 
 
-_DRS_BOOLEAN = (
-    "DRS holds true or false here, never nothing; give one of them, or leave the field out to keep it."
-)
+_DRS_BOOLEAN = "DRS holds true or false here, never nothing; give one of them, or leave the field out to keep it."
 _DRS_ENUM = "DRS always holds one of its values here; name it, or leave the field out to keep what is there."
 _DRS_INSTANCE = (
     "DRS accepts no empty instance id, so the setting cannot be taken back through its API; "
@@ -55,9 +54,7 @@ class MetadataOptions(TypedDict, total=False):
     httpTokens: Annotated[
         Literal["optional", "required"] | None, Field(description='"optional" or "required" (IMDSv2 only)')
     ]
-    httpPutResponseHopLimit: Annotated[
-        types.HopLimit | None, Field(description="a whole number from 1 to 64")
-    ]
+    httpPutResponseHopLimit: Annotated[types.HopLimit | None, Field(description="a whole number from 1 to 64")]
     httpEndpoint: Annotated[types.Switch | None, Field(description='"enabled" or "disabled"')]
     httpProtocolIpv6: Annotated[types.Switch | None, Field(description='"enabled" or "disabled"')]
     instanceMetadataTags: Annotated[types.Switch | None, Field(description='"enabled" or "disabled"')]
@@ -67,9 +64,7 @@ class MetadataOptions(TypedDict, total=False):
 class CreditSpecification(TypedDict, total=False):
     """CPU credits of burstable instance types."""
 
-    cpuCredits: Annotated[
-        Literal["standard", "unlimited"] | None, Field(description='"standard" or "unlimited"')
-    ]
+    cpuCredits: Annotated[Literal["standard", "unlimited"] | None, Field(description='"standard" or "unlimited"')]
 
 
 @with_config(_CLOSED)
@@ -90,7 +85,8 @@ class LaunchIntoInstanceProperties(TypedDict, total=False):
 
 @with_config(_CLOSED)
 class LaunchConfigBody(TypedDict, total=False):
-    """What a user wants of a launch. A field that is left out is not ours, null means it must be empty.
+    """
+    What a user wants of a launch. A field that is left out is not ours, null means it must be empty.
 
     Objects are merged member by member, with the same three values for each member.
     """
@@ -124,9 +120,7 @@ class LaunchConfigBody(TypedDict, total=False):
     metadataOptions: Annotated[
         MetadataOptions | None, Field(description="an object of instance metadata options"), _EC2
     ]
-    creditSpecification: Annotated[
-        CreditSpecification | None, Field(description="an object with cpuCredits"), _EC2
-    ]
+    creditSpecification: Annotated[CreditSpecification | None, Field(description="an object with cpuCredits"), _EC2]
     tenancy: Annotated[
         Literal["default", "dedicated", "host"] | None,
         Field(description='"default", "dedicated" or "host"'),
@@ -149,9 +143,7 @@ class LaunchConfigBody(TypedDict, total=False):
         Field(description='"NONE", "BASIC" or "IN_AWS"'),
         Belongs(Half.DRS, _DRS_ENUM),
     ]
-    licensing: Annotated[
-        Licensing, Field(description="an object with osByol"), Belongs(Half.DRS, _DRS_BOOLEAN)
-    ]
+    licensing: Annotated[Licensing, Field(description="an object with osByol"), Belongs(Half.DRS, _DRS_BOOLEAN)]
     postLaunchEnabled: Annotated[bool, Field(description="true or false"), Belongs(Half.DRS, _DRS_BOOLEAN)]
     name: Annotated[
         types.DrsName | None,

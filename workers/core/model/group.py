@@ -1,4 +1,5 @@
-"""A protection group's definition: what a user asked for, checked as a whole.
+"""
+A protection group's definition: what a user asked for, checked as a whole.
 
 A definition that exists is right in itself; what depends on the account is checked elsewhere. Its external id
 is a secret: it goes to the store and to STS, never into a representation, a log or an answer.
@@ -80,9 +81,7 @@ class GroupDefinition:
         override = self.overrides.get(source_server_id)
         if override is None:
             return self.launch_config
-        return merge(
-            self.launch_config, override.launch_config, use_group_defaults=override.use_group_defaults
-        )
+        return merge(self.launch_config, override.launch_config, use_group_defaults=override.use_group_defaults)
 
     def has_launch_config(self) -> bool:
         """Tell whether anything is asked for any server."""
@@ -112,7 +111,8 @@ class GroupDefinition:
 
     @classmethod
     def from_json(cls, raw: object) -> "GroupDefinition":
-        """Read what `to_json` wrote.
+        """
+        Read what `to_json` wrote.
 
         Parameters:
             raw: JSON, or DynamoDB's form of it with Decimals for numbers.
@@ -125,16 +125,15 @@ class GroupDefinition:
         """
         values, wrong = read_group(raw)
         if wrong:
-            raise ValueError(
-                f"The stored group cannot be read: {wrong[0].pointer or '/'}: {wrong[0].message}"
-            )
+            raise ValueError(f"The stored group cannot be read: {wrong[0].pointer or '/'}: {wrong[0].message}")
         servers = values.get("servers")
         overrides = [_stored_override(each) for each in servers] if isinstance(servers, list) else []
         return _assemble(values, _stored_config(values.get("launchConfig")), overrides)
 
 
 def parse_group(raw: object) -> GroupDefinition:
-    """Check a request's body in full and make the definition of it.
+    """
+    Check a request's body in full and make the definition of it.
 
     Parameters:
         raw: Any JSON value.
@@ -151,11 +150,7 @@ def parse_group(raw: object) -> GroupDefinition:
         raise GroupTooLarge(count, MAX_SERVERS)
     values, errors = read_group(raw)
     listed = raw.get("sourceServerIds") if isinstance(raw, dict) else None
-    ids = (
-        list(dict.fromkeys(each for each in listed if isinstance(each, str)))
-        if isinstance(listed, list)
-        else []
-    )
+    ids = list(dict.fromkeys(each for each in listed if isinstance(each, str))) if isinstance(listed, list) else []
     defaults, wrong_defaults = parse_launch_config(
         values.get("launchConfig", {}), pointer=DEFAULTS_POINTER, source_server_id=None
     )
@@ -165,10 +160,7 @@ def parse_group(raw: object) -> GroupDefinition:
     errors += [*wrong_defaults, *wrong_overrides, *conflicts]
     if errors:
         raise InvalidBody(tuple(errors))
-    kept = [
-        ServerOverride(each.source_server_id, each.use_group_defaults, each.launch_config)
-        for each in overrides
-    ]
+    kept = [ServerOverride(each.source_server_id, each.use_group_defaults, each.launch_config) for each in overrides]
     return _assemble(values, defaults, kept)
 
 

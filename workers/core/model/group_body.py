@@ -1,4 +1,5 @@
-"""The shape of a protection group's body, and the reading of its members, all errors at once.
+"""
+The shape of a protection group's body, and the reading of its members, all errors at once.
 
 The launch configs inside are read by `parse_launch_config`; here they only have their place.
 """
@@ -94,7 +95,8 @@ class ReadOverride:
 
 
 def read_group(raw: object) -> tuple[dict[str, object], list[FieldError]]:
-    """Read the members of a group's body, except the launch configs, which are handed on as they are.
+    """
+    Read the members of a group's body, except the launch configs, which are handed on as they are.
 
     Parameters:
         raw: Any JSON value.
@@ -114,7 +116,8 @@ def read_group(raw: object) -> tuple[dict[str, object], list[FieldError]]:
 
 
 def read_overrides(raw: object, member_ids: Sequence[str]) -> tuple[list[ReadOverride], list[FieldError]]:
-    """Read `servers[]`.
+    """
+    Read `servers[]`.
 
     Parameters:
         raw: Any JSON value.
@@ -136,13 +139,9 @@ def read_overrides(raw: object, member_ids: Sequence[str]) -> tuple[list[ReadOve
             continue
         named = Place(f"{override.pointer}/sourceServerId", source_server_id=override.source_server_id)
         if override.source_server_id in overrides:
-            errors.append(
-                named.error(f"{override.source_server_id} stands in servers twice; put both into one entry.")
-            )
+            errors.append(named.error(f"{override.source_server_id} stands in servers twice; put both into one entry."))
         elif override.source_server_id not in members:
-            message = (
-                f"{override.source_server_id} is not in sourceServerIds; add it there or take it out here."
-            )
+            message = f"{override.source_server_id} is not in sourceServerIds; add it there or take it out here."
             errors.append(named.error(message))
         else:
             overrides[override.source_server_id] = override
@@ -196,9 +195,7 @@ def _read_object(
         if not wrong:
             values[name] = read
     missing = [name for name in members if name in required and name not in given]
-    errors += [
-        place.error(f"{name} is missing; it must be {members[name].descriptions['']}.") for name in missing
-    ]
+    errors += [place.error(f"{name} is missing; it must be {members[name].descriptions['']}.") for name in missing]
     return values, errors
 
 
@@ -221,11 +218,7 @@ def _check_ids(raw: object, place: Place) -> list[FieldError]:
     seen: set[str] = set()
     errors = []
     for index, each in enumerate(raw):
-        if (
-            isinstance(each, str)
-            and each in seen
-            and _SERVER["sourceServerId"].read(each, place) == (each, [])
-        ):
+        if isinstance(each, str) and each in seen and _SERVER["sourceServerId"].read(each, place) == (each, []):
             at = Place(f"{place.pointer}/{index}", source_server_id=each)
             errors.append(at.error(f"{each} stands in sourceServerIds twice; take one out."))
         elif isinstance(each, str):

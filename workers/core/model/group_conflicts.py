@@ -1,4 +1,5 @@
-"""Find the conflicts of a whole group, and point each to where a person has to change something.
+"""
+Find the conflicts of a whole group, and point each to where a person has to change something.
 
 What the defaults alone cause is said once, not once for each of hundreds of servers.
 """
@@ -28,7 +29,8 @@ class ConfiguredServer:
 
 
 def find_group_conflicts(servers: Sequence[ConfiguredServer]) -> list[FieldError]:
-    """Find the conflicts within and between the effective launch configs of a group.
+    """
+    Find the conflicts within and between the effective launch configs of a group.
 
     Parameters:
         servers: Its servers, in order.
@@ -41,9 +43,7 @@ def find_group_conflicts(servers: Sequence[ConfiguredServer]) -> list[FieldError
     for server, conflict in _conflicts(servers):
         written = [name for name in (conflict.field, *conflict.others) if _says(server, name)]
         if written:
-            place = Place(
-                f"{server.override_pointer}/{written[0]}", INVALID_LAUNCH_CONFIG, server.source_server_id
-            )
+            place = Place(f"{server.override_pointer}/{written[0]}", INVALID_LAUNCH_CONFIG, server.source_server_id)
             errors.append(place.error(conflict.message))
         else:
             by_default.setdefault(conflict, []).append(server)
@@ -70,6 +70,4 @@ def _blame_defaults(conflict: Conflict, hit: list[ConfiguredServer], *, of: int)
     place = Place(f"{DEFAULTS_POINTER}/{conflict.field}", INVALID_LAUNCH_CONFIG)
     if len(hit) == of or any(server.override is None for server in hit):
         return [place.error(conflict.message)]
-    return [
-        FieldError(place.pointer, place.code, conflict.message, server.source_server_id) for server in hit
-    ]
+    return [FieldError(place.pointer, place.code, conflict.message, server.source_server_id) for server in hit]

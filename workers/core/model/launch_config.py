@@ -1,4 +1,5 @@
-"""The value at the centre: what a user wants of a server's launch, in one canonical form.
+"""
+The value at the centre: what a user wants of a server's launch, in one canonical form.
 
 Two configs that mean the same must be equal here, or a digest would call an applied server changed.
 """
@@ -45,7 +46,8 @@ FIELDS: Mapping[str, FieldSpec] = _specs()
 
 @dataclass(frozen=True, slots=True)
 class LaunchConfig:
-    """What a user wants, or what two of them make together.
+    """
+    What a user wants, or what two of them make together.
 
     Lists are sets: sorted, without duplicates. Objects have sorted members; an object without members asks
     for nothing and is left out. Fields stand in the order of declaration. Values are copies.
@@ -58,15 +60,14 @@ class LaunchConfig:
         unknown = sorted(set(self.values) - set(FIELDS))
         if unknown:
             # Dropping it would give a digest that calls a half-applied config applied.
-            raise ValueError(
-                f"No launch config has a field {unknown[0]!r}; it was written by another version."
-            )
+            raise ValueError(f"No launch config has a field {unknown[0]!r}; it was written by another version.")
         canonical = {name: _canonical(self.values[name]) for name in FIELDS if name in self.values}
         object.__setattr__(self, "values", {name: value for name, value in canonical.items() if value != {}})
 
     @classmethod
     def from_json(cls, raw: Mapping[str, object]) -> "LaunchConfig":
-        """Read what `to_json` wrote, also after DynamoDB made Decimals of its numbers.
+        """
+        Read what `to_json` wrote, also after DynamoDB made Decimals of its numbers.
 
         For JSON of a user there is `parse_launch_config`: nothing is checked against AWS's rules here. What
         `to_json` cannot have written, or only that of a version with more fields, is a ValueError.

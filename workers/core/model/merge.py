@@ -4,7 +4,8 @@ from workers.core.model.launch_config import Json, LaunchConfig
 
 
 def merge(defaults: LaunchConfig, override: LaunchConfig, *, use_group_defaults: bool) -> LaunchConfig:
-    """Make the effective launch config of a server.
+    """
+    Make the effective launch config of a server.
 
     Objects merge member by member, each with its three values (absent inherits, a value or null wins). Lists
     and single values replace. A null has no members: over or under an object, the override stands alone.

@@ -1,4 +1,5 @@
-"""Turn the JSON of a user into a launch config, with every error of every field at once.
+"""
+Turn the JSON of a user into a launch config, with every error of every field at once.
 
 Whatever is sent, nothing here raises: a request is refused with all that is wrong, or taken whole.
 """
@@ -16,7 +17,8 @@ _MEMBERS = members_of(LaunchConfigBody)
 def parse_launch_config(
     raw: object, *, pointer: str, source_server_id: str | None
 ) -> tuple[LaunchConfig, list[FieldError]]:
-    """Read a launch config and collect everything that is wrong with it.
+    """
+    Read a launch config and collect everything that is wrong with it.
 
     Whether fields go together is not judged here: that takes the effective config (`find_conflicts`).
 
@@ -31,9 +33,7 @@ def parse_launch_config(
     """
     place = Place(pointer, INVALID_LAUNCH_CONFIG, source_server_id)
     if not isinstance(raw, dict):
-        return LaunchConfig(), [
-            place.error("launchConfig must be an object; leave it out if there is nothing to set.")
-        ]
+        return LaunchConfig(), [place.error("launchConfig must be an object; leave it out if there is nothing to set.")]
     given, errors = readable_members(raw, place)
     values: dict[str, object] = {}
     for name, value in given.items():
@@ -51,8 +51,6 @@ def _read_field(name: str, value: object, place: Place) -> tuple[object, list[Fi
     if spec is None:
         return None, [unknown_member(place, name, list(FIELDS))]
     if spec.servers_only and place.source_server_id is None:
-        reason = (
-            f"{name} cannot be a default: no two servers can share it. Set it under servers[] for one server."
-        )
+        reason = f"{name} cannot be a default: no two servers can share it. Set it under servers[] for one server."
         return None, [place.at(name).error(reason)]
     return _MEMBERS[name].read(value, place.at(name), null_reason=spec.null_reason)

@@ -1,4 +1,5 @@
-"""Read the members of a JSON object by the types of a TypedDict, and say everything that is wrong at once.
+"""
+Read the members of a JSON object by the types of a TypedDict, and say everything that is wrong at once.
 
 It never raises for what a user sent, whatever it is, and never echoes a member that is marked confidential.
 """
@@ -41,7 +42,8 @@ class Member:
     confidential: bool
 
     def read(self, value: object, place: Place, *, null_reason: str = "") -> tuple[object, list[FieldError]]:
-        """Check a value.
+        """
+        Check a value.
 
         Parameters:
             value: What the user gave.
@@ -82,7 +84,8 @@ class Member:
 
 
 def members_of(body: type) -> Mapping[str, Member]:
-    """List the members of a TypedDict, in order of declaration.
+    """
+    List the members of a TypedDict, in order of declaration.
 
     Parameters:
         body: A TypedDict of which each member is `Annotated[type, Field(description=…), …]`.
@@ -113,7 +116,8 @@ def _description(hint: object) -> str:
 
 
 def unknown_member(place: Place, name: str, known: list[str]) -> FieldError:
-    """Refuse a member that is not known, with a guess at what was meant.
+    """
+    Refuse a member that is not known, with a guess at what was meant.
 
     Parameters:
         place: The object that holds it.
@@ -130,10 +134,9 @@ def unknown_member(place: Place, name: str, known: list[str]) -> FieldError:
     return place.at(name).error(f"{show(name)} is not known here; {advice}")
 
 
-def readable_members(
-    raw: Mapping[object, object], place: Place
-) -> tuple[dict[str, object], list[FieldError]]:
-    """Set aside members whose names no answer could repeat.
+def readable_members(raw: Mapping[object, object], place: Place) -> tuple[dict[str, object], list[FieldError]]:
+    """
+    Set aside members whose names no answer could repeat.
 
     Parameters:
         raw: The object that the user sent.
@@ -153,7 +156,8 @@ def readable_members(
 
 
 def find_unsendable_text(value: object, place: Place) -> Iterator[FieldError]:
-    """Find text that cannot be stored or sent: lone surrogates, controls other than tab and line ends.
+    """
+    Find text that cannot be stored or sent: lone surrogates, controls other than tab and line ends.
 
     Parameters:
         value: Any JSON, nested however deep.
@@ -167,9 +171,7 @@ def find_unsendable_text(value: object, place: Place) -> Iterator[FieldError]:
     while rest:
         item, where = rest.pop()
         if isinstance(item, str) and _UNSENDABLE.search(item):
-            yield where.error(
-                f"{show(item)} holds a character that neither AWS nor JSON can hold; remove it."
-            )
+            yield where.error(f"{show(item)} holds a character that neither AWS nor JSON can hold; remove it.")
         elif isinstance(item, dict):
             members, errors = readable_members(item, where)
             yield from errors

@@ -1,4 +1,5 @@
-"""The shapes of single values, each with the rule of AWS that it comes from.
+"""
+The shapes of single values, each with the rule of AWS that it comes from.
 
 botocore checks neither patterns nor enums nor greatest lengths before it sends; what passes here is sent.
 Descriptions complete the sentence "x must be …": they are error message and OpenAPI text at once.
@@ -38,9 +39,7 @@ def _canonical_ipv4(text: str) -> str:
     try:
         address = ipaddress.IPv4Address(text)
     except ValueError as error:
-        raise _refuse(
-            f"staticPrivateIp must be an IPv4 address such as 10.0.1.17, not {show(text)}."
-        ) from error
+        raise _refuse(f"staticPrivateIp must be an IPv4 address such as 10.0.1.17, not {show(text)}.") from error
     never_in_a_vpc = address.is_loopback or address.is_multicast or address.is_link_local
     if never_in_a_vpc or address.is_reserved or address in _THIS_NETWORK:
         raise _refuse(f"staticPrivateIp must be an address of a subnet; no subnet can hold {address}.")
@@ -55,25 +54,17 @@ def _sorted_set(ids: list[str]) -> list[str]:
             "template, or leave the field out to keep what is there."
         )
     if len(unique) > MAX_SECURITY_GROUPS:
-        raise _refuse(
-            f"securityGroupIds names {len(unique)} groups; EC2 allows {MAX_SECURITY_GROUPS} on an interface."
-        )
+        raise _refuse(f"securityGroupIds names {len(unique)} groups; EC2 allows {MAX_SECURITY_GROUPS} on an interface.")
     return unique
 
 
 def _tag_key(key: str) -> str:
     if not 1 <= len(key) <= MAX_TAG_KEY_LENGTH or _CONTROLS.search(key):
-        raise _refuse(
-            f"The tag key {show(key)} must have 1 to {MAX_TAG_KEY_LENGTH} characters, no control characters."
-        )
+        raise _refuse(f"The tag key {show(key)} must have 1 to {MAX_TAG_KEY_LENGTH} characters, no control characters.")
     if key.lower().startswith("aws:"):
-        raise _refuse(
-            f'The tag key {show(key)} begins with "aws:", which AWS keeps for itself; use another key.'
-        )
+        raise _refuse(f'The tag key {show(key)} begins with "aws:", which AWS keeps for itself; use another key.')
     if key.startswith(DRS_TAG_PREFIX):
-        raise _refuse(
-            f"The tag {show(key)} is managed by DRS, which finds its own by such tags; leave it out."
-        )
+        raise _refuse(f"The tag {show(key)} is managed by DRS, which finds its own by such tags; leave it out.")
     return key
 
 
@@ -103,9 +94,7 @@ SecurityGroupIds: TypeAlias = Annotated[
     AfterValidator(_sorted_set),
     Field(json_schema_extra={"uniqueItems": True, "minItems": 1}),
 ]
-Ipv4Address: TypeAlias = Annotated[
-    str, AfterValidator(_canonical_ipv4), Field(json_schema_extra={"format": "ipv4"})
-]
+Ipv4Address: TypeAlias = Annotated[str, AfterValidator(_canonical_ipv4), Field(json_schema_extra={"format": "ipv4"})]
 # IAM: letters, digits and _+=,.@- ; ASCII only, as IAM compares names that way.
 InstanceProfileName: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9_+=,.@-]{1,128}$")]
 RoleName: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9_+=,.@-]{1,64}$")]
@@ -127,9 +116,7 @@ Region: TypeAlias = Annotated[str, Field(pattern=r"^[a-z]{2,6}(-[a-z]{2,12}){1,3
 def _printable(text: str) -> str:
     trimmed = text.strip()
     if not 1 <= len(trimmed) <= MAX_GROUP_NAME_LENGTH or not trimmed.isprintable():
-        raise _refuse(
-            f"groupName must have 1 to {MAX_GROUP_NAME_LENGTH} printable characters, not {show(text)}."
-        )
+        raise _refuse(f"groupName must have 1 to {MAX_GROUP_NAME_LENGTH} printable characters, not {show(text)}.")
     return trimmed
 
 

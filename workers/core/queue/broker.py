@@ -1,4 +1,5 @@
-"""The broker that dramatiq's worker runs on: three queues of one stack, made by its deployment.
+"""
+The broker that dramatiq's worker runs on: three queues of one stack, made by its deployment.
 
 It never creates a queue: one made here would lack its redrive policy, alarms and encryption, and hide that
 the worker looks at the wrong stack, account or Region.
@@ -72,7 +73,8 @@ class QueuePeriods:
 
 
 class JobBroker(SQSBroker):  # type: ignore[misc]  # dramatiq_sqs is not typed
-    """dramatiq's door to the stack's queues.
+    """
+    dramatiq's door to the stack's queues.
 
     Its client is made from the SDK's own variables, and makes no call yet.
 
@@ -127,7 +129,8 @@ class JobBroker(SQSBroker):  # type: ignore[misc]  # dramatiq_sqs is not typed
         return JobConsumer
 
     def check_queues(self) -> None:
-        """Look up every queue and dead-letter queue; QueueUnreachable says that SQS did not answer.
+        """
+        Look up every queue and dead-letter queue; QueueUnreachable says that SQS did not answer.
 
         Raises:
             QueueMissing: If any does not exist; names them all.
@@ -143,7 +146,8 @@ class JobBroker(SQSBroker):  # type: ignore[misc]  # dramatiq_sqs is not typed
             raise QueueMissing(missing)
 
     def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 0) -> JobConsumer:  # noqa: ARG002
-        """Make a consumer of one queue.
+        """
+        Make a consumer of one queue.
 
         Parameters:
             queue_name: The queue's name without the stack.

@@ -1,4 +1,5 @@
-"""Receive the jobs of one queue for dramatiq's worker, as many as the process has slots for.
+"""
+Receive the jobs of one queue for dramatiq's worker, as many as the process has slots for.
 
 Runs on dramatiq's consumer thread, one a queue. It must never raise: dramatiq would sleep three seconds and
 start a new consumer, with a traceback each time.
@@ -93,7 +94,8 @@ class JobConsumer(SQSConsumer):  # type: ignore[misc]  # dramatiq_sqs is not typ
         self._intake.drain.rest(_WAIT_WHILE_DRAINING_SECONDS)
 
     def _receive(self) -> None:
-        """Receive up to ten messages.
+        """
+        Receive up to ten messages.
 
         A queue that just had messages takes its slots first and does not wait for more; an idle one waits
         without slots, or three idle queues would keep thirty slots from the busy one, and hands back what it

@@ -1,4 +1,5 @@
-"""Hand back, at SIGTERM, what a worker holds but has not started.
+"""
+Hand back, at SIGTERM, what a worker holds but has not started.
 
 Without it dramatiq keeps receiving while running jobs finish, and what it receives stays hidden, unstarted,
 for the whole grace. Jobs that run are never touched here: dramatiq's worker waits for them.
@@ -47,7 +48,8 @@ class Drain(Middleware):
         self.sweep()
 
     def sweep(self) -> None:
-        """Hand back what waits for a thread.
+        """
+        Hand back what waits for a thread.
 
         Consumers call it again while the worker stops: a message that one of them passed on in the instant of
         the first sweep would else stay hidden for the whole grace.

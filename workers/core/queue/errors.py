@@ -1,4 +1,5 @@
-"""What can go wrong between prelaunch and its queues, said once and clearly.
+"""
+What can go wrong between prelaunch and its queues, said once and clearly.
 
 Never raise a botocore error across this package's door: a caller must not have to know it.
 """
@@ -10,7 +11,7 @@ class QueueError(Exception):
     """A queue could not be used."""
 
 
-class QueueMissing(QueueError):  # noqa: N818 - reads as what it says
+class QueueMissing(QueueError):
     """A queue does not exist in this account and Region; prelaunch never creates one."""
 
     def __init__(self, names: Sequence[str]) -> None:
@@ -21,7 +22,7 @@ class QueueMissing(QueueError):  # noqa: N818 - reads as what it says
         )
 
 
-class QueueUnreachable(QueueError):  # noqa: N818 - reads as what it says
+class QueueUnreachable(QueueError):
     """SQS did not answer, or refused: no endpoint, no Region, no credentials, no permission."""
 
     def __init__(self, endpoint: str, cause: object) -> None:
@@ -31,11 +32,11 @@ class QueueUnreachable(QueueError):  # noqa: N818 - reads as what it says
         )
 
 
-class UnreadableJob(QueueError):  # noqa: N818 - reads as what it says
+class UnreadableJob(QueueError):
     """A message's body is not a job of ours."""
 
 
-class JobsNotSent(QueueError):  # noqa: N818 - reads as what it says
+class JobsNotSent(QueueError):
     """Some jobs of a send were not accepted by SQS, after every try."""
 
     def __init__(self, queue: str, *, unsent: int, total: int, cause: str) -> None:

@@ -1,4 +1,5 @@
-"""A job on the wire and in a worker's hands: encode it, decode it, know its delivery. No I/O.
+"""
+A job on the wire and in a worker's hands: encode it, decode it, know its delivery. No I/O.
 
 The body is dramatiq's message in base64, because that is what dramatiq_sqs puts on the wire. Nothing that a
 body says about its queue or about dramatiq's options is believed: a wrong queue name, a far `eta` or a
@@ -42,7 +43,8 @@ class Delivery:
 
 
 class JobMessage(MessageProxy):
-    """A delivered job as dramatiq's worker carries it.
+    """
+    A delivered job as dramatiq's worker carries it.
 
     Parameters:
         message: The decoded message.
@@ -69,7 +71,8 @@ class JobMessage(MessageProxy):
 
 
 def encode_job(actor_name: str, queue_name: str, kwargs: Mapping[str, object]) -> str:
-    """Build the body of a job.
+    """
+    Build the body of a job.
 
     Parameters:
         actor_name: The actor that runs it.
@@ -86,7 +89,8 @@ def encode_job(actor_name: str, queue_name: str, kwargs: Mapping[str, object]) -
 
 
 def decode_job(body: str, queue_name: str) -> "dramatiq.Message[object]":
-    """Read the body of a job.
+    """
+    Read the body of a job.
 
     Parameters:
         body: What SQS delivered.

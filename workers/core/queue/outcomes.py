@@ -1,4 +1,5 @@
-"""Turn how an actor ended into what becomes of its message.
+"""
+Turn how an actor ended into what becomes of its message.
 
 This takes the place of dramatiq's Retries, which sends a *new* message for each try and loses the job when
 that send fails. Nothing is acknowledged here but an actor that returned.
@@ -32,7 +33,8 @@ _JITTER = random.SystemRandom()
 
 
 class Outcomes(Middleware):
-    """Decides the outcome of every job; the consumer carries it out.
+    """
+    Decides the outcome of every job; the consumer carries it out.
 
     Parameters:
         draw: A random number from 0 to 1, for the jitter of retries.
@@ -67,9 +69,7 @@ class Outcomes(Middleware):
         )
         match exception:
             case Redeliver():
-                event.info(
-                    "queue.redelivered", delay=exception.delay.total_seconds(), reason=exception.reason
-                )
+                event.info("queue.redelivered", delay=exception.delay.total_seconds(), reason=exception.reason)
                 return HandBack(exception.delay)
             case None:
                 self._failures.forget(message.delivery.message_id)
@@ -98,7 +98,8 @@ class Outcomes(Middleware):
 
 
 class FailureCounts:
-    """How often each message failed by a bug in this process.
+    """
+    How often each message failed by a bug in this process.
 
     SQS's own receive count cannot say it: hand-backs (throttled, lease held, SIGTERM) count there too, so a
     job that waited its turn five times would be dead-lettered by its first failure.

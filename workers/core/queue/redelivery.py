@@ -1,4 +1,5 @@
-"""Decide what becomes of a delivered job: acknowledged, handed back, or dead-lettered. No I/O.
+"""
+Decide what becomes of a delivered job: acknowledged, handed back, or dead-lettered. No I/O.
 
 An actor raises `Redeliver` or `DeadLetter`; returning acknowledges; anything else it raises is a bug and
 follows `plan_retry`. A job must never be acknowledged because nobody decided.
@@ -18,8 +19,9 @@ _BACKOFF_FACTOR = 4.0
 _MOST_STEPS = 5  # four to the fifth is past 15 minutes; far beyond it the power overflows
 
 
-class Redeliver(Exception):  # noqa: N818 - an instruction, not an error
-    """Raised by an actor that wants the same message again, after a delay. No failure is counted.
+class Redeliver(Exception):
+    """
+    Raised by an actor that wants the same message again, after a delay. No failure is counted.
 
     Parameters:
         delay: How long the message stays hidden; cut to 0 ... 15 minutes.
@@ -32,7 +34,7 @@ class Redeliver(Exception):  # noqa: N818 - an instruction, not an error
         super().__init__(f"again in {self.delay.total_seconds():g} s: {reason}")
 
 
-class DeadLetter(Exception):  # noqa: N818 - an instruction, not an error
+class DeadLetter(Exception):
     """Raised by an actor that can never do this job: it goes to the dead-letter queue with the reason."""
 
     def __init__(self, reason: str) -> None:
@@ -63,7 +65,8 @@ Outcome = Acknowledge | HandBack | Bury
 
 
 def plan_retry(failures: int, *, jitter: float, max_failures: int = MAX_FAILURES) -> timedelta | None:
-    """Plan when a job that failed by a bug is tried again.
+    """
+    Plan when a job that failed by a bug is tried again.
 
     The ceiling grows from 1 second by a factor of four to 15 minutes. Full jitter above one second: jobs that
     failed together do not come back together.
@@ -83,7 +86,8 @@ def plan_retry(failures: int, *, jitter: float, max_failures: int = MAX_FAILURES
 
 
 def plan_unknown(actor_name: str, waited: timedelta, *, grace: timedelta) -> HandBack | Bury:
-    """Plan what becomes of a job whose actor this worker does not know.
+    """
+    Plan what becomes of a job whose actor this worker does not know.
 
     During a rolling deploy an old worker receives jobs for actors that only the new ones have: it hands them
     back until the grace is over.

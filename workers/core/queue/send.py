@@ -1,4 +1,5 @@
-"""Send jobs in batches of ten, and know how many SQS took.
+"""
+Send jobs in batches of ten, and know how many SQS took.
 
 A batch answers HTTP 200 with some of its entries refused: counting calls instead of entries loses jobs.
 Nothing here decides what is sent.
@@ -43,7 +44,8 @@ class _Unsent:
 
 
 class JobSender:
-    """Sends to the queues of one stack. Belongs to the event loop of its client.
+    """
+    Sends to the queues of one stack. Belongs to the event loop of its client.
 
     Parameters:
         client: An open aiobotocore SQS client.
@@ -65,7 +67,8 @@ class JobSender:
         self._batches = asyncio.Semaphore(CONCURRENT_BATCHES)
 
     async def send(self, queue: str, jobs: Sequence[OutgoingJob]) -> None:
-        """Send jobs to one queue; QueueUnreachable says that its address could not be asked for.
+        """
+        Send jobs to one queue; QueueUnreachable says that its address could not be asked for.
 
         Parameters:
             queue: The queue's name without the stack.
@@ -127,6 +130,4 @@ class JobSender:
 
 
 def _entries(jobs: Sequence[OutgoingJob]) -> list[dict[str, str]]:
-    return [
-        {"Id": str(i), "MessageBody": job.body, "MessageGroupId": job.group_id} for i, job in enumerate(jobs)
-    ]
+    return [{"Id": str(i), "MessageBody": job.body, "MessageGroupId": job.group_id} for i, job in enumerate(jobs)]

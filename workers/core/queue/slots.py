@@ -1,4 +1,5 @@
-"""Count the jobs that a process holds, over all its queues, so that it takes no more than it can run.
+"""
+Count the jobs that a process holds, over all its queues, so that it takes no more than it can run.
 
 A slot is taken for a message that was received and given back when its outcome is decided; it must never
 depend on whether SQS accepted that outcome, or a failed delete would cost the process a slot for good.
@@ -11,7 +12,8 @@ from datetime import timedelta
 
 
 class Slots:
-    """The slots of one process, shared by the consumers of its queues. Safe to use from any thread.
+    """
+    The slots of one process, shared by the consumers of its queues. Safe to use from any thread.
 
     Parameters:
         total: Jobs that the process runs at once: its worker threads.

@@ -1,4 +1,5 @@
-"""Speak to one queue and its dead-letter queue, in batches, over a boto3 client.
+"""
+Speak to one queue and its dead-letter queue, in batches, over a boto3 client.
 
 The only place where the workers' SQS requests and answers are spelled. It decides nothing and retries
 nothing: a batch answers which entries failed and whether trying those again can help.
@@ -56,7 +57,8 @@ class SourceQueue:
     visibility_seconds: int
 
     def receive(self, limit: int, *, wait_seconds: int) -> list[Delivery]:
-        """Receive messages, hidden from others for the visibility timeout.
+        """
+        Receive messages, hidden from others for the visibility timeout.
 
         Parameters:
             limit: 1 to 10.
@@ -80,9 +82,7 @@ class SourceQueue:
 
     def delete(self, deliveries: Sequence[Delivery]) -> list[Failure]:
         """Delete up to ten messages and return what was refused."""
-        entries = [
-            {"Id": str(i), "ReceiptHandle": delivery.receipt_handle} for i, delivery in enumerate(deliveries)
-        ]
+        entries = [{"Id": str(i), "ReceiptHandle": delivery.receipt_handle} for i, delivery in enumerate(deliveries)]
         answer = self._call(self.client.delete_message_batch, Entries=entries)
         return _read_failures(answer, deliveries)
 

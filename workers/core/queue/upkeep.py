@@ -1,4 +1,5 @@
-"""Keep a queue's held messages hidden while their jobs run, and carry out what was decided about them.
+"""
+Keep a queue's held messages hidden while their jobs run, and carry out what was decided about them.
 
 One daemon thread a queue does both, one after the other: so a renewal can never be on the wire behind a
 hand-back and undo it, and worker threads never wait for SQS. Nothing here may end that thread or hold a slot:
@@ -38,7 +39,8 @@ class _Task:
 
 
 class Upkeep:
-    """The thread that renews, deletes, hands back and buries the messages of one queue.
+    """
+    The thread that renews, deletes, hands back and buries the messages of one queue.
 
     Parameters:
         source: The queue.
@@ -79,9 +81,7 @@ class Upkeep:
     def flush(self, limit: timedelta) -> bool:
         """Wait until every outcome is carried out or given up; answer False if the limit came first."""
         with self._changed:
-            return self._changed.wait_for(
-                lambda: not (self._tasks or self._working), timeout=limit.total_seconds()
-            )
+            return self._changed.wait_for(lambda: not (self._tasks or self._working), timeout=limit.total_seconds())
 
     def close(self, limit: timedelta) -> None:
         """Carry out what is left, within the limit, and end the thread; what is still held comes back."""
@@ -123,9 +123,7 @@ class Upkeep:
             held = list(self._held.values())
         for part in batch(held):
             # A message settled since then is about to be deleted or handed back: renewing it is only waste.
-            still_held = [
-                (d, self._source.visibility_seconds) for d in part if d.receipt_handle in self._held
-            ]
+            still_held = [(d, self._source.visibility_seconds) for d in part if d.receipt_handle in self._held]
             if not still_held:
                 continue
             try:
@@ -170,9 +168,7 @@ class Upkeep:
             task.outcome = Acknowledge()
             task.tries = 0
 
-    def _in_batches(
-        self, tasks: Iterable[_Task], call: Callable[[Sequence[_Task]], Sequence[Failure]]
-    ) -> None:
+    def _in_batches(self, tasks: Iterable[_Task], call: Callable[[Sequence[_Task]], Sequence[Failure]]) -> None:
         for part in batch(tasks):
             try:
                 failures = call(part)

@@ -1,0 +1,237 @@
+"""
+Apply one job: claim the source server, bring it to its launch config, record what came of it, settle.
+
+The lease comes first, then the generation is read: whoever holds the lease applies what is wanted *now*. An
+outcome is recorded once; everything after the record only looks whether the group is complete.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+import structlog
+
+from workers.apply.bring import BringServer, Brought, Trail, Work
+from workers.core.errors import (
+    LeaseHeld,
+    LeaseLost,
+    PermanentError,
+    PrelaunchError,
+    RetryableError,
+    WorkerLost,
+)
+from workers.core.outcome import Acknowledge, Outcome, Redeliver
+from workers.core.ports import Clock
+from workers.core.settings import Settings
+from workers.core.settle import Aggregator
+from workers.core.status import Status
+from workers.core.store.groups import GroupStore
+from workers.core.store.leases import Lease, LeaseStore
+from workers.core.store.records import GroupStatus, ServerError, ServerItem
+from workers.core.store.runs import Run, RunStore
+
+log = structlog.get_logger()
+
+MAX_ATTEMPTS = 5
+"""Claims without an outcome before a source server is given up as WORKER_LOST."""
+
+
+LOOK_AGAIN = timedelta(seconds=10)
+"""How soon a repeated job of a recorded source server looks whether its group can be settled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Current:
+    """A group's run as it stands, with what is recorded of one source server."""
+
+    status: GroupStatus
+    run: Run
+    item: ServerItem | None
+
+    def is_due(self, source_server_id: str) -> bool:
+        """Tell whether the source server is on the list and not settled at this generation."""
+        if self.status.status is not Status.PENDING or source_server_id not in self.run.listed:
+            return False
+        return not self.is_recorded()
+
+    def is_recorded(self) -> bool:
+        """Tell whether the source server is settled at this generation."""
+        return self.item is not None and self.item.generation >= self.status.generation
+
+
+@dataclass(slots=True)
+class Claim:
+    """A source server in hand."""
+
+    current: Current
+    lease: Lease
+    source_server_id: str
+    trail: Trail = field(default_factory=Trail)
+
+    @property
+    def last_write_at(self) -> datetime | None:
+        """Tell when anyone of ours may last have written to this source server."""
+        recorded = self.current.item.last_write_at if self.current.item else None
+        return max((at for at in (self.lease.last_write_at, recorded, self.trail.wrote_at) if at), default=None)
+
+
+class ApplyServer:
+    """The use case behind every job that names a source server."""
+
+    def __init__(
+        self,
+        *,
+        groups: GroupStore,
+        runs: RunStore,
+        leases: LeaseStore,
+        aggregator: Aggregator,
+        bring: BringServer,
+        settings: Settings,
+        clock: Clock,
+    ) -> None:
+        self._groups = groups
+        self._runs = runs
+        self._leases = leases
+        self._aggregator = aggregator
+        self._bring = bring
+        self._settings = settings
+        self._clock = clock
+
+    async def apply(self, group_id: str, source_server_id: str) -> Outcome:
+        """Apply the group's current launch config to one of its source servers, if it is due."""
+        current = await self._read_current(group_id, source_server_id)
+        if current is None:
+            return Acknowledge("group_unknown")
+        if not current.is_due(source_server_id):
+            return await self._pass_by(current)
+        run = current.run
+        try:
+            lease = await self._leases.take(run.head.account_id, run.target.region, source_server_id)
+        except LeaseHeld as held:
+            return Redeliver(held.code, held.retry_after)
+        try:
+            return await self._apply_claimed(group_id, source_server_id, lease)
+        except LeaseLost as lost:
+            return Redeliver(lost.code)
+        except BaseException:
+            # A bug, or a worker that is told to stop: the lease goes back, and the attempt stays counted.
+            await asyncio.shield(self._leases.give_back(lease, last_write_at=self._clock(), outcome=False))
+            raise
+
+    async def _apply_claimed(self, group_id: str, source_server_id: str, lease: Lease) -> Outcome:
+        current = await self._read_current(group_id, source_server_id)
+        if current is None or not current.is_due(source_server_id):
+            await self._leases.give_back(lease, last_write_at=lease.last_write_at, outcome=True)
+            return Acknowledge("superseded") if current is None else await self._pass_by(current)
+        claim = Claim(current, lease, source_server_id)
+        try:
+            if lease.attempt > MAX_ATTEMPTS:
+                raise WorkerLost(f"{MAX_ATTEMPTS} workers took this source server; none reported an outcome.")
+            async with self._renewed(lease):
+                brought = await self._bring.bring(_work(claim), claim.trail)
+        except RetryableError as error:
+            if not self._is_past_deadline(current.run, error):
+                await self._leases.give_back(lease, last_write_at=claim.last_write_at, outcome=True)
+                return Redeliver(error.code, error.retry_after)
+            return await self._record(claim, self._failed(claim, error))
+        except PermanentError as error:
+            return await self._record(claim, self._failed(claim, error))
+        return await self._record(claim, self._ready(claim, brought))
+
+    async def _record(self, claim: Claim, item: ServerItem) -> Outcome:
+        run = claim.current.run
+        # A worker that is told to stop must not lose an outcome that AWS has already seen.
+        recorded = await asyncio.shield(self._runs.record(run.group_id, item, claim.lease))
+        if not recorded:
+            await self._leases.give_back(claim.lease, last_write_at=claim.last_write_at, outcome=True)
+            return await self._pass_by(claim.current)
+        done = await self._runs.count_done(run.group_id, run.head.generation)
+        if done >= run.head.listed:
+            await self._aggregator.settle_if_complete(run, claim.current.status)
+        return Acknowledge(item.status)
+
+    async def _pass_by(self, current: Current) -> Outcome:
+        """Deal with a job that has nothing to apply; where its outcome is in but the group is not, look."""
+        if current.status.status is not Status.PENDING or not current.is_recorded():
+            return Acknowledge("settled" if current.is_recorded() else "not_listed")
+        if await self._aggregator.settle_if_complete(current.run, current.status):
+            return Acknowledge("settled")
+        # Its worker may have died between the record and the count, which then never comes out: look again.
+        return Redeliver("group_pending", LOOK_AGAIN)
+
+    async def _read_current(self, group_id: str, source_server_id: str) -> Current | None:
+        status = await self._groups.read_status(group_id)
+        if status is None:
+            return None
+        run = await self._runs.read_run(group_id, status.generation)
+        if run is None:
+            return None
+        return Current(status, run, await self._runs.read_server(group_id, source_server_id))
+
+    @asynccontextmanager
+    async def _renewed(self, lease: Lease) -> AsyncIterator[None]:
+        """Keep the lease while the work goes on; without it, `lease.check` stops the next write."""
+
+        async def renew() -> None:
+            while True:
+                await asyncio.sleep((self._settings.lease / 4).total_seconds())
+                try:
+                    await self._leases.renew(lease)
+                except PrelaunchError as error:
+                    log.warning("lease.not_renewed", lease=lease.key, error=error.message)
+
+        renewal = asyncio.create_task(renew())
+        try:
+            yield
+        finally:
+            renewal.cancel()
+
+    def _is_past_deadline(self, run: Run, error: RetryableError) -> bool:
+        return self._clock() + (error.retry_after or timedelta(0)) >= run.head.deadline
+
+    def _ready(self, claim: Claim, brought: Brought) -> ServerItem:
+        return replace(
+            _settled_by(claim, Status.READY, self._clock()),
+            verified_at=brought.verified_at,
+            launch_template_id=brought.launch_template_id,
+            launch_template_version=brought.launch_template_version,
+        )
+
+    def _failed(self, claim: Claim, error: PrelaunchError) -> ServerItem:
+        now = self._clock()
+        reported = ServerError(
+            source_server_id=claim.source_server_id,
+            code=error.code,
+            message=error.message,
+            at=now,
+            attempt=claim.lease.attempt,
+            operation=error.operation or None,
+            request_id=error.request_id,
+        )
+        return replace(_settled_by(claim, Status.FAILED, now), errors=(reported,))
+
+
+def _settled_by(claim: Claim, status: Status, at: datetime) -> ServerItem:
+    run = claim.current.run
+    return ServerItem(
+        source_server_id=claim.source_server_id,
+        status=status,
+        generation=run.head.generation,
+        config_hash=run.config_hashes[claim.source_server_id],
+        last_applied=at,
+        attempts=claim.lease.attempt,
+        last_write_at=claim.last_write_at,
+    )
+
+
+def _work(claim: Claim) -> Work:
+    run = claim.current.run
+    return Work(
+        target=run.target,
+        source_server_id=claim.source_server_id,
+        desired=run.definition.effective(claim.source_server_id),
+        last_write_at=claim.last_write_at,
+        guard=claim.lease.check,
+    )

@@ -1,0 +1,173 @@
+"""
+Bring one source server to its effective launch config: observe, plan, execute, verify.
+
+The order is the safe one: DRS first, for its update may write the launch template; then the template is read
+anew, a version is created from what was read, exactly that number is promoted and read back. What is already
+right is not written. A version that EC2 stored with a warning is never promoted.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from workers.core.errors import DriftPersists, InvalidLaunchConfig, RetryableError, StaleTemplate
+from workers.core.model.group import Target
+from workers.core.model.launch_config import FIELDS, Half, LaunchConfig
+from workers.core.plan.drift import DriftItem, find_drs_drift, find_template_drift
+from workers.core.plan.observed import ObservedConfiguration, ObservedTemplate
+from workers.core.plan.plan import find_observed_conflicts, plan_launch_configuration, plan_template
+from workers.core.ports import Clock, Guard, LaunchConfigurations, LaunchTemplates
+from workers.core.settings import Settings
+
+READ_BACK_WAIT = timedelta(milliseconds=100)
+LONGEST_WAIT = timedelta(seconds=1)
+"""No longer wait holds one of the worker's slots."""
+
+
+class ObservationTooYoung(RetryableError):
+    """What was read looks right, but may be the state before our own last write."""
+
+    code = "OBSERVATION_TOO_YOUNG"
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One source server's work under one lease."""
+
+    target: Target
+    source_server_id: str
+    desired: LaunchConfig
+    last_write_at: datetime | None
+    """When anyone of ours may last have written to this source server."""
+    guard: Guard
+
+
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """What was read back."""
+
+    verified_at: datetime
+    """When the read began that showed it."""
+    launch_template_id: str
+    launch_template_version: int | None
+    """None where no field of the launch config stands in the template."""
+
+
+@dataclass(slots=True)
+class Trail:
+    """What was done so far, whatever comes of it."""
+
+    wrote_at: datetime | None = None
+
+
+class BringServer:
+    """Brings source servers to their launch config."""
+
+    def __init__(
+        self,
+        *,
+        configurations: LaunchConfigurations,
+        templates: LaunchTemplates,
+        settings: Settings,
+        clock: Clock,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._configurations = configurations
+        self._templates = templates
+        self._settings = settings
+        self._clock = clock
+        self._sleep = sleep
+
+    async def bring(self, work: Work, trail: Trail) -> Brought:
+        """
+        Bring the source server to its launch config and read it back.
+
+        Parameters:
+            work: What is wanted, and of which source server.
+            trail: Told of every write before it is sent.
+
+        Returns:
+            What was read back.
+
+        Raises:
+            RetryableError: It can succeed later.
+            PermanentError: It cannot, until somebody changes something.
+        """
+        try:
+            return await self._bring_once(work, trail)
+        except StaleTemplate:
+            # DRS recreates templates and others write them: what was read is read again, but only once.
+            return await self._bring_once(work, trail)
+
+    async def _bring_once(self, work: Work, trail: Trail) -> Brought:
+        begun_at = self._clock()
+        observed = await self._configurations.read(work.target, work.source_server_id)
+        conflicts = find_observed_conflicts(work.desired, observed)
+        if conflicts:
+            raise InvalidLaunchConfig(" ".join(conflicts))
+        observed = await self._update_configuration(work, observed, trail)
+        if not any(FIELDS[name].half is Half.EC2 for name in work.desired.values):
+            return Brought(begun_at, observed.launch_template_id, None)
+        template = await self._templates.read_default(work.target, observed.launch_template_id)
+        step = plan_template(work.desired, template)
+        if step is None:
+            self._check_age(work, template, trail)
+            return Brought(min(begun_at, template.begun_at), template.template_id, template.version)
+        trail.wrote_at = self._clock()
+        version = await self._templates.create_version(work.target, step, work.guard)
+        await self._templates.promote(work.target, template.template_id, version, work.guard)
+        trail.wrote_at = self._clock()
+        read_back = await self._read_back(work, template.template_id, version)
+        return Brought(begun_at, template.template_id, read_back.version)
+
+    async def _update_configuration(
+        self, work: Work, observed: ObservedConfiguration, trail: Trail
+    ) -> ObservedConfiguration:
+        step = plan_launch_configuration(work.desired, observed)
+        if step is None:
+            return observed
+        trail.wrote_at = self._clock()
+        # The answer holds the whole launch configuration: it is the read-back.
+        answered = await self._configurations.update(work.target, work.source_server_id, step.fields, work.guard)
+        trail.wrote_at = self._clock()
+        left = find_drs_drift(work.desired, answered)
+        if left:
+            raise DriftPersists(f"DRS accepted the update but answers {_describe(left)}.")
+        return answered
+
+    def _check_age(self, work: Work, template: ObservedTemplate, trail: Trail) -> None:
+        """Refuse to call a template right that may be the one from before our last write."""
+        writes = [at for at in (work.last_write_at, trail.wrote_at) if at is not None]
+        if not writes:
+            return
+        missing = max(writes) + self._settings.settle_time - template.begun_at
+        if missing > timedelta(0):
+            raise ObservationTooYoung(
+                "The launch template reads right, but too soon after a write to be believed.",
+                retry_after=missing,
+            )
+
+    async def _read_back(self, work: Work, template_id: str, version: int) -> ObservedTemplate:
+        """Read until the promoted version is the default; what it holds can then be judged at once."""
+        give_up_at = self._clock() + self._settings.read_back_limit
+        wait = READ_BACK_WAIT
+        while True:
+            template = await self._templates.read_default(work.target, template_id)
+            if template.version == version:
+                break
+            if self._clock() + wait > give_up_at:
+                raise DriftPersists(
+                    f"Version {version} of {template_id} was promoted, but version {template.version} is still"
+                    f" the default {self._settings.read_back_limit.total_seconds():.0f} s later."
+                )
+            await self._sleep(wait.total_seconds())
+            wait = min(2 * wait, LONGEST_WAIT)
+        left = find_template_drift(work.desired, template)
+        if left:
+            raise DriftPersists(f"Version {version} of {template_id} holds {_describe(left)}.")
+        return template
+
+
+def _describe(drift: list[DriftItem]) -> str:
+    return "; ".join(f"{item.field} = {item.observed!r} instead of {item.desired!r}" for item in drift)

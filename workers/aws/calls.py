@@ -1,0 +1,113 @@
+"""
+One call to AWS in a target account: paced, bounded in time, retried where that is all it takes, errors ours.
+
+A throttle answer costs no attempt; it pauses the API's bucket for every caller of this process. A write is sent
+only after its guard agreed, at the last moment before the send.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from botocore import xform_name
+from botocore.exceptions import BotoCoreError, ClientError
+
+from workers.aws.clients import Clients
+from workers.aws.errors import translate
+from workers.aws.pacing import PacedBucket, Pacing
+from workers.core.errors import PrelaunchError, RetryableError, ServiceUnavailable, Throttled
+from workers.core.model.group import Target
+from workers.core.ports import Guard
+from workers.core.retry import back_off
+
+TRANSIENT_TRIES = 3
+THROTTLED_TRIES = 20
+LONGEST_WAIT = timedelta(seconds=10)
+"""A longer wait is handed back to the queue, for it holds one of the worker's slots."""
+FIRST_WAIT = timedelta(milliseconds=400)
+
+
+@dataclass(slots=True)
+class _Tries:
+    throttled: int = 0
+    transient: int = 0
+
+    def plan_wait(self, error: PrelaunchError) -> timedelta | None:
+        """Tell how long to wait before the next try; None where this layer gives up."""
+        if isinstance(error, Throttled):
+            self.throttled += 1
+            count, limit = self.throttled, THROTTLED_TRIES
+        elif isinstance(error, ServiceUnavailable):
+            self.transient += 1
+            count, limit = self.transient, TRANSIENT_TRIES
+        else:
+            return None
+        wait = back_off(count, first=FIRST_WAIT, longest=LONGEST_WAIT)
+        wait = max(wait, error.retry_after or timedelta(0))
+        return wait if count < limit and wait <= LONGEST_WAIT else None
+
+
+class Calls:
+    """Calls AWS on behalf of groups."""
+
+    def __init__(self, clients: Clients, pacing: Pacing, *, timeout: timedelta) -> None:
+        self._clients = clients
+        self._pacing = pacing
+        self._timeout = timeout
+
+    async def call(
+        self,
+        target: Target,
+        service: str,
+        operation: str,
+        request: dict[str, Any],
+        *,
+        guard: Guard | None = None,
+        repeatable: bool = True,
+    ) -> Any:
+        """
+        Call an operation, named as AWS names it, and answer what botocore parsed.
+
+        Parameters:
+            target: The account and Region, and how we get there.
+            service: The SDK's name of the service.
+            operation: AWS's name of the operation.
+            request: Its parameters.
+            guard: Called just before the send.
+            repeatable: Whether a call that was not answered may be sent again here.
+
+        Returns:
+            What botocore parsed.
+
+        Raises:
+            PrelaunchError: As `workers.aws.errors` translates AWS's answer.
+        """
+        tries = _Tries()
+        while True:
+            try:
+                return await self._call_once(target, service, operation, request, guard)
+            except RetryableError as error:
+                wait = tries.plan_wait(error)
+                if wait is None or not (repeatable or isinstance(error, Throttled)):
+                    raise
+                if isinstance(error, Throttled):
+                    self._bucket(target, service, operation).pause(wait)
+                else:
+                    await asyncio.sleep(wait.total_seconds())
+
+    async def _call_once(
+        self, target: Target, service: str, operation: str, request: dict[str, Any], guard: Guard | None
+    ) -> Any:
+        await self._bucket(target, service, operation).take()
+        try:
+            async with asyncio.timeout(self._timeout.total_seconds()):
+                client = await self._clients.target(service, target)
+                if guard is not None:
+                    guard()
+                return await getattr(client, xform_name(operation))(**request)
+        except (ClientError, BotoCoreError, TimeoutError) as error:
+            raise translate(error, service, operation) from error
+
+    def _bucket(self, target: Target, service: str, operation: str) -> PacedBucket:
+        return self._pacing.bucket(target.account_id or "", target.region, service, operation)

@@ -1,0 +1,139 @@
+"""
+The one module that makes AWS clients, so that the SDK can be replaced in one place.
+
+Clients belong to the loop that they are made on, are kept by (account, role, Region, service) and closed together.
+Nothing outside knows a session, and no credential is ever logged.
+"""
+
+from contextlib import AsyncExitStack
+from typing import Any, Self
+
+import aioboto3
+from aiobotocore.config import AioConfig
+from botocore.exceptions import BotoCoreError, ClientError
+
+from workers.aws.errors import translate
+from workers.core.errors import SetupError
+from workers.core.model.group import Target
+
+CONNECT_SECONDS = 3
+READ_SECONDS = 15
+"""Together below the 20 s in which a call ends, so that the lease outlives every call."""
+STORE_TRIES = 5
+ROLE_SESSION_NAME = "prelaunch"
+
+
+class Clients:
+    """Clients of one event loop, made when they are first asked for."""
+
+    def __init__(self, *, connections: int, region: str | None = None, profile: str | None = None) -> None:
+        self._session = aioboto3.Session(profile_name=profile, region_name=region)
+        self._connections = connections
+        self._stack = AsyncExitStack()
+        self._made: dict[tuple[str, ...], Any] = {}
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close every client that was made."""
+        self._made.clear()
+        await self._stack.aclose()
+
+    async def own(self, service: str) -> Any:
+        """
+        Answer a client for our own tables and queues, with the SDK's standard retries.
+
+        Parameters:
+            service: The SDK's name of it.
+
+        Returns:
+            The client, which is shared.
+
+        Raises:
+            SetupError: The Region or the endpoint is not configured.
+        """
+        retries = {"mode": "standard", "total_max_attempts": STORE_TRIES}
+        return await self._client(("own", service), self._session, service, None, retries)
+
+    async def target(self, service: str, target: Target) -> Any:
+        """
+        Answer a client for a group's account and Region; its calls are paced and retried by us, not by the SDK.
+
+        Parameters:
+            service: The SDK's name of it.
+            target: The account and Region, and how we get there.
+
+        Returns:
+            The client, which is shared.
+
+        Raises:
+            SetupError: The endpoint is not configured.
+            PrelaunchError: The role cannot be assumed.
+        """
+        role = target.assume_role_name or ""
+        key = ("target", target.account_id or "", role, target.region, service)
+        if key in self._made:
+            return self._made[key]
+        session = await self._assume(target) if role else self._session
+        retries = {"mode": "standard", "total_max_attempts": 1}
+        return await self._client(key, session, service, target.region, retries)
+
+    async def account_id(self) -> str:
+        """
+        Answer the account that we run in.
+
+        Returns:
+            Twelve digits.
+
+        Raises:
+            SetupError: No credentials, or no endpoint answers.
+        """
+        sts = await self.own("sts")
+        try:
+            return str((await sts.get_caller_identity())["Account"])
+        except (BotoCoreError, ClientError) as error:
+            raise SetupError(
+                f"AWS does not answer who we are: {error}. Check the credentials, AWS_REGION and AWS_ENDPOINT_URL."
+            ) from error
+
+    async def _client(
+        self, key: tuple[str, ...], session: aioboto3.Session, service: str, region: str | None, retries: Any
+    ) -> Any:
+        if key not in self._made:
+            config = AioConfig(
+                connect_timeout=CONNECT_SECONDS,
+                read_timeout=READ_SECONDS,
+                max_pool_connections=self._connections,
+                retries=retries,
+            )
+            try:
+                making = session.client(service, region_name=region, config=config)
+                client = await self._stack.enter_async_context(making)
+            except (BotoCoreError, ValueError) as error:
+                raise SetupError(f"No client for {service} can be made: {error}.") from error
+            # Two coroutines may have made the same client meanwhile: both keep to the first.
+            self._made.setdefault(key, client)
+        return self._made[key]
+
+    async def _assume(self, target: Target) -> aioboto3.Session:
+        sts = await self.own("sts")
+        account_id = target.account_id or await self.account_id()
+        request = {
+            "RoleArn": f"arn:aws:iam::{account_id}:role/{target.assume_role_name}",
+            "RoleSessionName": ROLE_SESSION_NAME,
+        }
+        if target.external_id is not None:
+            request["ExternalId"] = target.external_id
+        try:
+            credentials = (await sts.assume_role(**request))["Credentials"]
+        except (BotoCoreError, ClientError) as error:
+            raise translate(error, "sts", "AssumeRole") from error
+        return aioboto3.Session(
+            aws_access_key_id=credentials["AccessKeyId"],
+            aws_secret_access_key=credentials["SecretAccessKey"],
+            aws_session_token=credentials["SessionToken"],
+        )

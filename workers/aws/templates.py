@@ -1,0 +1,104 @@
+"""
+EC2 launch templates: the default version is read, a version is created from it, exactly that one is promoted.
+
+A template is never recreated, for DRS needs its tag; `$Latest` is never promoted, for others write versions too.
+"""
+
+import uuid
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+from botocore.loaders import Loader
+from botocore.model import ListShape, ServiceModel, Shape, StructureShape
+
+from workers.aws.calls import Calls
+from workers.core.errors import InvalidLaunchConfig, StaleTemplate
+from workers.core.model.group import Target
+from workers.core.plan.observed import ObservedTemplate
+from workers.core.plan.plan import CreateTemplateVersion
+from workers.core.ports import Guard
+
+
+class Ec2LaunchTemplates:
+    """Launch templates over the EC2 API."""
+
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
+
+    async def read_default(self, target: Target, template_id: str) -> ObservedTemplate:
+        """Read the default version, in the shape of a request."""
+        begun_at = datetime.now(UTC)
+        request = {"LaunchTemplateId": template_id, "Versions": ["$Default"]}
+        answer = await self._calls.call(target, "ec2", "DescribeLaunchTemplateVersions", request)
+        versions = answer["LaunchTemplateVersions"]
+        if not versions:
+            raise StaleTemplate(f"{template_id} has no default version any more.")
+        version = versions[0]
+        data = to_request_shape(version.get("LaunchTemplateData") or {})
+        return ObservedTemplate(template_id, version["VersionNumber"], data, begun_at)
+
+    async def create_version(self, target: Target, step: CreateTemplateVersion, guard: Guard) -> int:
+        """Create a version; what EC2 stores with a warning could not be launched, so it is a failure."""
+        request: dict[str, Any] = {
+            "LaunchTemplateId": step.template_id,
+            "ClientToken": step.client_token,
+            "VersionDescription": step.description,
+            "LaunchTemplateData": dict(step.members),
+        }
+        if step.inherits:
+            request["SourceVersion"] = str(step.source_version)
+        answer = await self._calls.call(target, "ec2", "CreateLaunchTemplateVersion", request, guard=guard)
+        warnings = (answer.get("Warning") or {}).get("Errors") or []
+        version = int(answer["LaunchTemplateVersion"]["VersionNumber"])
+        if warnings:
+            raise InvalidLaunchConfig(
+                f"EC2 stored version {version} of {step.template_id} with a warning, and it was not promoted: "
+                + "; ".join(f"{warning.get('Code')}: {warning.get('Message')}" for warning in warnings),
+                code=warnings[0].get("Code"),
+                request_id=answer.get("ResponseMetadata", {}).get("RequestId"),
+                operation="ec2.CreateLaunchTemplateVersion",
+            )
+        return version
+
+    async def promote(self, target: Target, template_id: str, version: int, guard: Guard) -> None:
+        """Make this version the default."""
+        request = {
+            "LaunchTemplateId": template_id,
+            "DefaultVersion": str(version),
+            # Always a new token: a repeated one would turn a repair into a success that does nothing.
+            "ClientToken": str(uuid.uuid4()),
+        }
+        await self._calls.call(target, "ec2", "ModifyLaunchTemplate", request, guard=guard)
+
+
+def to_request_shape(data: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Drop what only an answer has from launch template data, so that it can be sent back.
+
+    Parameters:
+        data: ResponseLaunchTemplateData, as botocore parsed it.
+
+    Returns:
+        What RequestLaunchTemplateData knows of it, after botocore's own model of EC2.
+    """
+    pruned = _prune(data, _request_shape())
+    return pruned if isinstance(pruned, dict) else {}
+
+
+def _prune(value: Any, shape: Shape) -> Any:
+    match shape:
+        case StructureShape():
+            known = {name: value[name] for name in value if name in shape.members}
+            return {name: _prune(member, shape.members[name]) for name, member in known.items()}
+        case ListShape():
+            return [_prune(member, shape.member) for member in value]
+        case _:
+            return value
+
+
+@cache
+def _request_shape() -> Shape:
+    model = ServiceModel(Loader().load_service_model("ec2", "service-2"), "ec2")
+    return model.shape_for("RequestLaunchTemplateData")

@@ -1,0 +1,120 @@
+"""
+The opening of a generation: the values and the writes of its one transaction. No I/O here.
+
+Every write carries the condition under which it was planned, so that a generation is never opened over a state
+other than the one that was read.
+"""
+
+import uuid
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from boto3.dynamodb.conditions import Attr
+
+from workers.core.model.group import GroupDefinition
+from workers.core.requests import Requester
+from workers.core.settle import combine_status
+from workers.core.status import Status
+from workers.core.store.records import (
+    Counts,
+    GroupHead,
+    GroupStatus,
+    Mode,
+    RunHead,
+    ServerItem,
+    to_item,
+)
+from workers.core.store.runs import Run, close_run, put_run
+from workers.core.store.tables import REMOVE, Write
+
+BASE_DEADLINE = timedelta(minutes=15)
+SECONDS_A_SERVER = 0.2
+"""One token of the scarcest bucket: CreateLaunchTemplateVersion and ModifyLaunchTemplate refill 5/s."""
+RESEND_AFTER = timedelta(seconds=30)
+
+
+def new_run_id() -> str:
+    """Make the id of a new run."""
+    return f"run-{uuid.uuid4().hex[:17]}"
+
+
+def plan_run(
+    head: GroupHead,
+    definition: GroupDefinition,
+    *,
+    generation: int,
+    listed: frozenset[str],
+    requester: Requester,
+    now: datetime,
+    run_id: str | None = None,
+) -> Run:
+    """
+    Plan the run of a new generation: what it lists, and by when it is settled at the latest.
+
+    Parameters:
+        head: The group.
+        definition: Its definition at the head's version.
+        generation: The run's.
+        listed: The source servers that it brings to their launch config.
+        requester: Who asks.
+        now: When it is opened.
+        run_id: Its id, where one was made before; the same for each try of one request.
+
+    Returns:
+        The run, not yet stored.
+    """
+    run_head = RunHead(
+        run_id=run_id or new_run_id(),
+        generation=generation,
+        config_version=head.version,
+        account_id=head.account_id,
+        reason=requester.reason,
+        requested_by=requester.principal,
+        door=requester.door,
+        mode=Mode.APPLY,
+        listed=len(listed),
+        done=0,
+        opened_at=now,
+        deadline=now + BASE_DEADLINE + timedelta(seconds=4 * len(listed) * SECONDS_A_SERVER),
+        resend_after=now + RESEND_AFTER,
+    )
+    return Run(head.group_id, run_head, listed, definition)
+
+
+def open_status(
+    run: Run, servers: dict[str, ServerItem], before: GroupStatus | None, requester: Requester, now: datetime
+) -> GroupStatus:
+    """Tell the status that a group has when this run is opened."""
+    opened = GroupStatus(
+        status=Status.PENDING,
+        generation=run.head.generation,
+        run_id=run.head.run_id,
+        last_applied=now,
+        applied_by=requester.principal,
+        counts=Counts(0, 0, len(run.listed)),
+        digest=run.digest,
+        held_by=before.held_by if before else None,
+    )
+    # Also with an empty list a generation is pending first: whoever settles it makes the one write that counts.
+    return replace(combine_status(run, servers, opened, now), status=Status.PENDING, last_applied=now)
+
+
+def put_first_run(run: Run, requester: Requester) -> list[Write]:
+    """Write the first generation of a group."""
+    status = to_item(open_status(run, {}, None, requester, run.head.opened_at))
+    absent = Attr("groupId").not_exists()
+    put_status = Write("Put", "groups", (run.group_id, "status"), status, condition=absent)
+    return [put_status, *put_run(run.group_id, run.head, run.listed)]
+
+
+def put_next_run(run: Run, head: GroupHead, before: GroupStatus, opened: GroupStatus) -> list[Write]:
+    """Write a generation that follows another, which it supersedes if that one is unsettled."""
+    values = to_item(opened)
+    gone = {name: REMOVE for name in ("verifiedAt", "heldBy") if name not in values}
+    unchanged = Attr("generation").eq(before.generation) & Attr("status").eq(before.status.value)
+    definition = Write("ConditionCheck", "groups", (run.group_id, "group"), condition=Attr("version").eq(head.version))
+    status = Write("Update", "groups", (run.group_id, "status"), {**values, **gone}, condition=unchanged)
+    writes = [definition, status, *put_run(run.group_id, run.head, run.listed)]
+    if before.status is Status.PENDING:
+        writes.append(close_run(run.group_id, before.generation, supersededBy=run.head.generation))
+    return writes

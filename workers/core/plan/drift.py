@@ -1,0 +1,64 @@
+"""Compare the launch config that is wanted with what AWS holds. Pure."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from workers.core.model.launch_config import FIELDS, Half, Json, LaunchConfig
+from workers.core.plan.observed import ObservedConfiguration, ObservedTemplate
+from workers.core.plan.template import TEMPLATE_FIELDS
+
+EMPTY_IN_DRS: Mapping[str, Json] = {"name": ""}
+"""What DRS holds where a launch config wants nothing: it has no way to leave these out."""
+
+
+@dataclass(frozen=True, slots=True)
+class DriftItem:
+    """One field, or one member of a field, that is not as it is wanted."""
+
+    field: str
+    """Name of the field; a member stands behind a dot, as in `tags.Owner`."""
+    observed: Json
+    """What AWS holds; None where it holds nothing."""
+    desired: Json
+    """What is wanted; None where nothing may be held."""
+
+
+def find_drift(
+    desired: LaunchConfig, configuration: ObservedConfiguration, template: ObservedTemplate
+) -> list[DriftItem]:
+    """Find every field that an apply run has to change, DRS's first, each half in declaration order."""
+    return [*find_drs_drift(desired, configuration), *find_template_drift(desired, template)]
+
+
+def find_drs_drift(desired: LaunchConfig, observed: ObservedConfiguration) -> list[DriftItem]:
+    """Find the drifted fields that DRS's launch configuration holds."""
+    return [
+        item
+        for name, wanted in _wanted(desired, Half.DRS)
+        for item in _compare(name, EMPTY_IN_DRS.get(name) if wanted is None else wanted, observed.values.get(name))
+    ]
+
+
+def find_template_drift(desired: LaunchConfig, observed: ObservedTemplate) -> list[DriftItem]:
+    """Find the drifted fields that the launch template's default version holds."""
+    return [
+        item
+        for name, wanted in _wanted(desired, Half.EC2)
+        for item in _compare(name, wanted, TEMPLATE_FIELDS[name].read(observed.data))
+    ]
+
+
+def _wanted(desired: LaunchConfig, half: Half) -> Iterator[tuple[str, Json]]:
+    # A field that the operator left out is not ours, whatever AWS holds.
+    for name, spec in FIELDS.items():
+        if spec.half is half and name in desired.values:
+            yield name, desired.values[name]
+
+
+def _compare(name: str, wanted: Json, held: Json) -> Iterator[DriftItem]:
+    if isinstance(wanted, dict):
+        members = held if isinstance(held, dict) else {}
+        for member, value in wanted.items():
+            yield from _compare(f"{name}.{member}", value, members.get(member))
+    elif wanted != held and not (wanted is None and held == {}):
+        yield DriftItem(name, held, wanted)

@@ -1,0 +1,163 @@
+"""Answers about groups. None mixes two moments: the status is read before and after the items."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+
+from workers.core.errors import ServiceUnavailable
+from workers.core.model.group import GroupDefinition
+from workers.core.ports import Clock
+from workers.core.requests import Conflict, RequestRefused, group_not_found
+from workers.core.settle import combine_status
+from workers.core.status import Status
+from workers.core.store.groups import GroupStore
+from workers.core.store.records import GroupHead, GroupStatus, ServerItem
+from workers.core.store.runs import Run, RunStore
+
+READ_TRIES = 10
+
+
+class ServerFilter(StrEnum):
+    """Which members a status answer shows."""
+
+    ALL = "all"
+    FAILED = "failed"
+    PENDING = "pending"
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Which part of the members a status answer shows."""
+
+    servers: ServerFilter = ServerFilter.ALL
+    limit: int = 100
+    token: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GroupView:
+    """A group as it is defined, and where it stands."""
+
+    head: GroupHead
+    definition: GroupDefinition
+    status: GroupStatus | None
+
+
+@dataclass(frozen=True, slots=True)
+class StatusView:
+    """Where a group and a page of its members stand, at one moment."""
+
+    group_id: str
+    status: GroupStatus | None
+    """None where nothing was ever to be applied."""
+    deadline: datetime | None
+    """By when the run settles at the latest."""
+    servers: dict[str, tuple[Status, str, ServerItem | None]]
+    """Member to its status, the digest of its effective launch config, and what is recorded of it."""
+    next_token: str | None
+
+
+class Queries:
+    """Reads for the doors; nothing here writes."""
+
+    def __init__(self, groups: GroupStore, runs: RunStore, clock: Clock) -> None:
+        self._groups = groups
+        self._runs = runs
+        self._clock = clock
+
+    async def group(self, group_id: str) -> GroupView:
+        """
+        Read a group.
+
+        Parameters:
+            group_id: The group.
+
+        Returns:
+            Its definition and status.
+
+        Raises:
+            NotFound: There is no such group.
+        """
+        head = await self._groups.read_head(group_id)
+        if head is None:
+            raise group_not_found(group_id)
+        definition = await self._groups.read_definition(group_id, head.version)
+        view = await self.status(group_id, Page(limit=0))
+        return GroupView(head, definition, view.status)
+
+    async def is_settled(self, group_id: str) -> bool:
+        """Tell whether no run of the group is under way, by its status item alone."""
+        status = await self._groups.read_status(group_id)
+        return status is None or status.status is not Status.PENDING
+
+    async def status(self, group_id: str, page: Page) -> StatusView:
+        """
+        Read where a group and a page of its members stand.
+
+        Parameters:
+            group_id: The group.
+            page: Which members to show.
+
+        Returns:
+            One moment's status.
+
+        Raises:
+            RequestRefused: There is no such group, or the page's token is none of ours.
+            Conflict: The status changed since the page before: begin again.
+            ServiceUnavailable: It changes faster than it can be read.
+        """
+        for _ in range(READ_TRIES):
+            status = await self._groups.read_status(group_id)
+            if status is None:
+                if await self._groups.read_head(group_id) is None:
+                    raise group_not_found(group_id)
+                return StatusView(group_id, None, None, {}, None)
+            after = _check_token(page.token, status)
+            run = await self._runs.read_run(group_id, status.generation)
+            servers = await self._runs.read_servers(group_id)
+            if run is not None and _same_moment(status, await self._groups.read_status(group_id)):
+                return self._view(run, status, servers, page, after)
+        raise ServiceUnavailable(f"The status of {group_id} changes faster than it can be read. Try again.")
+
+    def _view(
+        self, run: Run, status: GroupStatus, servers: dict[str, ServerItem], page: Page, after: str
+    ) -> StatusView:
+        combined = combine_status(run, servers, status, self._clock())
+        if status.status is not Status.PENDING:
+            shown = status
+        else:
+            # Every member may be recorded and the one write not yet done: until then the group is pending.
+            shown = replace(combined, status=Status.PENDING, last_applied=status.last_applied)
+        wanted = [
+            (member, member_status)
+            for member, member_status in sorted(run.read_statuses(servers).items())
+            if member > after and page.servers in {ServerFilter.ALL, member_status.value}
+        ]
+        part = wanted[: page.limit]
+        more = 0 < page.limit < len(wanted)
+        return StatusView(
+            group_id=run.group_id,
+            status=shown,
+            deadline=run.head.deadline if status.status is Status.PENDING else None,
+            servers={m: (s, run.config_hashes[m], servers.get(m)) for m, s in part},
+            next_token=f"{status.generation}.{status.status}.{part[-1][0]}" if more else None,
+        )
+
+
+def _same_moment(before: GroupStatus, after: GroupStatus | None) -> bool:
+    return after is not None and (before.generation, before.status) == (after.generation, after.status)
+
+
+def _check_token(token: str | None, status: GroupStatus) -> str:
+    """Answer the member after which the page begins."""
+    if token is None:
+        return ""
+    generation, _, rest = token.partition(".")
+    state, _, member = rest.partition(".")
+    if not (generation.isdecimal() and state in set(Status) and member):
+        raise RequestRefused("nextToken is none that a status answer gave.", code="INVALID_BODY")
+    if (int(generation), state) != (status.generation, status.status.value):
+        raise Conflict(
+            "The group's status changed since the page before. Read again from the first page.", code="STATUS_CHANGED"
+        )
+    return member

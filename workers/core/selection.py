@@ -1,0 +1,49 @@
+"""Which source servers a new run lists. Pure: superseding a run must never lose one of its source servers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from workers.core.status import Status
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyRequest:
+    """What somebody asks to be applied."""
+
+    force: bool = False
+    """Take also what is ready: observe and verify it anew; it is written only where it differs."""
+    only_failed: bool = False
+    """Ask for the failed members alone."""
+    source_server_ids: tuple[str, ...] | None = None
+    """Ask for these members; None is all of them."""
+
+
+def select_listed(statuses: Mapping[str, Status], request: ApplyRequest) -> frozenset[str]:
+    """
+    List what is asked and everything that is not ready, for a new generation owns all of the group.
+
+    Parameters:
+        statuses: Every member's status at the current generation.
+        request: What is asked.
+
+    Returns:
+        The list of the new run.
+    """
+    not_ready = {member for member, status in statuses.items() if status is not Status.READY}
+    if not request.force:
+        return frozenset(not_ready)
+    asked = set(statuses if request.source_server_ids is None else request.source_server_ids)
+    if request.only_failed:
+        asked &= {member for member, status in statuses.items() if status is Status.FAILED}
+    return frozenset(asked | not_ready)
+
+
+def is_in_hand(status: Status, listed: frozenset[str], statuses: Mapping[str, Status], request: ApplyRequest) -> bool:
+    """Tell whether the current run, or the present state, already answers the request."""
+    if request.force:
+        return False
+    if status is Status.READY:
+        return True
+    asked = statuses if request.source_server_ids is None else request.source_server_ids
+    wanted = {member for member in asked if statuses[member] is not Status.READY}
+    return status is Status.PENDING and wanted <= listed

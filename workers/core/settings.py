@@ -1,0 +1,58 @@
+"""
+The settings tree: read once at the door, frozen, passed down.
+
+Credentials, Region and endpoints of AWS are never settings of ours: the SDK's own variables work everywhere.
+"""
+
+from datetime import timedelta
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """What an installation can set, each as `PRELAUNCH_<NAME>`."""
+
+    model_config = SettingsConfigDict(env_prefix="PRELAUNCH_", frozen=True, extra="forbid")
+
+    stack: str = Field(default="prelaunch", pattern=r"^[A-Za-z][A-Za-z0-9-]{0,40}$")
+    """Prefix of the names of tables and queues."""
+    threads: int = Field(default=64, ge=1, le=512)
+    """Source servers that one worker process works on at once."""
+    time_scale: float = Field(default=1.0, gt=0, le=10)
+    """Scales every period of ours (leases, visibility, back-off); tests use a tenth."""
+
+    @property
+    def lease(self) -> timedelta:
+        """How long a lease lasts unless it is renewed; four renewals fit into it."""
+        return timedelta(seconds=60) * self.time_scale
+
+    @property
+    def lease_margin(self) -> timedelta:
+        """How much of the lease must be left when a call starts: more than a call may take."""
+        return timedelta(seconds=25) * self.time_scale
+
+    @property
+    def lease_grace(self) -> timedelta:
+        """How long after its expiry a lease is left alone."""
+        return timedelta(seconds=2) * self.time_scale
+
+    @property
+    def call_timeout(self) -> timedelta:
+        """How long one call to AWS may take."""
+        return timedelta(seconds=20) * self.time_scale
+
+    @property
+    def settle_time(self) -> timedelta:
+        """How long after a write of ours an observation may still show the state before (EC2)."""
+        return timedelta(seconds=5) * self.time_scale
+
+    @property
+    def read_back_limit(self) -> timedelta:
+        """How long a promoted version may take to be read back."""
+        return timedelta(seconds=10) * self.time_scale
+
+    @property
+    def max_ready_age(self) -> timedelta:
+        """How old the oldest verification of a ready group may be for a wave's fast path."""
+        return timedelta(hours=24)

@@ -1,0 +1,109 @@
+"""
+The aggregator: when the last listed source server is settled, combine all members' statuses in one write.
+
+It reads the members' items, for no counter is the truth, and writes only if the generation is still the one it
+read for and still pending. So whoever looks, and however often, the group is settled once.
+"""
+
+from datetime import datetime
+
+import structlog
+from boto3.dynamodb.conditions import Attr
+
+from workers.core.ports import Clock
+from workers.core.status import NOT_APPLIED, Status, combine
+from workers.core.store.records import ERRORS_SHOWN, Counts, GroupStatus, ServerError, ServerItem, to_item
+from workers.core.store.runs import Run, RunStore, close_run
+from workers.core.store.tables import REMOVE, ConditionFailed, Tables, Write
+
+log = structlog.get_logger()
+
+
+def combine_status(run: Run, servers: dict[str, ServerItem], before: GroupStatus, at: datetime) -> GroupStatus:
+    """
+    Combine what is recorded of the members into the group's status at this run's generation. Pure.
+
+    Parameters:
+        run: The run that `before` names.
+        servers: What is recorded of each source server.
+        before: The status as it was read.
+        at: The present: `lastApplied`, if the run is settled by now.
+
+    Returns:
+        The status at this run's generation.
+    """
+    statuses = run.read_statuses(servers)
+    combined = combine(statuses.values())
+    counts = Counts(*(list(statuses.values()).count(s) for s in (Status.READY, Status.FAILED, Status.PENDING)))
+    verified = [servers[member].verified_at for member in statuses if member in servers]
+    known = [moment for moment in verified if moment is not None]
+    return GroupStatus(
+        status=combined,
+        generation=before.generation,
+        run_id=before.run_id,
+        last_applied=before.last_applied if combined is Status.PENDING else at,
+        applied_by=before.applied_by,
+        counts=counts,
+        digest=before.digest,
+        verified_at=min(known) if len(known) == len(statuses) else None,
+        held_by=before.held_by,
+        errors=tuple(_errors(statuses, servers, at))[:ERRORS_SHOWN],
+    )
+
+
+def _errors(statuses: dict[str, Status], servers: dict[str, ServerItem], at: datetime) -> list[ServerError]:
+    errors: list[ServerError] = []
+    for member, status in sorted(statuses.items()):
+        if status is not Status.FAILED:
+            continue
+        item = servers.get(member)
+        if item is not None and item.status is Status.FAILED:
+            errors.extend(item.errors)
+        else:
+            message = f"{member} has not the launch config of this generation. Apply again with force."
+            errors.append(ServerError(member, NOT_APPLIED, message, at=at, attempt=0))
+    return errors
+
+
+class Aggregator:
+    """Settles runs."""
+
+    def __init__(self, tables: Tables, runs: RunStore, clock: Clock) -> None:
+        self._tables = tables
+        self._runs = runs
+        self._clock = clock
+
+    async def settle_if_complete(self, run: Run, before: GroupStatus) -> GroupStatus | None:
+        """
+        Settle the run if every member's status is.
+
+        Returns:
+            The settled status; None where members are pending or somebody else settled or superseded it.
+
+        Parameters:
+            run: The run.
+            before: The group's status as it was read: its generation is the run's.
+        """
+        servers = await self._runs.read_servers(run.group_id)
+        after = combine_status(run, servers, before, self._clock())
+        if after.status is Status.PENDING:
+            return None
+        values = to_item(after)
+        gone = {name: REMOVE for name in ("verifiedAt", "heldBy") if name not in values}
+        ours = Attr("generation").eq(run.head.generation) & Attr("status").eq(Status.PENDING.value)
+        status = Write("Update", "groups", (run.group_id, "status"), {**values, **gone}, condition=ours)
+        close = close_run(run.group_id, run.head.generation, settledAt=values["lastApplied"])
+        try:
+            await self._tables.transact([status, close])
+        except ConditionFailed:
+            return None
+        log.info(
+            "group.settled",
+            group_id=run.group_id,
+            run_id=run.head.run_id,
+            generation=run.head.generation,
+            status=after.status,
+            applied=after.counts.applied,
+            failed=after.counts.failed,
+        )
+        return after

@@ -1,0 +1,154 @@
+"""
+Leases: one a source server, across all groups. They are what keeps two workers from writing at once.
+
+A holder's time is measured on its monotonic clock from *before* the write that took the lease, so it always
+believes to have less than it has; a taker waits some seconds past the expiry that it reads.
+"""
+
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from boto3.dynamodb.conditions import Attr
+
+from workers.core.errors import LeaseHeld, LeaseLost
+from workers.core.ports import Clock
+from workers.core.settings import Settings
+from workers.core.store.tables import ConditionFailed, Item, Tables, Write
+
+
+@dataclass(slots=True)
+class Lease:
+    """A lease that is held; it is renewed until it is given back."""
+
+    key: str
+    owner: str
+    attempt: int
+    """From 1: how many workers have taken this work without reporting an outcome, this one included."""
+    ends_at: float
+    """Monotonic seconds."""
+    margin: timedelta
+    last_write_at: datetime | None = None
+    """When an earlier holder may last have written to AWS without recording it."""
+    monotonic: Callable[[], float] = field(default=time.monotonic, repr=False)
+
+    def check(self) -> None:
+        """
+        Refuse to start a call that might outlive the lease.
+
+        Raises:
+            LeaseLost: Less than the margin is left.
+        """
+        if self.ends_at - self.monotonic() < self.margin.total_seconds():
+            raise self.lost()
+
+    def lost(self) -> LeaseLost:
+        """Make the error that says so."""
+        return LeaseLost(f"The lease {self.key} has too little time left or is another worker's.")
+
+
+class LeaseStore:
+    """Takes, renews and gives back leases."""
+
+    def __init__(self, tables: Tables, settings: Settings, clock: Clock) -> None:
+        self._tables = tables
+        self._settings = settings
+        self._clock = clock
+
+    async def take(self, account_id: str, region: str, source_server_id: str) -> Lease:
+        """
+        Take the lease of a source server.
+
+        Parameters:
+            account_id: The account that the source server is in.
+            region: Its Region.
+            source_server_id: The source server.
+
+        Returns:
+            The lease, ours until its time ends.
+
+        Raises:
+            LeaseHeld: Another worker holds it; `retry_after` is when it may be taken.
+        """
+        key = f"lease#{account_id}#{region}#{source_server_id}"
+        owner = uuid.uuid4().hex
+        before = time.monotonic()
+        now, free = self._clock(), Attr("key").not_exists()
+        stale = Attr("until").lt(_milliseconds(now - self._settings.lease_grace))
+        values = {"owner": owner, "until": _milliseconds(now + self._settings.lease)}
+        write = Write("Update", "keys", (key,), values, condition=free | stale, add={"attempts": 1})
+        try:
+            previous = await self._tables.write(write, returning="ALL_OLD")
+        except ConditionFailed as failed:
+            raise LeaseHeld(
+                f"Another worker is at work on {source_server_id}.", retry_after=self._settings.lease / 4
+            ) from failed
+        return Lease(
+            key=key,
+            owner=owner,
+            attempt=previous.get("attempts", 0) + 1,
+            ends_at=before + self._settings.lease.total_seconds(),
+            margin=self._settings.lease_margin,
+            last_write_at=_last_write(previous, now),
+        )
+
+    async def renew(self, lease: Lease) -> None:
+        """
+        Prolong a lease that is still ours.
+
+        Parameters:
+            lease: The lease; told of its new end.
+
+        Raises:
+            LeaseLost: It is not.
+        """
+        before = time.monotonic()
+        until = _milliseconds(self._clock() + self._settings.lease)
+        write = Write("Update", "keys", (lease.key,), {"until": until}, condition=_is_ours(lease))
+        try:
+            await self._tables.write(write)
+        except ConditionFailed as failed:
+            raise lease.lost() from failed
+        lease.ends_at = before + self._settings.lease.total_seconds()
+
+    async def give_back(self, lease: Lease, *, last_write_at: datetime | None, outcome: bool) -> None:
+        """
+        Give a lease back without a record.
+
+        Parameters:
+            lease: The lease; one that is not ours any more is left alone.
+            last_write_at: When this holder last sent a write to AWS, if it did.
+            outcome: Whether this is an orderly hand-back, which does not count as an attempt.
+        """
+        values: dict[str, str | int] = {"until": 0}
+        if last_write_at is not None:
+            values["lastWriteAt"] = last_write_at.isoformat()
+        add = {"attempts": -1} if outcome else {}
+        write = Write("Update", "keys", (lease.key,), values, condition=_is_ours(lease), add=add)
+        try:
+            await self._tables.write(write)
+        except ConditionFailed:
+            return
+
+
+def delete_lease(lease: Lease) -> Write:
+    """Give the lease back with the record of the outcome."""
+    return Write("Delete", "keys", (lease.key,), condition=_is_ours(lease))
+
+
+def _is_ours(lease: Lease) -> Attr:
+    return Attr("owner").eq(lease.owner)
+
+
+def _last_write(previous: Item, now: datetime) -> datetime | None:
+    if previous.get("until"):
+        # Its holder died: it may have written to AWS until this very moment, for all that anyone knows.
+        return now
+    recorded = previous.get("lastWriteAt")
+    return datetime.fromisoformat(str(recorded)) if recorded else None
+
+
+def _milliseconds(at: datetime) -> int:
+    return int(at.timestamp() * 1000)

@@ -1,0 +1,136 @@
+"""
+The items of our tables as values, and their way to DynamoDB and back.
+
+Attributes are camelCase there; times are ISO 8601 in UTC. What is None is left out.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from pydantic import ConfigDict, TypeAdapter
+from pydantic.alias_generators import to_camel
+from pydantic.dataclasses import dataclass
+
+from workers.core.status import Status
+
+ERRORS_SHOWN = 20
+"""How many errors the status item carries; all of them stand on the source servers' own items."""
+RECORD = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore")
+
+
+class Mode(StrEnum):
+    """What a run does with the source servers on its list."""
+
+    APPLY = "apply"
+
+
+@dataclass(frozen=True, slots=True, config=RECORD)
+class ServerError:
+    """Why a source server failed."""
+
+    source_server_id: str
+    code: str
+    message: str
+    at: datetime
+    attempt: int
+    operation: str | None = None
+    """The call that AWS refused, as `drs.UpdateLaunchConfiguration`."""
+    request_id: str | None = None
+    """AWS's id of the refused request, which AWS Support asks for."""
+
+
+@dataclass(frozen=True, slots=True, config=RECORD)
+class Counts:
+    """How many of the members stand where."""
+
+    applied: int
+    failed: int
+    pending: int
+
+
+@dataclass(frozen=True, slots=True, config=RECORD)
+class GroupStatus:
+    """The combined status of a group: small, hot, and only ever written conditionally."""
+
+    status: Status
+    generation: int
+    run_id: str
+    last_applied: datetime
+    """When the latest run was opened; once it has settled, when it settled."""
+    applied_by: str
+    counts: Counts
+    digest: str
+    """Over the members' effective launch configs at this generation."""
+    verified_at: datetime | None = None
+    """The oldest member's last read-back."""
+    held_by: str | None = None
+    errors: tuple[ServerError, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, config=RECORD)
+class GroupHead:
+    """What a group is, without its members and launch configs: those stand in its config's chunks."""
+
+    group_id: str
+    name: str
+    region: str
+    account_id: str
+    version: int
+    """Grows with every change of the definition; also the version of the config's chunks."""
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True, config=RECORD)
+class RunHead:
+    """One apply run: the work of one generation."""
+
+    run_id: str
+    generation: int
+    config_version: int
+    account_id: str
+    """The account that the members are in, resolved when the run was opened."""
+    reason: str
+    requested_by: str
+    door: str
+    mode: Mode
+    listed: int
+    done: int
+    """A hint of how many are recorded; never the truth."""
+    opened_at: datetime
+    deadline: datetime
+    resend_after: datetime
+    sent_at: datetime | None = None
+    settled_at: datetime | None = None
+    superseded_by: int | None = None
+
+
+@dataclass(frozen=True, slots=True, config=RECORD)
+class ServerItem:
+    """What is recorded of one source server of a group."""
+
+    source_server_id: str
+    status: Status
+    generation: int
+    config_hash: str
+    last_applied: datetime
+    attempts: int
+    verified_at: datetime | None = None
+    last_write_at: datetime | None = None
+    launch_template_id: str | None = None
+    launch_template_version: int | None = None
+    errors: tuple[ServerError, ...] = ()
+
+
+_T = TypeVar("_T")
+
+
+def to_item(record: object) -> dict[str, Any]:
+    """Turn a record into the attributes of an item."""
+    return dict(TypeAdapter(type(record)).dump_python(record, mode="json", by_alias=True, exclude_none=True))
+
+
+def from_item(kind: type[_T], item: dict[str, Any]) -> _T:
+    """Turn the attributes of an item into a record."""
+    return TypeAdapter(kind).validate_python(item)

@@ -1,0 +1,180 @@
+"""Runs: heads, lists, and what is recorded of each source server."""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+
+from boto3.dynamodb.conditions import Attr
+
+from workers.core.model.digest import digest_group, digest_launch_config
+from workers.core.model.group import GroupDefinition, Target
+from workers.core.status import ServerRecord, Status, read_server_status
+from workers.core.store.groups import GroupStore
+from workers.core.store.leases import Lease, delete_lease
+from workers.core.store.records import RunHead, ServerItem, from_item, to_item
+from workers.core.store.tables import REMOVE, ConditionFailed, Tables, Write
+
+RUNS_CACHED = 32
+UNSETTLED = "unsettled"
+"""The sparse index's partition: a run is in it until it has settled or is superseded."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What never changes about a run: kept in memory by whoever works on it."""
+
+    group_id: str
+    head: RunHead
+    listed: frozenset[str]
+    definition: GroupDefinition
+
+    @property
+    def target(self) -> Target:
+        """Tell where the members are."""
+        return self.definition.target
+
+    @cached_property
+    def config_hashes(self) -> dict[str, str]:
+        """Tell each member's digest of its effective launch config."""
+        return {
+            member: digest_launch_config(self.definition.effective(member))
+            for member in self.definition.source_server_ids
+        }
+
+    @property
+    def digest(self) -> str:
+        """Tell the group's digest."""
+        return digest_group(self.config_hashes)
+
+    def read_statuses(self, servers: dict[str, ServerItem]) -> dict[str, Status]:
+        """Tell each member's status at this run's generation."""
+        return {
+            member: read_server_status(
+                _record(servers.get(member)),
+                listed=member in self.listed,
+                generation=self.head.generation,
+                config_hash=config_hash,
+            )
+            for member, config_hash in self.config_hashes.items()
+        }
+
+
+class RunStore:
+    """Reads runs and records outcomes."""
+
+    def __init__(self, tables: Tables, groups: GroupStore) -> None:
+        self._tables = tables
+        self._groups = groups
+        self._cache: OrderedDict[tuple[str, int], Run] = OrderedDict()
+
+    async def read_head(self, group_id: str, generation: int) -> RunHead | None:
+        """Read the head of a run as it is now."""
+        item = await self._tables.get("runs", group_id, _padded("head", generation))
+        return from_item(RunHead, item) if item else None
+
+    async def read_run(self, group_id: str, generation: int) -> Run | None:
+        """Read a run; its head's counters and times are as they were when it was first read here."""
+        key = (group_id, generation)
+        if key in self._cache:
+            self._cache.move_to_end(key)
+            return self._cache[key]
+        head = await self.read_head(group_id, generation)
+        listed = await self._tables.get("runs", group_id, _padded("list", generation))
+        if head is None or listed is None:
+            return None
+        definition = await self._groups.read_definition(group_id, head.config_version)
+        run = Run(group_id, head, frozenset(listed["sourceServerIds"]), definition)
+        self._cache[key] = run
+        while len(self._cache) > RUNS_CACHED:
+            self._cache.popitem(last=False)
+        return run
+
+    async def read_servers(self, group_id: str) -> dict[str, ServerItem]:
+        """Read what is recorded of every source server that ever was a member."""
+        found = [from_item(ServerItem, i) async for i in self._tables.query("runs", group_id, "server#")]
+        return {item.source_server_id: item for item in found}
+
+    async def read_server(self, group_id: str, source_server_id: str) -> ServerItem | None:
+        """Read what is recorded of one source server."""
+        item = await self._tables.get("runs", group_id, f"server#{source_server_id}")
+        return from_item(ServerItem, item) if item else None
+
+    async def record(self, group_id: str, item: ServerItem, lease: Lease) -> bool:
+        """
+        Record an outcome and give the lease back, both or neither.
+
+        Returns:
+            Whether it was recorded; False where this generation or a newer one already is.
+
+        Parameters:
+            group_id: The group.
+            item: What came of the source server.
+            lease: The lease under which it was done.
+
+        Raises:
+            LeaseLost: The lease is another's by now; nothing was recorded.
+        """
+        values = to_item(item)
+        gone = {name: REMOVE for name in ("errors", "verifiedAt") if name not in values}
+        server = Write(
+            "Update",
+            "runs",
+            (group_id, f"server#{item.source_server_id}"),
+            {**values, **gone},
+            condition=Attr("generation").not_exists() | Attr("generation").lt(item.generation),
+        )
+        try:
+            await self._tables.transact([server, delete_lease(lease)])
+        except ConditionFailed as failed:
+            if 1 in failed.failed:
+                raise lease.lost() from failed
+            return False
+        return True
+
+    async def count_done(self, group_id: str, generation: int) -> int:
+        """Count one more recorded outcome and answer how many: a hint to look, never the truth."""
+        write = Write(
+            "Update",
+            "runs",
+            (group_id, _padded("head", generation)),
+            add={"done": 1},
+            condition=Attr("runId").exists(),
+        )
+        return int((await self._tables.write(write))["done"])
+
+    async def mark_sent(self, group_id: str, generation: int, at: datetime) -> None:
+        """Note that the jobs of a run were sent."""
+        values = {"sentAt": at.isoformat()}
+        key = (group_id, _padded("head", generation))
+        await self._tables.write(Write("Update", "runs", key, values, condition=Attr("runId").exists()))
+
+
+def put_run(group_id: str, head: RunHead, listed: frozenset[str]) -> list[Write]:
+    """Put the head and the list of a new run; the head is in the sparse index until it settles."""
+    values = {**to_item(head), UNSETTLED: UNSETTLED}
+    absent = Attr("groupId").not_exists()
+    return [
+        Write("Put", "runs", (group_id, _padded("head", head.generation)), values, condition=absent),
+        Write(
+            "Put",
+            "runs",
+            (group_id, _padded("list", head.generation)),
+            {"sourceServerIds": sorted(listed)},
+            condition=absent,
+        ),
+    ]
+
+
+def close_run(group_id: str, generation: int, **values: str | int) -> Write:
+    """Take a run out of the sparse index, as settled or superseded."""
+    key = (group_id, _padded("head", generation))
+    return Write("Update", "runs", key, {**values, UNSETTLED: REMOVE}, condition=Attr("runId").exists())
+
+
+def _padded(kind: str, generation: int) -> str:
+    return f"{kind}#{generation:010d}"
+
+
+def _record(item: ServerItem | None) -> ServerRecord | None:
+    return ServerRecord(item.status, item.generation, item.config_hash) if item else None

@@ -1,0 +1,111 @@
+"""
+Start a wave: one StartRecovery a part, all at once, and no call that changes a setting.
+
+StartRecovery is not idempotent. `startingAt` is written before each call; whoever finds it without a job looks
+for the job by the wave's tags, once the call can no longer be under way, and repeats the call only if there is none.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+
+import structlog
+
+from workers.core.errors import JobInProgress, PermanentError, QuotaExceeded, RetryableError, Throttled
+from workers.core.model.group import Target
+from workers.core.outcome import Acknowledge, Outcome, Redeliver
+from workers.core.ports import Clock, Recovery, RecoveryJob
+from workers.core.settings import Settings
+from workers.core.store.groups import GroupStore
+from workers.core.store.waves import Wave, WavePart, WaveStatus, WaveStore
+
+log = structlog.get_logger()
+
+CLOCK_SKEW = timedelta(minutes=5)
+"""How far DRS's clock may be behind ours when a job is looked for."""
+UNDER_WAY_MARGIN = timedelta(seconds=5)
+
+
+class StartWave:
+    """The use case behind a wave's urgent message."""
+
+    def __init__(
+        self, *, groups: GroupStore, waves: WaveStore, recovery: Recovery, settings: Settings, clock: Clock
+    ) -> None:
+        self._groups = groups
+        self._waves = waves
+        self._recovery = recovery
+        self._clock = clock
+        self._under_way = settings.call_timeout + UNDER_WAY_MARGIN
+
+    async def start(self, wave_id: str) -> Outcome:
+        """Start every part of the wave that has no job yet."""
+        found = await self._waves.read(wave_id)
+        if found is None:
+            return Acknowledge("wave_unknown")
+        wave, parts = found
+        if wave.status is not WaveStatus.STARTING:
+            return Acknowledge(wave.status)
+        targets = await self._read_targets(wave)
+        outcomes = await asyncio.gather(*(self._start_part(wave, part, targets[part.group_id]) for part in parts))
+        waiting = [outcome for outcome in outcomes if isinstance(outcome, Redeliver)]
+        if waiting:
+            return min(waiting, key=lambda outcome: outcome.after or timedelta(0))
+        done = [outcome for outcome in outcomes if isinstance(outcome, WavePart)]
+        failed = [part for part in done if part.error_code is not None]
+        status = WaveStatus.FAILED if failed else WaveStatus.STARTED
+        await self._waves.finish(replace(wave, status=status, started_at=self._clock()))
+        log.info("wave.started", wave_id=wave_id, status=status, jobs=len(done) - len(failed), refused=len(failed))
+        return Acknowledge(status)
+
+    async def _read_targets(self, wave: Wave) -> Mapping[str, Target]:
+        definitions = await asyncio.gather(
+            *(self._groups.read_definition(group.group_id, group.config_version) for group in wave.groups)
+        )
+        return {group.group_id: d.target for group, d in zip(wave.groups, definitions, strict=True)}
+
+    async def _start_part(self, wave: Wave, part: WavePart, target: Target) -> WavePart | Redeliver:
+        if part.is_done:
+            return part
+        try:
+            started = await self._adopt_or_call(wave, part, target)
+        except (Throttled, QuotaExceeded) as error:
+            return Redeliver(error.code, error.retry_after)
+        except (PermanentError, JobInProgress) as error:
+            started = replace(
+                part, error_code=error.code, error_message=error.message, error_request_id=error.request_id
+            )
+        except RetryableError as error:
+            # Unanswered is not refused: the job may exist, and is looked for when the call is surely over.
+            return Redeliver(error.code, self._under_way)
+        if isinstance(started, WavePart):
+            await asyncio.shield(self._waves.record_part(wave.wave_id, started))
+        return started
+
+    async def _adopt_or_call(self, wave: Wave, part: WavePart, target: Target) -> WavePart | Redeliver:
+        adopted = None
+        if part.starting_at is not None:
+            left = part.starting_at + self._under_way - self._clock()
+            if left > timedelta(0):
+                return Redeliver("part_under_way", left)
+            since = wave.accepted_at - CLOCK_SKEW
+            adopted = await self._recovery.find(target, _tags(wave, part), since=since)
+        claimed = await self._waves.claim_part(wave.wave_id, part, self._clock())
+        if claimed is None:
+            return Redeliver("part_claimed", self._under_way)
+        job = adopted or await self._call(wave, claimed, target)
+        return replace(claimed, job_id=job.job_id, launch_statuses=dict(job.launch_statuses))
+
+    async def _call(self, wave: Wave, part: WavePart, target: Target) -> RecoveryJob:
+        try:
+            return await self._recovery.start(
+                target, part.source_server_ids, is_drill=wave.is_drill, tags=_tags(wave, part)
+            )
+        except (Throttled, QuotaExceeded):
+            await self._waves.release_part(wave.wave_id, part)
+            raise
+
+
+def _tags(wave: Wave, part: WavePart) -> dict[str, str]:
+    return {"prelaunch:waveId": wave.wave_id, "prelaunch:part": str(part.number)}
