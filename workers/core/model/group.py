@@ -13,6 +13,7 @@ from workers.core.model.group_body import (
     MAX_SERVERS,
     GroupBody,
     ReadOverride,
+    ServerBody,
     read_group,
     read_overrides,
     wrong_fields,
@@ -114,21 +115,19 @@ class GroupDefinition:
         """
         Read what `to_json` wrote.
 
+        What `to_json` cannot have written, or only that of a version with more members, is a ValueError. The
+        rules for users are not applied again: a stricter version must still read what an older one accepted.
+
         Parameters:
             raw: JSON, or DynamoDB's form of it with Decimals for numbers.
 
         Returns:
             The definition that was written.
-
-        Raises:
-            ValueError: It was not written by `to_json`, or by a version that knows more.
         """
-        values, wrong = read_group(raw)
-        if wrong:
-            raise ValueError(f"The stored group cannot be read: {wrong[0].pointer or '/'}: {wrong[0].message}")
-        servers = values.get("servers")
+        members = _stored_object(raw, GroupBody.__required_keys__, GroupBody.__optional_keys__)
+        servers = members.get("servers")
         overrides = [_stored_override(each) for each in servers] if isinstance(servers, list) else []
-        return _assemble(values, _stored_config(values.get("launchConfig")), overrides)
+        return _assemble(members, _stored_config(members), overrides)
 
 
 def parse_group(raw: object) -> GroupDefinition:
@@ -212,15 +211,20 @@ def _text(value: object) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _stored_config(raw: object) -> LaunchConfig:
-    if not isinstance(raw, dict):
+def _stored_object(raw: object, required: frozenset[str], optional: frozenset[str]) -> Mapping[str, object]:
+    if not isinstance(raw, dict) or not required <= raw.keys() <= required | optional:
+        raise ValueError("The stored group lacks a member, or was written by another version.")
+    return raw
+
+
+def _stored_config(members: Mapping[str, object]) -> LaunchConfig:
+    config = members.get("launchConfig", {})
+    if not isinstance(config, dict):
         raise ValueError("The stored group has no launch config where one belongs.")  # noqa: TRY004
-    return LaunchConfig.from_json(raw)
+    return LaunchConfig.from_json(config)
 
 
 def _stored_override(raw: object) -> ServerOverride:
-    if not isinstance(raw, dict):
-        raise ValueError("The stored group has an override that is no object.")  # noqa: TRY004
-    return ServerOverride(
-        str(raw["sourceServerId"]), raw["useGroupDefaults"] is True, _stored_config(raw["launchConfig"])
-    )
+    members = _stored_object(raw, ServerBody.__required_keys__, ServerBody.__optional_keys__)
+    inherits = members.get("useGroupDefaults", True) is True
+    return ServerOverride(str(members["sourceServerId"]), inherits, _stored_config(members))

@@ -79,6 +79,8 @@ class Member:
             return at.error(f"{name} cannot be null: {null_reason}")
         inner = str(parts[0]) if parts else ""
         description = self.descriptions.get(inner, self.descriptions[""])
+        if loc and isinstance(loc[-1], int):
+            return at.error(f"{show(value)} does not belong here: {self.name} must be {description}.")
         shown = "" if self.confidential else f", not {show(value)}"
         return at.error(f"{name} must be {description}{shown}.")
 
@@ -170,8 +172,9 @@ def find_unsendable_text(value: object, place: Place) -> Iterator[FieldError]:
     rest = [(value, place)]
     while rest:
         item, where = rest.pop()
-        if isinstance(item, str) and _UNSENDABLE.search(item):
-            yield where.error(f"{show(item)} holds a character that neither AWS nor JSON can hold; remove it.")
+        if isinstance(item, str) and (bad := _UNSENDABLE.search(item)):
+            # The character alone: the text may be confidential.
+            yield where.error(f"The text holds U+{ord(bad[0]):04X}, which AWS or JSON cannot hold; remove it.")
         elif isinstance(item, dict):
             members, errors = readable_members(item, where)
             yield from errors

@@ -1,0 +1,211 @@
+"""Fields that cannot stand together, within a config and in a group, and where the errors point."""
+
+from typing import Any
+
+import pytest
+
+from workers.core.model.conflicts import Conflict, find_conflicts
+from workers.core.model.errors import FieldError
+from workers.core.model.group import InvalidBody, parse_group
+from workers.core.model.launch_config import Json, LaunchConfig
+
+_A, _B, _C = (f"s-{letter * 17}" for letter in "abc")
+_SUBNET = "subnet-0123456789abcdef0"
+_GROUPS: list[Json] = ["sg-0123456789abcdef0"]
+_INTO: dict[str, Json] = {"launchIntoEC2InstanceID": "i-0123456789abcdef0"}
+_IP = "10.0.0.9"
+
+_CLASHES: list[tuple[dict[str, Json], str]] = [
+    ({"instanceType": "t3.micro", "targetInstanceTypeRightSizingMethod": "BASIC"}, "instanceType"),
+    ({"instanceType": "t3.micro", "targetInstanceTypeRightSizingMethod": "IN_AWS"}, "instanceType"),
+    # Right-sizing writes a type where none may be.
+    ({"instanceType": None, "targetInstanceTypeRightSizingMethod": "BASIC"}, "instanceType"),
+    ({"staticPrivateIp": _IP, "copyPrivateIp": True}, "staticPrivateIp"),
+    ({"staticPrivateIp": None, "copyPrivateIp": True}, "staticPrivateIp"),
+    ({"securityGroupIds": _GROUPS}, "securityGroupIds"),
+    ({"securityGroupIds": _GROUPS, "subnetId": None}, "securityGroupIds"),
+    ({"launchIntoInstanceProperties": _INTO, "copyPrivateIp": True}, "launchIntoInstanceProperties"),
+    ({"launchIntoInstanceProperties": _INTO, "copyTags": True}, "launchIntoInstanceProperties"),
+    ({"tags": {f"key{n}": "" for n in range(51)}}, "tags"),
+]
+
+_HARMLESS: list[dict[str, Json]] = [
+    {},
+    {"instanceType": "t3.micro", "targetInstanceTypeRightSizingMethod": "NONE"},
+    {"instanceType": "t3.micro"},
+    {"targetInstanceTypeRightSizingMethod": "BASIC"},
+    {"staticPrivateIp": _IP, "copyPrivateIp": False},
+    {"copyPrivateIp": True, "copyTags": True},
+    {"securityGroupIds": _GROUPS, "subnetId": _SUBNET},
+    {"securityGroupIds": None},
+    {"subnetId": _SUBNET},
+    {"launchIntoInstanceProperties": _INTO, "copyPrivateIp": False, "copyTags": False},
+    # As DRS reports it where nothing is set: configs are judged over observed values too.
+    {
+        "launchIntoInstanceProperties": {"launchIntoEC2InstanceID": ""},
+        "copyPrivateIp": True,
+        "copyTags": True,
+    },
+    {"tags": {**{f"key{n}": "" for n in range(50)}, "gone": None}},
+]
+
+
+@pytest.mark.parametrize(("values", "field"), _CLASHES)
+def test_a_conflict_is_found_with_its_way_out(values: dict[str, Json], field: str) -> None:
+    """Each documented conflict is found once, and its message names every field that takes part."""
+    [conflict] = find_conflicts(LaunchConfig(values))
+    assert conflict.field == field
+    assert all(name in conflict.message for name in (conflict.field, *conflict.others))
+
+
+@pytest.mark.parametrize("values", _HARMLESS)
+def test_what_goes_together_is_no_conflict(values: dict[str, Json]) -> None:
+    """Neither half of a conflict is one alone, nor are values that do not clash."""
+    assert find_conflicts(LaunchConfig(values)) == []
+
+
+def test_all_conflicts_are_found_at_once() -> None:
+    """One conflict hides no other."""
+    everything: dict[str, Json] = {
+        "instanceType": "t3.micro",
+        "targetInstanceTypeRightSizingMethod": "BASIC",
+        "staticPrivateIp": _IP,
+        "copyPrivateIp": True,
+        "copyTags": True,
+        "securityGroupIds": _GROUPS,
+        "launchIntoInstanceProperties": _INTO,
+    }
+    assert [conflict.others for conflict in find_conflicts(LaunchConfig(everything))] == [
+        ("targetInstanceTypeRightSizingMethod",),
+        ("copyPrivateIp",),
+        ("subnetId",),
+        ("copyPrivateIp",),
+        ("copyTags",),
+    ]
+
+
+def test_a_conflict_with_what_drs_holds_is_found_by_merging() -> None:
+    """A config laid over observed values is judged with them."""
+    observed: dict[str, Json] = {"copyPrivateIp": True, "targetInstanceTypeRightSizingMethod": "NONE"}
+    asked = LaunchConfig({"staticPrivateIp": _IP})
+    assert find_conflicts(asked) == []
+    together = LaunchConfig({**observed, **asked.values})
+    assert [conflict.field for conflict in find_conflicts(together)] == ["staticPrivateIp"]
+    assert isinstance(find_conflicts(together)[0], Conflict)
+
+
+def _errors(
+    defaults: dict[str, Any], *servers: dict[str, Any], ids: tuple[str, ...] = (_A, _B, _C)
+) -> list[FieldError]:
+    body = {
+        "groupName": "payroll",
+        "region": "eu-central-1",
+        "sourceServerIds": list(ids),
+        "launchConfig": defaults,
+        "servers": list(servers),
+    }
+    try:
+        parse_group(body)
+    except InvalidBody as refused:
+        return list(refused.errors)
+    return []
+
+
+def _places(errors: list[FieldError]) -> list[tuple[str, str | None]]:
+    return [(error.pointer, error.source_server_id) for error in errors]
+
+
+def _server(server_id: str, *, defaults: bool = True, **config: Any) -> dict[str, Any]:
+    return {"sourceServerId": server_id, "useGroupDefaults": defaults, "launchConfig": config}
+
+
+def test_a_conflict_of_the_defaults_is_said_once() -> None:
+    """Three hundred servers that inherit a conflict are one error, at the defaults."""
+    ids = tuple(f"s-{n:017d}" for n in range(300))
+    errors = _errors({"securityGroupIds": _GROUPS}, ids=ids)
+    assert _places(errors) == [("/launchConfig/securityGroupIds", None)]
+
+
+def test_it_is_said_once_also_if_every_server_has_an_override() -> None:
+    """Overrides of other fields make no difference to whose conflict it is."""
+    servers = [_server(each, name=f"name {each}") for each in (_A, _B, _C)]
+    assert _places(_errors({"securityGroupIds": _GROUPS}, *servers)) == [("/launchConfig/securityGroupIds", None)]
+
+
+def test_defaults_that_every_server_completes_are_right() -> None:
+    """Only effective configs are judged: defaults need not stand alone."""
+    servers = [_server(each, subnetId=_SUBNET) for each in (_A, _B, _C)]
+    assert _errors({"securityGroupIds": _GROUPS}, *servers) == []
+
+
+def test_a_server_that_does_not_complete_the_defaults_is_named() -> None:
+    """Where all have overrides and one leaves the gap, the error names it and points at the default."""
+    servers = [_server(_A, subnetId=_SUBNET), _server(_B, subnetId=_SUBNET), _server(_C, monitoring=True)]
+    errors = _errors({"securityGroupIds": _GROUPS}, *servers)
+    assert _places(errors) == [("/launchConfig/securityGroupIds", _C)]
+
+
+def test_an_override_that_clashes_with_the_defaults_is_pointed_at() -> None:
+    """The offending value is the one in the override, whichever field of the two it is."""
+    defaults = {"instanceType": "t3.micro", "subnetId": _SUBNET, "securityGroupIds": _GROUPS}
+    errors = _errors(
+        defaults,
+        _server(_B, targetInstanceTypeRightSizingMethod="BASIC"),
+        _server(_C, subnetId=None),
+    )
+    assert _places(errors) == [
+        ("/servers/0/launchConfig/targetInstanceTypeRightSizingMethod", _B),
+        ("/servers/1/launchConfig/subnetId", _C),
+    ]
+
+
+def test_without_group_defaults_nothing_is_inherited() -> None:
+    """useGroupDefaults false takes neither conflicts nor cures from the defaults."""
+    errors = _errors(
+        {"copyPrivateIp": True, "subnetId": _SUBNET},
+        _server(_A, defaults=False, staticPrivateIp=_IP),
+        _server(_B, defaults=False, securityGroupIds=_GROUPS),
+    )
+    assert _places(errors) == [("/servers/1/launchConfig/securityGroupIds", _B)]
+
+
+def test_one_address_serves_one_server() -> None:
+    """The second server with an address in a subnet is refused; the message names the first."""
+    errors = _errors(
+        {"subnetId": _SUBNET},
+        _server(_A, staticPrivateIp=_IP),
+        _server(_C, staticPrivateIp=_IP),
+        _server(_B, staticPrivateIp=_IP, subnetId="subnet-1a2b3c4d"),
+    )
+    assert _places(errors) == [("/servers/1/launchConfig/staticPrivateIp", _C)]
+    assert _A in errors[0].message
+
+
+def test_without_a_subnet_the_same_one_is_taken() -> None:
+    """Two servers with one address and no subnet named are refused: most likely it is one subnet."""
+    errors = _errors({}, _server(_A, staticPrivateIp=_IP), _server(_B, staticPrivateIp=_IP))
+    assert _places(errors) == [("/servers/1/launchConfig/staticPrivateIp", _B)]
+
+
+def test_a_wrong_field_makes_no_conflict_besides() -> None:
+    """What a wrong value would clash with cannot be told, so it is not guessed at."""
+    errors = _errors({"securityGroupIds": _GROUPS, "subnetId": "subnet-?"})
+    assert _places(errors) == [("/launchConfig/subnetId", None)]
+    errors = _errors({"securityGroupIds": _GROUPS}, *[_server(each, subnetId=1) for each in (_A, _B, _C)])
+    assert _places(errors) == [(f"/servers/{n}/launchConfig/subnetId", each) for n, each in enumerate((_A, _B, _C))]
+
+
+def test_a_wrong_default_that_an_override_replaces_hides_nothing() -> None:
+    """A server that replaces the wrong default is judged by its own value."""
+    errors = _errors({"copyPrivateIp": "yes"}, _server(_A, copyPrivateIp=True, staticPrivateIp=_IP))
+    assert _places(errors) == [
+        ("/launchConfig/copyPrivateIp", None),
+        ("/servers/0/launchConfig/staticPrivateIp", _A),
+    ]
+
+
+def test_tags_may_be_too_many_only_together() -> None:
+    """Defaults and override may each hold fifty tags, but not together more; null takes one away."""
+    tags = {f"key{n}": "" for n in range(50)}
+    errors = _errors({"tags": tags}, _server(_A, tags={"more": ""}), _server(_B, tags={"more": "", "key1": None}))
+    assert _places(errors) == [("/servers/0/launchConfig/tags", _A)]

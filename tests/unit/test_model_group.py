@@ -1,0 +1,266 @@
+"""A protection group's body: what is taken, what is refused, and what of it is shown."""
+
+import hashlib
+import json
+from typing import Any
+
+import pytest
+from pydantic import TypeAdapter
+
+from workers.core.model.digest import digest_group, digest_launch_config
+from workers.core.model.errors import INVALID_BODY, INVALID_LAUNCH_CONFIG
+from workers.core.model.group import (
+    MAX_SERVERS,
+    GroupBody,
+    GroupDefinition,
+    GroupTooLarge,
+    InvalidBody,
+    parse_group,
+)
+from workers.core.model.launch_config import FIELDS, LaunchConfig
+
+_A, _B = "s-" + "a" * 17, "s-" + "b" * 17
+
+
+def _body(**members: Any) -> dict[str, Any]:
+    body = {"groupName": "payroll", "region": "eu-central-1", "sourceServerIds": [_A, _B], **members}
+    return {name: value for name, value in body.items() if value is not ...}
+
+
+def _refusal(body: Any) -> list[tuple[str, str, str | None]]:
+    with pytest.raises(InvalidBody) as refused:
+        parse_group(body)
+    return [(error.pointer, error.code, error.source_server_id) for error in refused.value.errors]
+
+
+def test_the_least_body_is_enough() -> None:
+    """Name, Region and servers make a group; everything else has a default."""
+    group = parse_group(_body())
+    assert (group.name, group.description, group.auto_repair) == ("payroll", "", False)
+    assert group.source_server_ids == (_A, _B)
+    assert (group.target.region, group.target.account_id) == ("eu-central-1", None)
+    assert not group.has_launch_config()
+    assert group.effective(_A) == LaunchConfig()
+
+
+def test_a_full_body_is_taken_whole() -> None:
+    """Every member arrives where it belongs, and overrides lie over the defaults."""
+    group = parse_group(
+        _body(
+            groupName="  payroll EU ",
+            description="first line\n\tsecond",
+            accountId="012345678901",
+            assumeRoleName="DrsRole",
+            externalId="ab:/x",
+            autoRepair=True,
+            launchConfig={"monitoring": True, "tags": {"team": "pay", "stage": "prod"}},
+            servers=[
+                {"sourceServerId": _A, "launchConfig": {"tags": {"team": None}}},
+                {"sourceServerId": _B, "useGroupDefaults": False, "launchConfig": {"copyTags": True}},
+            ],
+        )
+    )
+    assert (group.name, group.description, group.auto_repair) == ("payroll EU", "first line\n\tsecond", True)
+    target = group.target
+    assert (target.account_id, target.assume_role_name, target.external_id) == (
+        "012345678901",
+        "DrsRole",
+        "ab:/x",
+    )
+    assert group.effective(_A).values == {"monitoring": True, "tags": {"stage": "prod", "team": None}}
+    assert group.effective(_B).values == {"copyTags": True}
+    assert group.has_launch_config()
+
+
+def test_defaults_that_no_server_uses_ask_for_nothing() -> None:
+    """A group whose servers all ignore its defaults has no launch config."""
+    alone = [{"sourceServerId": each, "useGroupDefaults": False} for each in (_A, _B)]
+    assert not parse_group(_body(launchConfig={"monitoring": True}, servers=alone)).has_launch_config()
+    assert parse_group(_body(launchConfig={"monitoring": True}, servers=alone[:1])).has_launch_config()
+
+
+@pytest.mark.parametrize(
+    "region", ["us-gov-west-1", "cn-north-1", "us-isob-east-1", "ap-southeast-4", "eusc-de-east-1"]
+)
+def test_every_shape_of_region_is_taken(region: str) -> None:
+    """Regions of all partitions are accepted."""
+    assert parse_group(_body(region=region)).target.region == region
+
+
+@pytest.mark.parametrize(
+    ("member", "value"),
+    [
+        ("groupName", ""),
+        ("groupName", "   "),
+        ("groupName", "n" * 129),
+        ("groupName", "a\tb"),
+        ("groupName", "a\ud800"),
+        ("groupName", 7),
+        ("groupName", None),
+        ("description", "d" * 1001),
+        ("description", None),
+        ("accountId", 123456789012),
+        ("accountId", "12345678901"),
+        ("accountId", "\u0661" * 12),
+        ("region", "eu-central"),
+        ("region", "EU-CENTRAL-1"),
+        ("region", "eu-central-1.example.com"),
+        ("region", "eu-central-1\n"),
+        ("assumeRoleName", "arn:aws:iam::123456789012:role/x"),
+        ("assumeRoleName", "r" * 65),
+        ("sourceServerIds", []),
+        ("sourceServerIds", {}),
+        ("sourceServerIds", _A),
+        ("servers", {}),
+        ("servers", None),
+        ("autoRepair", "true"),
+        ("autoRepair", 1),
+        ("serverSelectionTags", {"team": "pay"}),
+        ("version", 3),
+    ],
+)
+def test_a_wrong_member_is_one_error_at_its_place(member: str, value: object) -> None:
+    """A wrong or unknown member is INVALID_BODY at the member."""
+    assert _refusal(_body(**{member: value})) == [(f"/{member}", INVALID_BODY, None)]
+
+
+def test_missing_members_point_at_their_parent() -> None:
+    """What is missing has no place of its own: the pointer is the object that lacks it."""
+    assert _refusal({}) == [("", INVALID_BODY, None)] * 3
+    assert _refusal(_body(servers=[{"launchConfig": {}}])) == [("/servers/0", INVALID_BODY, None)]
+
+
+@pytest.mark.parametrize("body", [None, [], "x", 1, True])
+def test_a_body_is_an_object(body: object) -> None:
+    """Anything else is one error for the whole body."""
+    assert _refusal(body) == [("", INVALID_BODY, None)]
+
+
+def test_server_ids_are_right_and_unique() -> None:
+    """A bad id and a repeated one are each an error at their index."""
+    ids = [_A, "s-1", _B, _A, None, "i-0123456789abcdef0"]
+    assert sorted(_refusal(_body(sourceServerIds=ids))) == [
+        ("/sourceServerIds/1", INVALID_BODY, None),
+        ("/sourceServerIds/3", INVALID_BODY, _A),
+        ("/sourceServerIds/4", INVALID_BODY, None),
+        ("/sourceServerIds/5", INVALID_BODY, None),
+    ]
+
+
+def test_overrides_belong_to_members_once() -> None:
+    """An override needs a member of the group, and each has at most one."""
+    stranger = "s-" + "c" * 17
+    servers = [
+        {"sourceServerId": _A},
+        {"sourceServerId": stranger},
+        {"sourceServerId": _A},
+        {"sourceServerId": "x"},
+        {"sourceServerId": _B, "useGroupDefaults": "no", "launchconfig": {}},
+        "x",
+    ]
+    assert _refusal(_body(servers=servers)) == [
+        ("/servers/1/sourceServerId", INVALID_BODY, stranger),
+        ("/servers/2/sourceServerId", INVALID_BODY, _A),
+        ("/servers/3/sourceServerId", INVALID_BODY, None),
+        ("/servers/4/useGroupDefaults", INVALID_BODY, _B),
+        ("/servers/4/launchconfig", INVALID_BODY, _B),
+        ("/servers/5", INVALID_BODY, None),
+    ]
+
+
+def test_an_external_id_needs_its_role() -> None:
+    """An external id without a role to assume would never be used."""
+    assert _refusal(_body(externalId="abc")) == [("/externalId", INVALID_BODY, None)]
+
+
+def test_structure_and_configs_are_refused_together() -> None:
+    """Errors of the body, the defaults and each override come in one answer, under one code."""
+    with pytest.raises(InvalidBody) as refused:
+        parse_group(
+            _body(
+                region="x",
+                launchConfig={"imageId": "ami-1"},
+                servers=[{"sourceServerId": _B, "launchConfig": {"staticPrivateIp": "x"}}],
+            )
+        )
+    assert [(error.pointer, error.code, error.source_server_id) for error in refused.value.errors] == [
+        ("/region", INVALID_BODY, None),
+        ("/launchConfig/imageId", INVALID_LAUNCH_CONFIG, None),
+        ("/servers/0/launchConfig/staticPrivateIp", INVALID_LAUNCH_CONFIG, _B),
+    ]
+    assert refused.value.code == INVALID_BODY
+
+
+def test_an_override_without_a_usable_id_is_checked_all_the_same() -> None:
+    """A wrong id hides no error of the config beside it, and makes none."""
+    servers = [{"sourceServerId": "x", "launchConfig": {"staticPrivateIp": "10.0.0.1", "monitoring": 1}}]
+    assert _refusal(_body(servers=servers)) == [
+        ("/servers/0/sourceServerId", INVALID_BODY, None),
+        ("/servers/0/launchConfig/monitoring", INVALID_LAUNCH_CONFIG, None),
+    ]
+
+
+def test_too_many_servers_are_refused_before_anything_else() -> None:
+    """The limit counts entries; one more is refused by its own error, the limit itself is not."""
+    ids = [f"s-{n:017d}" for n in range(MAX_SERVERS + 1)]
+    assert len(parse_group(_body(sourceServerIds=ids[:-1])).source_server_ids) == MAX_SERVERS
+    for body in (_body(sourceServerIds=ids), _body(servers=[{}] * (MAX_SERVERS + 1))):
+        with pytest.raises(GroupTooLarge) as refused:
+            parse_group(body)
+        assert (refused.value.count, refused.value.limit) == (MAX_SERVERS + 1, MAX_SERVERS)
+
+
+def test_the_store_keeps_the_external_id_and_doors_do_not_show_it() -> None:
+    """The external id goes to the store alone: not to a body, a representation or a message."""
+    group = parse_group(_body(assumeRoleName="r", externalId="hush-hush"))
+    assert GroupDefinition.from_json(group.to_json()) == group
+    assert group.to_json()["externalId"] == "hush-hush"
+    assert "hush-hush" not in json.dumps(group.to_body()) + repr(group)
+
+
+def test_a_stored_group_that_cannot_be_read_is_a_value_error() -> None:
+    """A damaged item raises instead of giving half a group."""
+    stored: dict[str, object] = {
+        **parse_group(_body(launchConfig={"monitoring": True}, servers=[{"sourceServerId": _A}])).to_json()
+    }
+    damaged: list[object] = [
+        None,
+        {},
+        {**stored, "future": 1},
+        {**stored, "launchConfig": None},
+        {**stored, "launchConfig": {"future": 1}},
+        {**stored, "servers": [{}]},
+        {**stored, "servers": [{"sourceServerId": _A, "future": 1}]},
+        {**stored, "servers": [None]},
+    ]
+    for each in damaged:
+        with pytest.raises(ValueError, match=r"stored group|another version"):
+            GroupDefinition.from_json(each)
+
+
+def test_what_was_accepted_stays_readable() -> None:
+    """Stricter rules of a newer version leave a stored group readable, so that it can be put right."""
+    stored = {**parse_group(_body()).to_json(), "groupName": "a\tb", "region": "moon-1"}
+    assert GroupDefinition.from_json(stored).to_json() == stored
+
+
+def test_the_schema_for_openapi_comes_from_the_same_types() -> None:
+    """The published schema names every field and closes every object, launch configs included."""
+    schema = TypeAdapter(GroupBody).json_schema()
+    config = schema["$defs"]["LaunchConfigBody"]
+    assert list(config["properties"]) == list(FIELDS)
+    assert "required" not in config
+    objects = [schema, *schema["$defs"].values()]
+    assert all(each["additionalProperties"] is False for each in objects)
+    assert sorted(schema["required"]) == ["groupName", "region", "sourceServerIds"]
+    assert all(each.get("description") for each in config["properties"].values())
+
+
+def test_digests_have_a_form_that_stays() -> None:
+    """A digest is SHA-256 over these bytes; another form would make every applied server look changed."""
+    config = LaunchConfig({"tags": {"é": "\u20ac", "a": None}, "securityGroupIds": ["sg-2", "sg-1"]})
+    canonical = '{"launchConfig":{"securityGroupIds":["sg-1","sg-2"],"tags":{"a":null,"é":"\u20ac"}},"schemaVersion":1}'
+    assert digest_launch_config(config) == "sha256:" + hashlib.sha256(canonical.encode()).hexdigest()
+    pairs = '{"schemaVersion":1,"servers":[["s-a","sha256:1"],["s-b","sha256:2"]]}'
+    digest = digest_group({"s-b": "sha256:2", "s-a": "sha256:1"})
+    assert digest == "sha256:" + hashlib.sha256(pairs.encode()).hexdigest()
