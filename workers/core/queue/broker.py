@@ -170,6 +170,7 @@ class JobBroker(SQSBroker):  # type: ignore[misc]  # dramatiq_sqs is not typed
         for intake in self._intakes.values():
             intake.upkeep.close(_CLOSE_LIMIT)
         self._intakes.clear()
+        self._slots = None
         self.sqs.meta.client.close()
 
     def _open_intake(self, queue: str, *, threads: int) -> Intake:

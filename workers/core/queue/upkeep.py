@@ -19,18 +19,18 @@ import structlog
 from workers.core.queue.errors import QueueError
 from workers.core.queue.job import Delivery
 from workers.core.queue.redelivery import Acknowledge, Bury, HandBack, Outcome
-from workers.core.queue.source import Failure, SourceQueue, batch
+from workers.core.queue.source import BATCH, Failure, SourceQueue, batch
 
 log = structlog.get_logger(__name__)
 
 MAX_TRIES = 5
 """Tries of one outcome before the message is left to come back by itself."""
 
-_FIRST_RETRY_SECONDS = 0.2
+_FIRST_RETRY_SECONDS = 0.1
 _JITTER = random.SystemRandom()
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Task:
     delivery: Delivery
     outcome: Outcome
@@ -109,9 +109,10 @@ class Upkeep:
             self._changed.notify_all()
             while not self._closing:
                 now = self._clock()
-                due = [task for task in self._tasks if task.due_at <= now]
+                # A few at a time: renewals must get their turn between calls that hang.
+                due = [task for task in self._tasks if task.due_at <= now][:BATCH]
                 if due or now >= renew_at:
-                    self._tasks = [task for task in self._tasks if task.due_at > now]
+                    self._tasks = [task for task in self._tasks if task not in due]
                     self._working = True
                     return due
                 next_at = min([renew_at, *(task.due_at for task in self._tasks)])
