@@ -6,17 +6,16 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from tests.fakes.strategies import group_definitions, json_values, raw_launch_configs
+from tests.fakes.strategies import any_text, group_definitions, json_values, raw_launch_configs, thorough
 from workers.core.model.errors import INVALID_BODY, INVALID_LAUNCH_CONFIG, FieldError
 from workers.core.model.group import GroupTooLarge, InvalidBody, parse_group
 from workers.core.model.launch_config import LaunchConfig
 from workers.core.model.parse import parse_launch_config
 
 _SERVER = "s-0123456789abcdefg"
-_many = settings(max_examples=200)
 
 
 def _resolve(document: Any, pointer: str) -> Any:
@@ -70,28 +69,28 @@ def _spoilt(draw: st.DrawFn) -> Any:
             case "remove":
                 del container[key]
             case "add" if isinstance(container, dict):
-                container[draw(st.text(st.characters(), max_size=6))] = draw(json_values)
+                container[draw(any_text)] = draw(json_values)
             case _:
                 container.append(draw(st.one_of(json_values, st.just(container[0]))))
         assume(body)
     return body
 
 
-@_many
+@thorough
 @given(body=json_values)
 def test_no_json_breaks_the_parser(body: Any) -> None:
     """Any JSON is a group or an InvalidBody, and the body stays as it was."""
     _check_group(body)
 
 
-@_many
+@thorough
 @given(body=_spoilt())
 def test_a_spoilt_body_is_refused_at_the_place(body: Any) -> None:
     """A nearly right body is taken or refused; every pointer resolves; every answer can be sent."""
     _check_group(body)
 
 
-@_many
+@thorough
 @given(raw=st.one_of(json_values, st.dictionaries(st.sampled_from(["tags", "name", "subnetId"]), json_values)))
 def test_parsing_a_launch_config_never_raises(raw: Any) -> None:
     """Any JSON gives a config of what was right, and an error for whatever was not."""
@@ -104,7 +103,7 @@ def test_parsing_a_launch_config_never_raises(raw: Any) -> None:
         assert config == LaunchConfig(raw)
 
 
-@_many
+@thorough
 @given(right=raw_launch_configs(), name=st.text(min_size=1, max_size=12), value=json_values)
 def test_one_wrong_field_spoils_no_other(right: dict[str, Any], name: str, value: Any) -> None:
     """An unknown field is an error at its own place; all other fields are read as without it."""
@@ -115,7 +114,7 @@ def test_one_wrong_field_spoils_no_other(right: dict[str, Any], name: str, value
     assert errors == unknown
 
 
-@_many
+@thorough
 @given(
     value=st.text(st.characters(codec="utf-8"), min_size=4, max_size=1300).filter(lambda text: not text.isalnum()),
 )

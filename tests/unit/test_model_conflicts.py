@@ -132,6 +132,12 @@ def test_it_is_said_once_also_if_every_server_has_an_override() -> None:
     assert _places(_errors({"securityGroupIds": _GROUPS}, *servers)) == [("/launchConfig/securityGroupIds", None)]
 
 
+def test_it_is_said_once_also_if_some_servers_cure_it() -> None:
+    """Servers that complete the defaults for themselves do not turn one error into one for each other server."""
+    errors = _errors({"securityGroupIds": _GROUPS}, _server(_A, subnetId=_SUBNET), _server(_B, monitoring=True))
+    assert _places(errors) == [("/launchConfig/securityGroupIds", None)]
+
+
 def test_defaults_that_every_server_completes_are_right() -> None:
     """Only effective configs are judged: defaults need not stand alone."""
     servers = [_server(each, subnetId=_SUBNET) for each in (_A, _B, _C)]
@@ -201,6 +207,22 @@ def test_a_wrong_default_that_an_override_replaces_hides_nothing() -> None:
     assert _places(errors) == [
         ("/launchConfig/copyPrivateIp", None),
         ("/servers/0/launchConfig/staticPrivateIp", _A),
+    ]
+
+
+def test_a_wrong_default_hides_no_conflict_of_a_server_without_defaults() -> None:
+    """A server that ignores the defaults is judged as if they were right."""
+    errors = _errors({"subnetId": "x"}, _server(_A, defaults=False, securityGroupIds=_GROUPS))
+    assert _places(errors) == [("/launchConfig/subnetId", None), ("/servers/0/launchConfig/securityGroupIds", _A)]
+
+
+def test_an_entry_that_cannot_be_read_makes_no_conflict_besides() -> None:
+    """Whether it would inherit, or what it would say, is unknown: the wrong member is the only error."""
+    server = {"sourceServerId": _A, "useGroupDefaults": "no", "launchConfig": {"securityGroupIds": _GROUPS}}
+    assert _places(_errors({"subnetId": _SUBNET}, server)) == [("/servers/0/useGroupDefaults", _A)]
+    servers = [{"sourceServerId": each, "launchConfig": []} for each in (_A, _B, _C)]
+    assert [place for place, _ in _places(_errors({"securityGroupIds": _GROUPS}, *servers))] == [
+        f"/servers/{n}/launchConfig" for n in range(3)
     ]
 
 

@@ -117,6 +117,7 @@ _WRONG: list[tuple[str, Any, str]] = [
     ("name", "", ""),
     ("name", "n" * 129, ""),
     ("name", "a\nb", ""),
+    ("name", "a\uffff", ""),
     ("name", "a\ud800", ""),
     ("launchIntoInstanceProperties", {"launchIntoEC2InstanceID": ""}, "/launchIntoEC2InstanceID"),
     ("launchIntoInstanceProperties", {"launchIntoEC2InstanceID": "i-12"}, "/launchIntoEC2InstanceID"),
@@ -295,6 +296,13 @@ def test_a_deeply_nested_value_is_an_error_and_no_crash() -> None:
     # Unnest by hand: the interpreter would take its own stack to free it.
     while isinstance(deep, list):
         deep = deep.pop()
+
+
+def test_a_long_value_is_shown_in_part() -> None:
+    """A message repeats the beginning of what was sent, in ASCII, and no more."""
+    _, [error] = _parse({"instanceType": "é" + "x" * 10_000})
+    assert "\\u00e9xxx" in error.message
+    assert len(error.message) < 250
 
 
 def test_a_number_too_long_to_print_is_an_error_and_no_crash() -> None:

@@ -92,7 +92,7 @@ SecurityGroupId: TypeAlias = Annotated[str, Field(pattern=r"^sg-([0-9a-f]{8}|[0-
 SecurityGroupIds: TypeAlias = Annotated[
     list[SecurityGroupId],
     AfterValidator(_sorted_set),
-    Field(json_schema_extra={"uniqueItems": True, "minItems": 1}),
+    Field(json_schema_extra={"minItems": 1}),
 ]
 Ipv4Address: TypeAlias = Annotated[str, AfterValidator(_canonical_ipv4), Field(json_schema_extra={"format": "ipv4"})]
 # IAM: letters, digits and _+=,.@- ; ASCII only, as IAM compares names that way.
@@ -120,5 +120,5 @@ def _printable(text: str) -> str:
     return trimmed
 
 
-GroupName: TypeAlias = Annotated[str, AfterValidator(_printable)]
+GroupName: TypeAlias = Annotated[str, AfterValidator(_printable), Field(json_schema_extra={"minLength": 1})]
 Description: TypeAlias = Annotated[str, Field(max_length=1000)]
