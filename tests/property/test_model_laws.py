@@ -6,6 +6,7 @@ from random import Random
 
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 
 from tests.fakes.strategies import (
     FIELD_NAMES,
@@ -16,10 +17,12 @@ from tests.fakes.strategies import (
     thorough,
 )
 from workers.core.model.digest import digest_group, digest_launch_config
-from workers.core.model.group import GroupDefinition, parse_group
+from workers.core.model.group import GroupBody, GroupDefinition, parse_group
 from workers.core.model.launch_config import FIELDS, Json, LaunchConfig
 from workers.core.model.merge import merge
 from workers.core.model.parse import parse_launch_config
+
+_PUBLISHED = TypeAdapter(GroupBody)
 
 
 def _as_dynamodb(value: Json) -> object:
@@ -169,6 +172,14 @@ def test_a_group_survives_its_json(group: GroupDefinition) -> None:
     stored = _as_dynamodb(group.to_json())
     assert GroupDefinition.from_json(stored) == group
     assert parse_group(group.to_json()) == group
+
+
+@thorough
+@given(group=group_definitions())
+def test_what_is_shown_fits_the_published_types(group: GroupDefinition) -> None:
+    """A group as a door shows it is valid under the types that the OpenAPI schema is made of."""
+    shown = group.to_body()
+    assert _PUBLISHED.validate_python(shown, strict=True) == shown
 
 
 @thorough
