@@ -12,6 +12,7 @@ from workers.core.queue.redelivery import (
     Bury,
     HandBack,
     Redeliver,
+    plan_backoff,
     plan_retry,
     plan_unknown,
 )
@@ -65,3 +66,9 @@ def test_failures_are_counted_by_message_and_forgotten_oldest_first() -> None:
     assert counts.add("b") == 1, "b was the oldest and should be forgotten"
     counts.forget("b")
     assert counts.add("b") == 1
+
+
+def test_a_hand_back_without_a_delay_waits_longer_each_time() -> None:
+    """A job that leaves its delay to the queue is never given up, and comes less and less often."""
+    assert Redeliver(None, "later").delay is None
+    assert [plan_backoff(n, jitter=1.0).total_seconds() for n in (1, 2, 6, 500)] == [1, 4, 900, 900]

@@ -16,8 +16,8 @@ from dramatiq.middleware import AsyncIO
 from dramatiq_sqs import SQSBroker
 
 from tests.integration.queue.sqs import Stack
+from workers.core.contract import Queue
 from workers.core.queue.broker import JobBroker, QueuePeriods
-from workers.core.queue.names import JOBS
 
 PERIODS = QueuePeriods(poll_wait_seconds=1)
 
@@ -30,7 +30,7 @@ class Side:
     url: str
 
     def declare(self, fn: Any) -> Any:
-        return dramatiq.actor(broker=self.broker, queue_name=JOBS)(fn)
+        return dramatiq.actor(broker=self.broker, queue_name=Queue.NORMAL)(fn)
 
     def fail_calls(self, operation: str) -> None:
         """Let every call of one operation end without an answer."""
@@ -38,14 +38,14 @@ class Side:
 
 
 def make_ours(stack: Stack, *, periods: QueuePeriods = PERIODS, **options: Any) -> Side:
-    return Side(JobBroker(stack=stack.name, periods=periods, **options), stack.find_url(JOBS))
+    return Side(JobBroker(stack=stack.name, periods=periods, **options), stack.find_url(Queue.NORMAL))
 
 
 def make_plain(stack: Stack, *, middleware: Any = (), **options: Any) -> Side:
     broker = SQSBroker(namespace=stack.name, middleware=[AsyncIO(), *middleware], **options)
-    broker.declare_queue(JOBS)
-    broker._ensure_queue(JOBS)
-    return Side(broker, broker.queues[JOBS].url)
+    broker.declare_queue(Queue.NORMAL)
+    broker._ensure_queue(Queue.NORMAL)
+    return Side(broker, broker.queues[Queue.NORMAL].url)
 
 
 @contextmanager

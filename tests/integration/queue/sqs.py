@@ -16,7 +16,8 @@ from typing import Any
 
 import boto3
 
-from workers.core.queue.names import WORKER_QUEUES, name_dead_letter_queue, name_queue
+from workers.core.contract import Queue
+from workers.core.queue.names import name_dead_letter_queue, name_queue
 from workers.core.queue.source import batch
 
 _SDK = {
@@ -89,7 +90,7 @@ class Stack:
 def make_stack() -> Stack:
     """Make a stack where the SDK's variables lead."""
     stack = Stack(f"test{os.getpid()}x{next(_numbers)}", boto3.client("sqs"))
-    for queue in WORKER_QUEUES:
+    for queue in Queue:
         stack.client.create_queue(QueueName=name_queue(stack.name, queue))
         stack.client.create_queue(QueueName=name_dead_letter_queue(stack.name, queue))
     return stack

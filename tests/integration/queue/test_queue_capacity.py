@@ -2,8 +2,8 @@
 
 from tests.integration.queue.bench import Gate, Side, Tally, make_ours, make_plain, run_worker
 from tests.integration.queue.sqs import Stack
+from workers.core.contract import Queue
 from workers.core.queue.job import encode_job
-from workers.core.queue.names import JOBS, JOBS_BULK, JOBS_URGENT
 
 
 def count_running(side: Side, stack: Stack, *, seconds: float) -> tuple[int, tuple[int, int]]:
@@ -14,7 +14,7 @@ def count_running(side: Side, stack: Stack, *, seconds: float) -> tuple[int, tup
         await gate.enter()
 
     side.declare(hold)
-    stack.put(side.url, *(encode_job("hold", JOBS, {}) for _ in range(96)))
+    stack.put(side.url, *(encode_job("hold", Queue.NORMAL, {}) for _ in range(96)))
     with run_worker(side, threads=64):
         gate.wait_until_full(seconds)
         running, counts = gate.running, stack.count(side.url)
@@ -42,9 +42,9 @@ def test_busy_queues_share_the_slots_of_the_process(stack: Stack) -> None:
         await gate.enter()
 
     side.declare(hold)
-    urls = [stack.find_url(JOBS), stack.find_url(JOBS_BULK)]
+    urls = [stack.find_url(Queue.NORMAL), stack.find_url(Queue.BULK)]
     for url in urls:
-        stack.put(url, *(encode_job("hold", JOBS, {}) for _ in range(20)))
+        stack.put(url, *(encode_job("hold", Queue.NORMAL, {}) for _ in range(20)))
     with run_worker(side, threads=8):
         assert gate.wait_until_full(20)
         assert side.broker._slots.used == 8
@@ -53,7 +53,7 @@ def test_busy_queues_share_the_slots_of_the_process(stack: Stack) -> None:
 
 def test_urgent_work_finds_its_reserved_slots_behind_bulk_work(stack: Stack) -> None:
     """With every other slot taken by bulk jobs that do not end, an urgent job still starts."""
-    side, gate, urgent = make_ours(stack, reserved={JOBS_URGENT: 2}), Gate(wanted=6), Tally(wanted=2)
+    side, gate, urgent = make_ours(stack, reserved={Queue.URGENT: 2}), Gate(wanted=6), Tally(wanted=2)
 
     async def hold() -> None:
         await gate.enter()
@@ -63,10 +63,10 @@ def test_urgent_work_finds_its_reserved_slots_behind_bulk_work(stack: Stack) -> 
 
     side.declare(hold)
     side.declare(hurry)
-    stack.put(stack.find_url(JOBS_BULK), *(encode_job("hold", JOBS_BULK, {}) for _ in range(20)))
+    stack.put(stack.find_url(Queue.BULK), *(encode_job("hold", Queue.BULK, {}) for _ in range(20)))
     with run_worker(side, threads=8):
         assert gate.wait_until_full(20)
-        stack.put(stack.find_url(JOBS_URGENT), *(encode_job("hurry", JOBS_URGENT, {}) for _ in range(2)))
+        stack.put(stack.find_url(Queue.URGENT), *(encode_job("hurry", Queue.URGENT, {}) for _ in range(2)))
         assert urgent.wait(10)
         assert gate.running == 6
         gate.open()
@@ -82,7 +82,7 @@ def run_without_deletes(side: Side, stack: Stack, *, seconds: float) -> int:
     side.declare(work)
     side.fail_calls("DeleteMessage")
     side.fail_calls("DeleteMessageBatch")
-    stack.put(side.url, *(encode_job("work", JOBS, {}) for _ in range(30)))
+    stack.put(side.url, *(encode_job("work", Queue.NORMAL, {}) for _ in range(30)))
     with run_worker(side, threads=8):
         tally.wait(seconds)
     return len(tally.items)

@@ -16,10 +16,10 @@ from dramatiq_sqs import SQSBroker
 
 from tests.integration.queue.bench import Gate, Side, make_ours, make_plain, run_worker
 from tests.integration.queue.sqs import Stack
+from workers.core.contract import Queue
 from workers.core.queue.broker import JobBroker, QueuePeriods
 from workers.core.queue.errors import QueueMissing, QueueUnreachable
 from workers.core.queue.job import encode_job
-from workers.core.queue.names import JOBS, WORKER_QUEUES
 
 SHORT = QueuePeriods(visibility=timedelta(seconds=2), heartbeat=timedelta(seconds=0.5), poll_wait_seconds=1)
 
@@ -32,7 +32,7 @@ def steal_from_running(side: Side, stack: Stack) -> int:
         await gate.enter()
 
     side.declare(hold)
-    stack.put(side.url, encode_job("hold", JOBS, {}))
+    stack.put(side.url, encode_job("hold", Queue.NORMAL, {}))
     with run_worker(side, threads=1):
         assert gate.wait_until_full(10)
         received = stack.receive(side.url, wait=4)
@@ -68,7 +68,7 @@ def test_a_killed_worker_gives_its_jobs_back(stack: Stack, kind: str, returned: 
     """After SIGKILL the job comes back when its visibility ends; dramatiq_sqs hides it for 12 hours."""
     side = make_plain(stack) if kind == "plain" else make_ours(stack)
     side.broker.close()
-    stack.put(side.url, encode_job("hold", JOBS, {}))
+    stack.put(side.url, encode_job("hold", Queue.NORMAL, {}))
     with run_process(kind, stack) as process:
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
@@ -86,7 +86,7 @@ def receive_during_stop(side: Side, stack: Stack, *, held: int) -> int:
         await gate.enter()
 
     side.declare(hold)
-    body = encode_job("hold", JOBS, {})
+    body = encode_job("hold", Queue.NORMAL, {})
     stack.put(side.url, *[body] * (2 + held))
     with run_worker(side, threads=2) as worker:
         assert gate.wait_until_full(10)
@@ -126,7 +126,7 @@ def test_a_stopped_worker_can_start_again(stack: Stack) -> None:
 
     side.declare(hold)
     for n, gate in enumerate(gates):
-        stack.put(side.url, encode_job("hold", JOBS, {"n": n}))
+        stack.put(side.url, encode_job("hold", Queue.NORMAL, {"n": n}))
         with run_worker(side):
             assert gate.wait_until_full(10)
             gate.open()
@@ -136,7 +136,7 @@ def test_the_dramatiq_command_stops_in_time_and_hands_back(stack: Stack) -> None
     """`dramatiq` with our broker: at SIGTERM the unstarted is handed back at once, the running finishes."""
     side = make_ours(stack)
     side.broker.close()
-    body = encode_job("hold_until_term", JOBS, {})
+    body = encode_job("hold_until_term", Queue.NORMAL, {})
     stack.put(side.url, *[body] * 6)
     command = [sys.executable, "-m", "dramatiq", "tests.integration.queue.worker_process:make_broker"]
     options = ["--processes", "1", "--threads", "2", "--worker-shutdown-timeout", "30000"]
@@ -160,21 +160,19 @@ def test_missing_queues_are_named_at_once_and_never_made(stack: Stack) -> None:
     """Without a deployment check_queues names all six queues, and nothing creates one."""
     with pytest.raises(QueueMissing, match="PRELAUNCH_STACK") as caught:
         JobBroker(stack="elsewhere").check_queues()
-    assert caught.value.names == tuple(
-        f"elsewhere-{queue}{suffix}" for queue in WORKER_QUEUES for suffix in ("", "-dlq")
-    )
+    assert caught.value.names == tuple(f"elsewhere-{queue}{suffix}" for queue in Queue for suffix in ("", "-dlq"))
     with pytest.raises(ConnectionFailed, match="elsewhere-jobs"):
-        JobBroker(stack="elsewhere").consume(JOBS)
+        JobBroker(stack="elsewhere").consume(Queue.NORMAL)
     assert "QueueUrls" not in stack.client.list_queues(QueueNamePrefix="elsewhere")
 
 
 def test_plain_makes_a_missing_queue(stack: Stack) -> None:
     """The defect: a wrong stack or Region gets queues of its own, without a redrive policy."""
     broker = SQSBroker(namespace="wrong", middleware=[])
-    broker.declare_queue(JOBS)
-    broker.consume(JOBS)
+    broker.declare_queue(Queue.NORMAL)
+    broker.consume(Queue.NORMAL)
     assert stack.client.list_queues(QueueNamePrefix="wrong")["QueueUrls"]
-    stack.client.delete_queue(QueueUrl=stack.find_url_of(f"wrong_{JOBS}"))
+    stack.client.delete_queue(QueueUrl=stack.find_url_of(f"wrong_{Queue.NORMAL}"))
 
 
 def test_a_deployed_stack_passes_the_check(stack: Stack) -> None:
@@ -192,8 +190,8 @@ def test_a_queue_deleted_under_a_worker_ends_nothing(stack: Stack) -> None:
     side.declare(hold)
     with run_worker(side):
         stack.client.delete_queue(QueueUrl=side.url)
-        stack.client.create_queue(QueueName=f"{stack.name}-{JOBS}")
-        stack.put(side.url, encode_job("hold", JOBS, {}))
+        stack.client.create_queue(QueueName=f"{stack.name}-{Queue.NORMAL}")
+        stack.put(side.url, encode_job("hold", Queue.NORMAL, {}))
         assert gate.wait_until_full(20)
         gate.open()
 

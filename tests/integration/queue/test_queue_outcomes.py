@@ -10,9 +10,9 @@ from dramatiq.middleware import Middleware, Retries
 
 from tests.integration.queue.bench import PERIODS, Side, Tally, make_ours, make_plain, run_worker
 from tests.integration.queue.sqs import Stack
+from workers.core.contract import Queue
 from workers.core.queue.broker import QueuePeriods
 from workers.core.queue.job import encode_job
-from workers.core.queue.names import JOBS
 from workers.core.queue.outcomes import Outcomes
 from workers.core.queue.redelivery import DeadLetter, Redeliver
 
@@ -31,7 +31,7 @@ class Settled(Middleware):
 
 def bury_and_read(stack: Stack) -> tuple[str, str]:
     """Wait for a message on the dead-letter queue; answer its body and reason."""
-    (message,) = stack.receive(stack.find_dead_letter_url(JOBS), wait=10)
+    (message,) = stack.receive(stack.find_dead_letter_url(Queue.NORMAL), wait=10)
     return message["Body"], message["MessageAttributes"]["reason"]["StringValue"]
 
 
@@ -52,13 +52,13 @@ def test_redeliver_brings_the_same_message_again(stack: Stack) -> None:
 
     for fn in (wait_turn, hide_away, other):
         side.declare(fn)
-    stack.put(side.url, *(encode_job(name, JOBS, {}) for name in ("hide_away", "wait_turn")))
+    stack.put(side.url, *(encode_job(name, Queue.NORMAL, {}) for name in ("hide_away", "wait_turn")))
     with run_worker(side):
         assert seen.wait(10)
-        stack.put(side.url, encode_job("other", JOBS, {}))
+        stack.put(side.url, encode_job("other", Queue.NORMAL, {}))
         assert others.wait(10)
     assert stack.count(side.url) == (0, 1)
-    assert stack.count(stack.find_dead_letter_url(JOBS)) == (0, 0)
+    assert stack.count(stack.find_dead_letter_url(Queue.NORMAL)) == (0, 0)
 
 
 def test_a_redelivered_message_says_how_often_it_came(stack: Stack) -> None:
@@ -72,7 +72,7 @@ def test_a_redelivered_message_says_how_often_it_came(stack: Stack) -> None:
             raise Redeliver(timedelta(0), "again")
 
     side.declare(twice)
-    stack.put(side.url, encode_job("twice", JOBS, {}))
+    stack.put(side.url, encode_job("twice", Queue.NORMAL, {}))
     with run_worker(side):
         assert settled.tally.wait(10)
     first, second = (message.delivery for message in settled.tally.items)
@@ -82,7 +82,7 @@ def test_a_redelivered_message_says_how_often_it_came(stack: Stack) -> None:
 
 def test_dead_letter_buries_the_body_with_the_reason(stack: Stack) -> None:
     """An actor that raises DeadLetter finds its message, as it was, on the dead-letter queue."""
-    side, body = make_ours(stack), encode_job("refuse", JOBS, {"n": 1})
+    side, body = make_ours(stack), encode_job("refuse", Queue.NORMAL, {"n": 1})
 
     async def refuse(n: int) -> None:
         raise DeadLetter(f"no \x00 use: {n}")
@@ -104,7 +104,7 @@ def test_a_message_that_cannot_be_buried_stays(stack: Stack) -> None:
 
     side.declare(refuse)
     side.fail_calls("SendMessage")
-    stack.put(side.url, encode_job("refuse", JOBS, {}))
+    stack.put(side.url, encode_job("refuse", Queue.NORMAL, {}))
     with run_worker(side):
         assert settled.tally.wait(10)
     assert sum(stack.count(side.url)) == 1
@@ -117,10 +117,10 @@ def fail_once(side: Side, settled: Settled, stack: Stack) -> int:
         raise ZeroDivisionError("a bug")
 
     side.declare(crash)
-    stack.put(side.url, encode_job("crash", JOBS, {}))
+    stack.put(side.url, encode_job("crash", Queue.NORMAL, {}))
     with run_worker(side):
         assert settled.tally.wait(10)
-    return sum(stack.count(side.url)) + sum(stack.count(stack.find_dead_letter_url(JOBS)))
+    return sum(stack.count(side.url)) + sum(stack.count(stack.find_dead_letter_url(Queue.NORMAL)))
 
 
 def test_plain_loses_a_job_whose_retry_it_cannot_send(stack: Stack) -> None:
@@ -145,7 +145,7 @@ def test_the_fifth_failure_by_a_bug_buries_the_job(stack: Stack) -> None:
         raise ZeroDivisionError("a bug")
 
     side.declare(crash)
-    stack.put(side.url, encode_job("crash", JOBS, {}))
+    stack.put(side.url, encode_job("crash", Queue.NORMAL, {}))
     with run_worker(side):
         assert tries.wait(20)
         _, reason = bury_and_read(stack)
@@ -160,12 +160,12 @@ def run_unknown(side: Side, settled: Settled | None, stack: Stack) -> tuple[int,
         known.add(1)
 
     side.declare(work)
-    stack.put(side.url, encode_job("of_the_next_release", JOBS, {}))
+    stack.put(side.url, encode_job("of_the_next_release", Queue.NORMAL, {}))
     with run_worker(side, threads=1):
-        stack.put(side.url, encode_job("work", JOBS, {}))
+        stack.put(side.url, encode_job("work", Queue.NORMAL, {}))
         assert known.wait(10)
         assert settled is None or settled.tally.wait(10)
-    return sum(stack.count(side.url)), sum(stack.count(stack.find_dead_letter_url(JOBS)))
+    return sum(stack.count(side.url)), sum(stack.count(stack.find_dead_letter_url(Queue.NORMAL)))
 
 
 def test_plain_deletes_a_job_of_the_next_release(stack: Stack) -> None:
@@ -193,7 +193,7 @@ UNREADABLE = [
     base64.b64encode(json.dumps({"groupId": "g"}).encode()).decode(),
     base64.b64encode(
         json.dumps(
-            {"queue_name": JOBS, "actor_name": 1, "args": [], "kwargs": {}, "options": {}, "message_id": "m"}
+            {"queue_name": Queue.NORMAL, "actor_name": 1, "args": [], "kwargs": {}, "options": {}, "message_id": "m"}
         ).encode()
     ).decode(),
 ]
@@ -211,7 +211,7 @@ def test_an_unreadable_body_is_buried_as_it_came(stack: Stack, body: str) -> Non
     stack.put(side.url, body)
     with run_worker(side):
         found, reason = bury_and_read(stack)
-        stack.put(side.url, encode_job("work", JOBS, {}))
+        stack.put(side.url, encode_job("work", Queue.NORMAL, {}))
         assert known.wait(10)
     assert found == body
     assert reason.startswith("unreadable: ")
@@ -235,7 +235,7 @@ def test_plain_receives_an_unreadable_body_for_ever(stack: Stack) -> None:
 
 def make_hostile(**parts: object) -> str:
     """Build a body that dramatiq reads and should not believe."""
-    message = json.loads(base64.b64decode(encode_job("work", JOBS, {})))
+    message = json.loads(base64.b64decode(encode_job("work", Queue.NORMAL, {})))
     return base64.b64encode(json.dumps(message | parts).encode()).decode()
 
 
@@ -259,7 +259,7 @@ def run_hostile(side: Side, stack: Stack, parts: dict[str, object], *, seconds: 
     side.declare(work)
     stack.put(side.url, make_hostile(**parts))
     with run_worker(side, threads=1):
-        stack.put(side.url, encode_job("work", JOBS, {}))
+        stack.put(side.url, encode_job("work", Queue.NORMAL, {}))
         ran.wait(seconds)
     return len(ran.items)
 

@@ -11,8 +11,8 @@ import dramatiq
 from dramatiq.middleware import AsyncIO
 from dramatiq_sqs import SQSBroker
 
+from workers.core.contract import Queue
 from workers.core.queue.broker import JobBroker, QueuePeriods
-from workers.core.queue.names import JOBS
 
 
 async def hold() -> None:
@@ -48,7 +48,7 @@ def make_broker() -> None:
         middleware=[Stopping()],
     )
     broker.check_queues()
-    dramatiq.actor(broker=broker, queue_name=JOBS)(hold_until_term)
+    dramatiq.actor(broker=broker, queue_name=Queue.NORMAL)(hold_until_term)
     dramatiq.set_broker(broker)
 
 
@@ -60,7 +60,7 @@ def main(kind: str, stack: str) -> None:
         broker = SQSBroker(namespace=stack, middleware=[AsyncIO()])
     else:
         broker = JobBroker(stack=stack, periods=periods)
-    dramatiq.actor(broker=broker, queue_name=JOBS)(hold)
+    dramatiq.actor(broker=broker, queue_name=Queue.NORMAL)(hold)
     dramatiq.Worker(broker, worker_threads=2).start()
     signal.pause()
 

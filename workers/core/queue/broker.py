@@ -6,10 +6,10 @@ the worker looks at the wrong stack, account or Region.
 
 Wiring, in the workers' composition root (each worker process imports it anew, after the fork):
 
-    broker = JobBroker(stack=settings.stack, reserved={JOBS_URGENT: 16}, middleware=[OpenClients(...)])
+    broker = JobBroker(stack=settings.stack, reserved={Queue.URGENT: 16}, middleware=[OpenClients(...)])
     broker.check_queues()          # QueueMissing or QueueUnreachable: print it, exit non-zero
     dramatiq.set_broker(broker)
-    apply_server = dramatiq.actor(apply_server_coroutine, broker=broker, queue_name=JOBS, ...)
+    apply_server = dramatiq.actor(apply_server_coroutine, broker=broker, queue_name=Queue.NORMAL, ...)
 
 An actor is declared once, with any of the three queues: the worker consumes all three whatever actors name,
 and a job runs the actor that it names on whichever queue it came by. Middleware is [AsyncIO, Outcomes, Drain,
@@ -37,10 +37,11 @@ from dramatiq.errors import QueueNotFound as QueueNotDeclared
 from dramatiq.middleware import AsyncIO
 from dramatiq_sqs.broker import SQSBroker
 
+from workers.core.contract import Queue
 from workers.core.queue.consumer import Intake, JobConsumer
 from workers.core.queue.drain import Drain
 from workers.core.queue.errors import QueueError, QueueMissing, QueueUnreachable
-from workers.core.queue.names import WORKER_QUEUES, name_dead_letter_queue, name_queue
+from workers.core.queue.names import name_dead_letter_queue, name_queue
 from workers.core.queue.outcomes import Outcomes
 from workers.core.queue.slots import Slots
 from workers.core.queue.source import SourceQueue, explain
@@ -120,8 +121,8 @@ class JobBroker(SQSBroker):  # type: ignore[misc]  # dramatiq_sqs is not typed
             super().__init__(middleware=[*ours, *middleware], config=config)
         except BotoCoreError as error:
             raise QueueUnreachable("an unknown endpoint", error) from error
-        for queue in WORKER_QUEUES:
-            self.declare_queue(queue)
+        for queue in Queue:
+            self.declare_queue(queue.value)
 
     @property
     def consumer_class(self) -> type[JobConsumer]:
@@ -136,7 +137,7 @@ class JobBroker(SQSBroker):  # type: ignore[misc]  # dramatiq_sqs is not typed
             QueueMissing: If any does not exist; names them all.
         """
         missing: list[str] = []
-        for queue in WORKER_QUEUES:
+        for queue in Queue:
             for name in (name_queue(self.stack, queue), name_dead_letter_queue(self.stack, queue)):
                 try:
                     self._find_url(name)

@@ -6,12 +6,14 @@ Never raise a botocore error across this package's door: a caller must not have 
 
 from collections.abc import Sequence
 
+from workers.core.errors import PrelaunchError, ServiceUnavailable, SetupError
 
-class QueueError(Exception):
+
+class QueueError(PrelaunchError):
     """A queue could not be used."""
 
 
-class QueueMissing(QueueError):
+class QueueMissing(QueueError, SetupError):
     """A queue does not exist in this account and Region; prelaunch never creates one."""
 
     def __init__(self, names: Sequence[str]) -> None:
@@ -22,7 +24,7 @@ class QueueMissing(QueueError):
         )
 
 
-class QueueUnreachable(QueueError):
+class QueueUnreachable(QueueError, SetupError):
     """SQS did not answer, or refused: no endpoint, no Region, no credentials, no permission."""
 
     def __init__(self, endpoint: str, cause: object) -> None:
@@ -36,7 +38,7 @@ class UnreadableJob(QueueError):
     """A message's body is not a job of ours."""
 
 
-class JobsNotSent(QueueError):
+class JobsNotSent(QueueError, ServiceUnavailable):
     """Some jobs of a send were not accepted by SQS, after every try."""
 
     def __init__(self, queue: str, *, unsent: int, total: int, cause: str) -> None:

@@ -1,15 +1,4 @@
-"""The names of the queues. No I/O: the template, the sender and the broker must never disagree on one."""
-
-JOBS_URGENT = "jobs-urgent"
-"""Servers that a wave waits for."""
-
-JOBS = "jobs"
-"""One group's apply or update, and the scheduled sweep and watch."""
-
-JOBS_BULK = "jobs-bulk"
-"""Work over several groups, drift repair, redrive."""
-
-WORKER_QUEUES = (JOBS_URGENT, JOBS, JOBS_BULK)
+"""The names that the queues have in SQS. Pure: the template, the sender and the broker must never disagree on one."""
 
 
 def name_queue(stack: str, queue: str) -> str:

@@ -23,6 +23,7 @@ from workers.core.queue.redelivery import (
     HandBack,
     Outcome,
     Redeliver,
+    plan_backoff,
     plan_retry,
 )
 
@@ -69,8 +70,11 @@ class Outcomes(Middleware):
         )
         match exception:
             case Redeliver():
-                event.info("queue.redelivered", delay=exception.delay.total_seconds(), reason=exception.reason)
-                return HandBack(exception.delay)
+                delay = exception.delay
+                if delay is None:
+                    delay = plan_backoff(message.delivery.receive_count, jitter=self._draw())
+                event.info("queue.redelivered", delay=delay.total_seconds(), reason=exception.reason)
+                return HandBack(delay)
             case None:
                 self._failures.forget(message.delivery.message_id)
                 return Acknowledge()

@@ -24,14 +24,14 @@ class Redeliver(Exception):
     Raised by an actor that wants the same message again, after a delay. No failure is counted.
 
     Parameters:
-        delay: How long the message stays hidden; cut to 0 ... 15 minutes.
+        delay: How long the message stays hidden, cut to 0 ... 15 minutes; None leaves it to `plan_backoff`.
         reason: Why, for the log.
     """
 
-    def __init__(self, delay: timedelta, reason: str) -> None:
-        self.delay = min(max(delay, timedelta(0)), MAX_DELAY)
+    def __init__(self, delay: timedelta | None, reason: str) -> None:
+        self.delay = None if delay is None else min(max(delay, timedelta(0)), MAX_DELAY)
         self.reason = reason
-        super().__init__(f"again in {self.delay.total_seconds():g} s: {reason}")
+        super().__init__(reason)
 
 
 class DeadLetter(Exception):
@@ -64,12 +64,27 @@ class Bury:
 Outcome = Acknowledge | HandBack | Bury
 
 
+def plan_backoff(times: int, *, jitter: float) -> timedelta:
+    """
+    Plan how long a message stays hidden that comes again for the same reason.
+
+    The ceiling grows from 1 second by a factor of four to 15 minutes. Full jitter above one second: jobs that
+    were turned away together do not come back together.
+
+    Parameters:
+        times: How often it came, this time included; from 1.
+        jitter: A random number from 0 to 1.
+
+    Returns:
+        The delay, 1 second to 15 minutes.
+    """
+    ceiling = min(MAX_DELAY, _FIRST_BACKOFF * _BACKOFF_FACTOR ** min(times - 1, _MOST_STEPS))
+    return _FIRST_BACKOFF + (ceiling - _FIRST_BACKOFF) * jitter
+
+
 def plan_retry(failures: int, *, jitter: float, max_failures: int = MAX_FAILURES) -> timedelta | None:
     """
     Plan when a job that failed by a bug is tried again.
-
-    The ceiling grows from 1 second by a factor of four to 15 minutes. Full jitter above one second: jobs that
-    failed together do not come back together.
 
     Parameters:
         failures: How often the job has failed so, this time included; from 1.
@@ -77,12 +92,9 @@ def plan_retry(failures: int, *, jitter: float, max_failures: int = MAX_FAILURES
         max_failures: The failure that is the last one.
 
     Returns:
-        The delay, 1 second to 15 minutes, or None: no further try, dead-letter it.
+        The delay, or None: no further try, dead-letter it.
     """
-    if failures >= max_failures:
-        return None
-    ceiling = min(MAX_DELAY, _FIRST_BACKOFF * _BACKOFF_FACTOR ** min(failures - 1, _MOST_STEPS))
-    return _FIRST_BACKOFF + (ceiling - _FIRST_BACKOFF) * jitter
+    return None if failures >= max_failures else plan_backoff(failures, jitter=jitter)
 
 
 def plan_unknown(actor_name: str, waited: timedelta, *, grace: timedelta) -> HandBack | Bury:

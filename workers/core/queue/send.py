@@ -7,13 +7,16 @@ Nothing here decides what is sent.
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from workers.core.contract import Queue
+from workers.core.ports import Job
 from workers.core.queue.errors import JobsNotSent, QueueError, QueueMissing
+from workers.core.queue.job import encode_job
 from workers.core.queue.names import name_queue
 from workers.core.queue.source import batch, explain
 
@@ -25,16 +28,7 @@ CONCURRENT_BATCHES = 8
 _FIRST_RETRY_SECONDS = 0.1
 _JITTER = random.SystemRandom()
 
-
-@dataclass(frozen=True, slots=True)
-class OutgoingJob:
-    """A job to send."""
-
-    body: str
-    """What `encode_job` built."""
-
-    group_id: str
-    """The fair-queue group, so that one large group cannot starve the others; orders nothing."""
+_Entry = dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,16 +57,16 @@ class JobSender:
         self._client = client
         self._stack = stack
         self._sleep = sleep
-        self._urls: dict[str, str] = {}
+        self._urls: dict[Queue, str] = {}
         self._batches = asyncio.Semaphore(CONCURRENT_BATCHES)
 
-    async def send(self, queue: str, jobs: Sequence[OutgoingJob]) -> None:
+    async def send(self, queue: Queue, jobs: Sequence[Job]) -> None:
         """
         Send jobs to one queue; QueueUnreachable says that its address could not be asked for.
 
         Parameters:
-            queue: The queue's name without the stack.
-            jobs: Any number; bodies of ten together at most 1 MiB.
+            queue: The queue.
+            jobs: Any number; ten together at most 1 MiB.
 
         Raises:
             QueueMissing: If the queue does not exist.
@@ -82,7 +76,7 @@ class JobSender:
             return
         url = await self._find_url(queue)
         async with asyncio.TaskGroup() as tasks:
-            sending = [tasks.create_task(self._send_batch(url, part)) for part in batch(jobs)]
+            sending = [tasks.create_task(self._send_batch(url, part)) for part in batch(_encode(queue, jobs))]
         failed = [unsent for task in sending if (unsent := task.result())]
         if not failed:
             return
@@ -98,7 +92,7 @@ class JobSender:
             cause=str(cause),
         )
 
-    async def _find_url(self, queue: str) -> str:
+    async def _find_url(self, queue: Queue) -> str:
         if queue not in self._urls:
             name = name_queue(self._stack, queue)
             try:
@@ -108,14 +102,14 @@ class JobSender:
             self._urls[queue] = answer["QueueUrl"]
         return self._urls[queue]
 
-    async def _send_batch(self, url: str, jobs: Sequence[OutgoingJob]) -> _Unsent | None:
+    async def _send_batch(self, url: str, jobs: Sequence[_Entry]) -> _Unsent | None:
         cause: QueueError | str = ""
         async with self._batches:
             for attempt in range(MAX_TRIES):
                 if attempt:
                     await self._sleep(_FIRST_RETRY_SECONDS * 2**attempt * _JITTER.uniform(0.5, 1))
                 try:
-                    answer = await self._client.send_message_batch(QueueUrl=url, Entries=_entries(jobs))
+                    answer = await self._client.send_message_batch(QueueUrl=url, Entries=_number(jobs))
                 except (BotoCoreError, ClientError) as error:
                     cause = explain(error, url, self._client)
                     if isinstance(cause, QueueMissing):
@@ -129,5 +123,12 @@ class JobSender:
         return _Unsent(len(jobs), cause)
 
 
-def _entries(jobs: Sequence[OutgoingJob]) -> list[dict[str, str]]:
-    return [{"Id": str(i), "MessageBody": job.body, "MessageGroupId": job.group_id} for i, job in enumerate(jobs)]
+def _encode(queue: Queue, jobs: Sequence[Job]) -> Iterator[_Entry]:
+    for job in jobs:
+        # The group id makes the queue a fair one: it orders nothing.
+        body = encode_job(job.actor, queue.value, job.arguments)
+        yield {"MessageBody": body, "MessageGroupId": job.group_id}
+
+
+def _number(entries: Sequence[_Entry]) -> list[_Entry]:
+    return [{"Id": str(i), **entry} for i, entry in enumerate(entries)]
