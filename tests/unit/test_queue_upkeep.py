@@ -1,14 +1,11 @@
 """The upkeep of held messages, against an SQS that refuses what the test tells it to."""
 
-import threading
-from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
-from botocore.exceptions import ReadTimeoutError
 
+from tests.fakes.scripted_sqs import ScriptedSqs
 from workers.core.queue.job import Delivery
 from workers.core.queue.redelivery import Acknowledge, Bury, HandBack
 from workers.core.queue.source import SourceQueue
@@ -17,51 +14,6 @@ from workers.core.queue.upkeep import MAX_TRIES, Upkeep
 LIMIT = timedelta(seconds=10)
 SELDOM = timedelta(seconds=60)
 OFTEN = timedelta(seconds=0.02)
-
-
-class ScriptedSqs:
-    """Remembers every entry of every call; refuses entries and breaks calls by script."""
-
-    def __init__(self) -> None:
-        self.meta = type("Meta", (), {"endpoint_url": "http://scripted"})
-        self.calls: Counter[str] = Counter()
-        self.sizes: list[int] = []
-        self.order: list[str] = []
-        self.tried: dict[str, list[tuple[str, int]]] = defaultdict(list)
-        self.refusals: dict[str, list[str]] = {}
-        self.broken: Counter[str] = Counter()
-        self.renewed = threading.Event()
-
-    def delete_message_batch(self, *, Entries: list[dict[str, Any]], **_: str) -> Any:  # noqa: N803
-        return self._answer("delete", Entries)
-
-    def change_message_visibility_batch(self, *, Entries: list[dict[str, Any]], **_: str) -> Any:  # noqa: N803
-        answer = self._answer("hide", Entries)
-        self.renewed.set()
-        return answer
-
-    def send_message(self, *, MessageBody: str, **_: Any) -> Any:  # noqa: N803
-        self._count("send")
-        self.tried[MessageBody].append(("send", 0))
-        return {}
-
-    def _count(self, name: str) -> None:
-        self.calls[name] += 1
-        if self.broken[name] > 0:
-            self.broken[name] -= 1
-            raise ReadTimeoutError(endpoint_url="http://scripted")
-
-    def _answer(self, name: str, entries: list[dict[str, Any]]) -> Any:
-        self._count(name)
-        self.sizes.append(len(entries))
-        failed = []
-        for entry in entries:
-            handle = entry["ReceiptHandle"]
-            self.order.append(handle)
-            self.tried[handle].append((name, entry.get("VisibilityTimeout", 0)))
-            if codes := self.refusals.get(handle):
-                failed.append({"Id": entry["Id"], "Code": codes.pop(0), "SenderFault": True})
-        return {"Failed": failed}
 
 
 @pytest.fixture
