@@ -23,6 +23,7 @@ class ScriptedSqs:
         self.renewed = threading.Event()
         self.delivered = 0
         self.receives: list[tuple[int, int]] = []
+        self.on_delete: Callable[[], object] = list
         self.on_receive: Callable[[], list[str]] = list
 
     def receive_message(self, *, MaxNumberOfMessages: int, WaitTimeSeconds: int, **_: Any) -> Any:  # noqa: N803
@@ -33,6 +34,7 @@ class ScriptedSqs:
         return {"Messages": [self._deliver(body) for body in bodies]}
 
     def delete_message_batch(self, *, Entries: list[dict[str, Any]], **_: str) -> Any:  # noqa: N803
+        self.on_delete()
         return self._answer("delete", Entries)
 
     def change_message_visibility_batch(self, *, Entries: list[dict[str, Any]], **_: str) -> Any:  # noqa: N803

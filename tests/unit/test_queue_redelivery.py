@@ -1,16 +1,20 @@
 """Redelivery: when a job comes again, and when it is buried."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from dramatiq.brokers.stub import StubBroker
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.core.queue.outcomes import FailureCounts
+from workers.core.queue.job import Delivery, JobMessage, decode_job, encode_job
+from workers.core.queue.outcomes import FailureCounts, Outcomes
 from workers.core.queue.redelivery import (
     MAX_DELAY,
+    Acknowledge,
     Bury,
     HandBack,
+    Outcome,
     Redeliver,
     plan_backoff,
     plan_retry,
@@ -72,3 +76,35 @@ def test_a_hand_back_without_a_delay_waits_longer_each_time() -> None:
     """A job that leaves its delay to the queue is never given up, and comes less and less often."""
     assert Redeliver(None, "later").delay is None
     assert [plan_backoff(n, jitter=1.0).total_seconds() for n in (1, 2, 6, 500)] == [1, 4, 900, 900]
+
+
+def decide(outcomes: Outcomes, receive_count: int, error: BaseException | None) -> Outcome | None:
+    """Let the middleware decide about a job that was delivered so often."""
+    delivery = Delivery("m", "r", "body", receive_count, first_received_at=datetime.now(UTC))
+    job = JobMessage(decode_job(encode_job("work", "jobs", {}), "jobs"), delivery, lambda *_: None)
+    outcomes.after_process_message(StubBroker(middleware=[]), job, exception=error)
+    return job.outcome
+
+
+def test_hand_backs_are_no_failures() -> None:
+    """A job that waited its turn forty times has all its tries when it first fails by a bug."""
+    outcomes = Outcomes(draw=lambda: 0.0)
+    assert decide(outcomes, 40, Redeliver(timedelta(seconds=9), "lease held")) == HandBack(timedelta(seconds=9))
+    found = [decide(outcomes, n, ValueError("a bug")) for n in range(41, 46)]
+    assert found == [HandBack(timedelta(seconds=1))] * 4 + [Bury("ValueError: a bug")]
+
+
+def test_a_success_forgets_earlier_failures() -> None:
+    """Failures are counted from the last success on, and only a return acknowledges."""
+    outcomes = Outcomes(draw=lambda: 0.0)
+    for _ in range(2):
+        for n in range(4):
+            assert decide(outcomes, n, ValueError("a bug")) == HandBack(timedelta(seconds=1))
+        assert decide(outcomes, 5, None) == Acknowledge()
+
+
+def test_a_hand_back_without_a_delay_goes_by_the_receive_count() -> None:
+    """The queue's own back-off grows with every delivery."""
+    outcomes = Outcomes(draw=lambda: 1.0)
+    found = [decide(outcomes, n, Redeliver(None, "later")) for n in (1, 3, 100)]
+    assert found == [HandBack(timedelta(seconds=s)) for s in (1, 16, 900)]

@@ -160,3 +160,24 @@ def test_delays_are_rounded_up_to_whole_seconds(sqs: ScriptedSqs, open_upkeep: O
     upkeep.settle(make_delivery(1), HandBack(timedelta(seconds=1.2)))
     assert upkeep.flush(LIMIT)
     assert sqs.tried["r1"] == [("hide", 2)]
+
+
+def test_slow_outcomes_leave_renewals_their_turn(sqs: ScriptedSqs) -> None:
+    """However much is to be carried out, no more than one batch of it passes between two renewals that are due."""
+    now = 0.0
+
+    def take_long() -> None:
+        nonlocal now
+        now += 20
+
+    sqs.on_delete = take_long
+    source = SourceQueue(sqs, name="q", url="q", dead_letter_url="dlq", visibility_seconds=60)
+    upkeep = Upkeep(source, heartbeat=timedelta(seconds=15), clock=lambda: now)
+    upkeep.hold(make_delivery(99))
+    for n in range(40):
+        upkeep.settle(make_delivery(n), Acknowledge())
+    assert upkeep.flush(LIMIT)
+    upkeep.close(LIMIT)
+    runs = " ".join(sqs.order).split("r99")
+    assert len(runs) >= 4
+    assert max(len(run.split()) for run in runs) <= 10
