@@ -1,0 +1,65 @@
+"""A recovery job: its servers, how far they are, and what each was launched from. No I/O, no clock."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from infra.local.drs.servers import iso
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchSource:
+    """What a recovery instance was launched from: the default version at the moment of the launch."""
+
+    template_id: str
+    version_number: int
+    data: dict[str, Any]
+    read_at: datetime
+
+
+@dataclass(slots=True)
+class Participant:
+    """A source server's part of a job."""
+
+    source_server_id: str
+    launch_status: str = "PENDING"
+    recovery_instance_id: str | None = None
+    source: LaunchSource | None = None
+
+    def describe(self) -> dict[str, Any]:
+        """Answer the part as a participating server."""
+        described = {"sourceServerID": self.source_server_id, "launchStatus": self.launch_status}
+        if self.recovery_instance_id is not None:
+            described["recoveryInstanceID"] = self.recovery_instance_id
+        return described
+
+
+@dataclass(slots=True)
+class Job:
+    """A recovery job: PENDING until it reads the templates, then STARTED, COMPLETED when it ends."""
+
+    job_id: str
+    number: int
+    arn: str
+    created_at: datetime
+    is_drill: bool
+    tags: dict[str, str]
+    participants: list[Participant] = field(default_factory=list)
+    status: str = "PENDING"
+    ended_at: datetime | None = None
+
+    def describe(self) -> dict[str, Any]:
+        """Answer the job as DescribeJobs does."""
+        described = {
+            "jobID": self.job_id,
+            "arn": self.arn,
+            "type": "LAUNCH",
+            "initiatedBy": "START_DRILL" if self.is_drill else "START_RECOVERY",
+            "creationDateTime": iso(self.created_at),
+            "status": self.status,
+            "participatingServers": [participant.describe() for participant in self.participants],
+            "tags": dict(self.tags),
+        }
+        if self.ended_at is not None:
+            described["endDateTime"] = iso(self.ended_at)
+        return described
