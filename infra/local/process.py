@@ -1,0 +1,116 @@
+"""
+The stand-in as a process of its own, for the tests and the demo.
+
+It must end in every case: when the block is left, and when the one who started it is killed.
+"""
+
+import json
+import subprocess  # nosec B404
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from infra.local.buckets import Rates
+
+_STOP_SECONDS = 5
+
+
+class StandInFailed(Exception):
+    """The stand-in did not start; its standard error says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class StandIn:
+    """A running stand-in."""
+
+    environment: dict[str, str]
+    """What to export so that SDKs and prelaunch speak to it."""
+    process_id: int
+
+    @property
+    def url(self) -> str:
+        """Give the one address of all its services."""
+        return self.environment["AWS_ENDPOINT_URL"]
+
+    def control(self, method: str, path: str, body: Any = None) -> Any:
+        """
+        Call the control.
+
+        Parameters:
+            method: The HTTP method.
+            path: What follows `/_local/`.
+            body: What is sent, as JSON.
+
+        Returns:
+            The answer's JSON.
+        """
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"{self.url}/_local/{path}", data=data, method=method)  # noqa: S310
+        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 # nosec B310 - our own address
+            return json.load(answer)
+
+
+@contextmanager
+def stand_in(
+    *,
+    port: int = 0,
+    servers: int = 0,
+    latency_seconds: float = 0.0,
+    rates: Rates = "off",
+    stack: str = "prelaunch",
+) -> Iterator[StandIn]:
+    """
+    Run a stand-in while the block runs.
+
+    Parameters:
+        port: Its port on 127.0.0.1; 0 takes a free one.
+        servers: How many source servers there are from the start.
+        latency_seconds: How long a call of DRS or EC2 takes.
+        rates: AWS's bucket numbers, none, or a factor.
+        stack: Prefix of tables and queues.
+
+    Yields:
+        The stand-in, once it accepts connections. StandInFailed is raised if it does not start.
+    """
+    command = [sys.executable, "-m", "infra.local", "--until-stdin-closes", "--port", str(port)]
+    command += [
+        "--servers",
+        str(servers),
+        "--latency",
+        str(latency_seconds),
+        "--rates",
+        str(rates),
+        "--stack",
+        stack,
+    ]
+    # The pipe is the life line: whoever holds its other end lives, or it closes.
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)  # noqa: S603 # nosec B603
+    try:
+        yield StandIn(_read_environment(process), process.pid)
+    finally:
+        _stop(process)
+
+
+def _read_environment(process: subprocess.Popen[str]) -> dict[str, str]:
+    variables: dict[str, str] = {}
+    for line in process.stdout or ():
+        name, _, value = line.removeprefix("export ").strip().partition("=")
+        variables[name] = value
+        if name == "PRELAUNCH_STACK":
+            return variables
+    raise StandInFailed(f"The stand-in ended with status {process.wait()} before it was ready.")
+
+
+def _stop(process: subprocess.Popen[str]) -> None:
+    process.terminate()
+    try:
+        process.wait(_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    for pipe in (process.stdin, process.stdout):
+        if pipe:
+            pipe.close()

@@ -1,0 +1,45 @@
+"""A stand-in of its own for each worker of the test run, and clients that speak to it."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+
+from infra.local.process import StandIn, stand_in
+
+
+@pytest.fixture(scope="session")
+def shared_stand_in() -> Iterator[StandIn]:
+    with stand_in() as running:
+        yield running
+
+
+@pytest.fixture
+def local(shared_stand_in: StandIn) -> StandIn:
+    """The stand-in as if just started, where the control can make it so."""
+    shared_stand_in.control("PUT", "faults", [])
+    shared_stand_in.control("PUT", "rates", {"rates": "off"})
+    shared_stand_in.control("PUT", "latency", {"seconds": 0})
+    shared_stand_in.control("PUT", "consistency", {"seconds": 0})
+    shared_stand_in.control("PUT", "jobs", {"seconds": 60})
+    shared_stand_in.control("DELETE", "calls")
+    return shared_stand_in
+
+
+def make_client(service: str, url: str, access_key_id: str = "AKIAPRELAUNCHLOCAL00", **settings: Any) -> Any:
+    return boto3.client(
+        service,
+        endpoint_url=url,
+        region_name="us-east-1",
+        aws_access_key_id=access_key_id,
+        aws_secret_access_key="local",
+        config=Config(retries={"total_max_attempts": 1}, max_pool_connections=64, **settings),
+    )
+
+
+@pytest.fixture
+def client(local: StandIn) -> Callable[..., Any]:
+    """Makes clients of the stand-in that never retry."""
+    return lambda service, **more: make_client(service, local.url, **more)

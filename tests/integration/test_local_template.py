@@ -1,0 +1,98 @@
+"""The template that production deploys, and what of it the stand-in leaves out."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+TEMPLATE = Path(__file__).parents[2] / "infra" / "template.yaml"
+Clients = Callable[..., Any]
+
+TABLES = {
+    "groups": ["groupId", "item"],
+    "runs": ["groupId", "item"],
+    "keys": ["key"],
+    "rate-buckets": ["bucket"],
+    "waves": ["waveId", "item"],
+}
+QUEUES = ["jobs-urgent", "jobs", "jobs-bulk", "requests"]
+
+
+def test_cfn_lint_finds_nothing() -> None:
+    """AWS's own linter accepts the template, warnings included."""
+    command = [
+        str(Path(sys.executable).with_name("cfn-lint")),
+        "--non-zero-exit-code",
+        "warning",
+        str(TEMPLATE),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_the_stand_in_has_exactly_the_template_s_tables_and_queues(client: Clients) -> None:
+    """Nothing on the laptop that production lacks."""
+    found = client("dynamodb").list_tables()["TableNames"]
+    assert {name for name in found if not name.startswith("test-")} == {f"prelaunch-{name}" for name in TABLES}
+    urls = client("sqs").list_queues(QueueNamePrefix="prelaunch-")["QueueUrls"]
+    names = {url.rpartition("/")[2] for url in urls}
+    assert names == {f"prelaunch-{name}{end}" for name in QUEUES for end in ("", "-dlq")}
+
+
+@pytest.mark.parametrize(("name", "keys"), TABLES.items())
+def test_a_table_has_its_keys(client: Clients, name: str, keys: list[str]) -> None:
+    """Partition key, then sort key; paid on demand."""
+    table = client("dynamodb").describe_table(TableName=f"prelaunch-{name}")["Table"]
+    assert [key["AttributeName"] for key in table["KeySchema"]] == keys
+    assert table["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST"
+
+
+def test_only_unsettled_heads_are_in_the_index(client: Clients) -> None:
+    """The index is sparse: an item without its attributes is not in it, and it holds keys only."""
+    dynamodb = client("dynamodb")
+    head = {"groupId": {"S": "g"}, "item": {"S": "head#1"}, "listed": {"N": "3"}}
+    waiting = {"unsettled": {"S": "1"}, "resendAfter": {"S": "2026-01-01"}}
+    ask = {
+        "TableName": "prelaunch-runs",
+        "IndexName": "unsettled",
+        "KeyConditionExpression": "unsettled = :one AND resendAfter < :now",
+        "ExpressionAttributeValues": {":one": {"S": "1"}, ":now": {"S": "2026-06-01"}},
+    }
+    dynamodb.put_item(TableName="prelaunch-runs", Item=head | waiting)
+    (found,) = dynamodb.query(**ask)["Items"]
+    assert set(found) == {"groupId", "item", "unsettled", "resendAfter"}
+    dynamodb.put_item(TableName="prelaunch-runs", Item=head)
+    assert dynamodb.query(**ask)["Items"] == []
+
+
+@pytest.mark.parametrize("name", QUEUES)
+def test_a_queue_has_its_times_and_its_dead_letter_queue(client: Clients, name: str) -> None:
+    """60 s of visibility, polls of 20 s, 14 days; a thousand receives before the dead-letter queue."""
+    sqs = client("sqs")
+    url = sqs.get_queue_url(QueueName=f"prelaunch-{name}")["QueueUrl"]
+    told = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+    assert told["VisibilityTimeout"] == "60"
+    assert told["ReceiveMessageWaitTimeSeconds"] == "20"
+    assert told["MessageRetentionPeriod"] == "1209600"
+    assert told["SqsManagedSseEnabled"] == "true"
+    assert f"prelaunch-{name}-dlq" in told["RedrivePolicy"]
+    assert '"maxReceiveCount": 1000' in told["RedrivePolicy"]
+
+
+def test_what_moto_ignores_in_the_template(client: Clients) -> None:
+    """By name: these hold in production only. Should one hold here one day, this list is old."""
+    dynamodb = client("dynamodb")
+    runs = dynamodb.describe_table(TableName="prelaunch-runs")["Table"]
+    backups = dynamodb.describe_continuous_backups(TableName="prelaunch-runs")["ContinuousBackupsDescription"]
+    ttl = dynamodb.describe_time_to_live(TableName="prelaunch-runs")["TimeToLiveDescription"]
+    ignored = {
+        "TimeToLiveSpecification": ttl["TimeToLiveStatus"] == "DISABLED",
+        "PointInTimeRecoverySpecification": (
+            backups["PointInTimeRecoveryDescription"]["PointInTimeRecoveryStatus"] == "DISABLED"
+        ),
+        "SSESpecification": "SSEDescription" not in runs,
+    }
+    assert ignored == dict.fromkeys(ignored, True)
