@@ -172,6 +172,13 @@ def test_a_client_token_makes_one_version(account: Account) -> None:
     assert len(read_versions(account, LaunchTemplateId=template_id)) == 2
 
 
+def test_a_client_token_makes_one_template(account: Account) -> None:
+    """CreateLaunchTemplate with the same token answers the same template, and not that its name is taken."""
+    request = {"LaunchTemplateName": "once", "LaunchTemplateData": {"KeyName": "k"}, "ClientToken": "t"}
+    ids = [account.ec2.create_launch_template(**request)["LaunchTemplate"]["LaunchTemplateId"] for _ in range(2)]
+    assert ids[0] == ids[1]
+
+
 def test_a_warning_is_repeated_with_its_token(account: Account) -> None:
     """A repeated token warns as the first answer did: a lost answer must not hide the warning."""
     template_id = make_template(account)

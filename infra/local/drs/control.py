@@ -4,14 +4,22 @@ What the stand-in's control may do to DRS: add, break and remove source servers,
 Nothing here is an AWS operation. Each function takes the lock by itself.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 
 from infra.local.drs.jobs import LaunchSource
 from infra.local.drs.models import DRSBackend, drs_backends
-from infra.local.drs.servers import SourceServer
+from infra.local.drs.servers import REPLICATION_STATES, SourceServer
 from infra.local.world import WORLD
+
+_CHANGES: dict[str, Callable[[Any], bool]] = {
+    "state": lambda value: value in REPLICATION_STATES,
+    "recoveryPoint": lambda value: isinstance(value, bool),
+    "drsTag": lambda value: value is False,
+    "template": lambda value: value is None,
+}
+"""What may be changed, and to what: a misspelt change must not pass for one without effect."""
 
 
 def add_source_servers(account_id: str, region: str, count: int, tags: dict[str, str]) -> list[str]:
@@ -44,11 +52,9 @@ def patch_source_server(source_server_id: str, changes: dict[str, Any]) -> None:
     Raises:
         ValueError: There is no such change.
     """
-    unknown = changes.keys() - {"state", "recoveryPoint", "drsTag", "template"}
-    if unknown:
-        raise ValueError(f"unknown change of a source server: {', '.join(sorted(unknown))}")
-    if changes.get("template") is not None or changes.get("drsTag") is True:
-        raise ValueError("a template can only be taken away (null), and DRS's tag only be lost (false)")
+    for name, value in changes.items():
+        if name not in _CHANGES or not _CHANGES[name](value):
+            raise ValueError(f"a source server cannot be changed so: {name} = {value!r}")
     with WORLD.lock:
         backend, server = _find(source_server_id)
         backend.advance(WORLD.now())

@@ -39,7 +39,7 @@ _FIELDS = frozenset(
 def describe_source_servers(backend: DRSBackend, parameters: Parameters) -> Result:
     """List source servers; an id that is not here is left out."""
     filters = parameters.get("filters") or {}
-    found = (server for server in backend.servers.values() if _server_passes(server, filters))
+    found = (server for server in _named_servers(backend, filters) if _server_passes(server, filters))
     page, token = _cut(((("", server.number), server) for server in found), parameters)
     return _page([server.describe(WORLD.now()) for server in page], token)
 
@@ -119,10 +119,15 @@ OPERATIONS: dict[str, Callable[[DRSBackend, Parameters], Result]] = {
 }
 
 
+def _named_servers(backend: DRSBackend, filters: Parameters) -> Iterable[SourceServer]:
+    ids = filters.get("sourceServerIDs")
+    if not ids:
+        return backend.servers.values()
+    return (backend.servers[each] for each in dict.fromkeys(ids) if each in backend.servers)
+
+
 def _server_passes(server: SourceServer, filters: Parameters) -> bool:
-    ids, accounts = filters.get("sourceServerIDs"), filters.get("stagingAccountIDs")
-    if ids and server.source_server_id not in ids:
-        return False
+    accounts = filters.get("stagingAccountIDs")
     if accounts and server.account_id not in accounts:
         return False
     return filters.get("hardwareId") in (None, server.hardware_id)
