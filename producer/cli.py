@@ -1,10 +1,32 @@
 """The command line: parses, calls one function, renders. No decision about a server is made here."""
 
+import asyncio
+import socket
+import sys
+from functools import partial
 from importlib.metadata import version
+from typing import Annotated, Any
 
+import dramatiq.cli
 import typer
+import uvicorn
+from pydantic import ValidationError
 
-app = typer.Typer(name="prelaunch", no_args_is_help=True, add_completion=False)
+from producer.http import create_app
+from producer.main import open_services
+from producer.preflight import check_stack
+from workers.core.errors import PrelaunchError, SetupError
+from workers.core.logs import configure_logs
+from workers.core.settings import Settings
+
+HOST = "127.0.0.1"
+"""Nobody is authenticated yet, so nobody from elsewhere may connect."""
+NOT_REACHABLE = 3
+WRONG_USE = 2
+WORKER_GRACE_MILLISECONDS = 30_000
+LOCAL_EXTRA = "This command needs the local extra: pip install 'prelaunch[local]'."
+
+app = typer.Typer(name="prelaunch", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
 
 def _print_version(wanted: bool) -> None:
@@ -15,13 +37,106 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def root(
-    _version: bool = typer.Option(
-        False, "--version", callback=_print_version, is_eager=True, help="Print the version."
-    ),
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
     """Keep the launch settings of DRS source servers applied before they are needed."""
 
 
+@app.command()
+def local(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 4566,
+    servers: Annotated[int, typer.Option(min=0, max=4000, help="Source servers from the start.")] = 0,
+    latency: Annotated[float, typer.Option(min=0, help="Seconds that a DRS or EC2 call takes.")] = 0.0,
+    rates: Annotated[str, typer.Option(help="Token buckets: real, off, or a factor.")] = "real",
+) -> None:
+    """Run a stand-in for AWS on one port of this machine, and print what to export."""
+    try:
+        from infra.local.buckets import parse_rates  # noqa: PLC0415  # an extra
+        from infra.local.server import PortTaken, serve  # noqa: PLC0415  # an extra
+    except ModuleNotFoundError as error:
+        raise SetupError(LOCAL_EXTRA) from error
+    try:
+        numbers = parse_rates(rates)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--rates") from error
+    try:
+        serve(port, servers, latency, numbers, stack=Settings().stack)
+    except PortTaken as error:
+        raise SetupError(str(error)) from error
+
+
+@app.command()
+def api(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8080,
+) -> None:
+    """Serve the HTTP door on this machine."""
+    configure_logs()
+    settings = Settings()
+    listener = _listen(port)
+    asyncio.run(check_stack(settings))
+    application = create_app(partial(open_services, settings))
+    typer.echo(f"prelaunch listens on http://{HOST}:{listener.getsockname()[1]}")
+    sys.stdout.flush()
+    config = uvicorn.Config(application, log_config=None, access_log=False, lifespan="on")
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+@app.command()
+def worker(
+    processes: Annotated[int, typer.Option(min=1, max=64, help="Worker processes.")] = 1,
+    threads: Annotated[int | None, typer.Option(min=1, max=512, help="Source servers at once, a process.")] = None,
+) -> None:
+    """Run workers in front; SIGTERM ends them in order."""
+    settings = Settings()
+    asyncio.run(check_stack(settings))
+    arguments = [
+        "workers.main:set_up",
+        *("--processes", str(processes)),
+        *("--threads", str(threads or settings.threads)),
+        *("--worker-shutdown-timeout", str(WORKER_GRACE_MILLISECONDS)),
+        "--skip-logging",
+    ]
+    run_dramatiq: Any = dramatiq.cli
+    raise typer.Exit(run_dramatiq.main(run_dramatiq.make_argument_parser().parse_args(arguments)))
+
+
+@app.command()
+def demo(
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+) -> None:
+    """Apply two groups' launch settings ahead, then start a wave: on a stand-in, every part real."""
+    try:
+        from producer.demo.run import run_demo  # noqa: PLC0415  # an extra
+    except ModuleNotFoundError as error:
+        raise SetupError(LOCAL_EXTRA) from error
+    raise typer.Exit(run_demo(as_json=json))
+
+
+def _listen(port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((HOST, port))
+    except OSError as error:
+        listener.close()
+        raise SetupError(f"Port {port} on {HOST} is taken; choose another one with --port.") from error
+    return listener
+
+
 def main() -> None:
-    """Run the command line."""
-    app()
+    """Run the command line: 0 all well, 1 something failed, 2 wrong use, 3 not reachable."""
+    try:
+        app()
+    except PrelaunchError as error:
+        typer.echo(f"prelaunch: {error.message}", err=True)
+        sys.exit(NOT_REACHABLE)
+    except ValidationError as error:
+        wrong = "; ".join(f"PRELAUNCH_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors())
+        typer.echo(f"prelaunch: the settings are wrong: {wrong}.", err=True)
+        sys.exit(WRONG_USE)
+
+
+if __name__ == "__main__":
+    main()

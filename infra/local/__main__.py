@@ -2,19 +2,9 @@
 
 import argparse
 import sys
-from typing import cast
 
-from infra.local.buckets import Rates
+from infra.local.buckets import parse_rates
 from infra.local.server import PortTaken, serve
-
-
-def _rates(text: str) -> Rates:
-    if text in {"real", "off"}:
-        return cast("Rates", text)
-    factor = float(text)
-    if not 0 < factor < float("inf"):
-        raise argparse.ArgumentTypeError("is real, off or a factor above 0")
-    return factor
 
 
 def main() -> int:
@@ -23,7 +13,7 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=4566)
     parser.add_argument("--servers", type=int, default=0)
     parser.add_argument("--latency", type=float, default=0.0)
-    parser.add_argument("--rates", type=_rates, default="real")
+    parser.add_argument("--rates", type=parse_rates, default="real")
     parser.add_argument("--stack", default="prelaunch")
     parser.add_argument("--until-stdin-closes", action="store_true")
     told = parser.parse_args()

@@ -117,3 +117,29 @@ class Buckets:
             bucket.tokens -= 1
             return None
         return max(1, math.ceil((1 - bucket.tokens) / quota.refill_per_second))
+
+
+def parse_rates(text: str) -> Rates:
+    """
+    Read what a command line says of the buckets.
+
+    Parameters:
+        text: real, off or a factor.
+
+    Returns:
+        The rates.
+
+    Raises:
+        ValueError: It is none of these.
+    """
+    if text == "real":
+        return "real"
+    if text == "off":
+        return "off"
+    try:
+        factor = float(text)
+    except ValueError:
+        factor = 0
+    if not 0 < factor < math.inf:
+        raise ValueError(f"{text!r} is neither real nor off nor a factor above 0")
+    return factor

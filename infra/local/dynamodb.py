@@ -71,7 +71,9 @@ def _idempotent(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
         if not token:
             return original(self)
         key, now = (self.current_account, self.region, token), time.monotonic()
-        asked = hashlib.sha256(json.dumps(self.body["TransactItems"], sort_keys=True).encode()).hexdigest()
+        # moto has made bytes of binary attributes by now.
+        items = json.dumps(self.body["TransactItems"], sort_keys=True, default=repr)
+        asked = hashlib.sha256(items.encode()).hexdigest()
         done, done_at = _tokens.get(key, ("", float("-inf")))
         if now - done_at >= _TOKEN_LIFE_SECONDS:
             answer = original(self)

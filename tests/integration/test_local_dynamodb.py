@@ -197,6 +197,15 @@ def test_a_token_seen_before_is_a_success_without_effect(client: Clients, table:
     assert read_all(dynamodb, table)["once"]["status"] == {"S": "second"}
 
 
+def test_a_token_binds_binary_attributes_too(client: Clients, table: str) -> None:
+    """A transaction that holds bytes takes a token like any other."""
+    dynamodb, token = client("dynamodb"), str(uuid.uuid4())
+    put = {"TableName": table, "Item": {**key("once"), "data": {"B": b"\x00\xff"}}}
+    for _ in range(2):
+        dynamodb.transact_write_items(TransactItems=[{"Put": put}], ClientRequestToken=token)
+    assert read_all(dynamodb, table)["once"]["data"] == {"B": b"\x00\xff"}
+
+
 def test_a_token_with_other_content_is_refused(client: Clients, table: str) -> None:
     """The same token with other parameters is an IdempotentParameterMismatchException."""
     dynamodb, token = client("dynamodb"), str(uuid.uuid4())

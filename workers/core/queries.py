@@ -1,5 +1,6 @@
 """Answers about groups. None mixes two moments: the status is read before and after the items."""
 
+import asyncio
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -78,12 +79,14 @@ class Queries:
         Raises:
             NotFound: There is no such group.
         """
-        head = await self._groups.read_head(group_id)
+        head, status = await asyncio.gather(self._groups.read_head(group_id), self._groups.read_status(group_id))
         if head is None:
             raise group_not_found(group_id)
         definition = await self._groups.read_definition(group_id, head.version)
-        view = await self.status(group_id, Page(limit=0))
-        return GroupView(head, definition, view.status)
+        if status is not None and status.status is Status.PENDING:
+            # A settled status says all; of a pending one the members' items say how far it is.
+            status = (await self.status(group_id, Page(limit=0))).status
+        return GroupView(head, definition, status)
 
     async def is_settled(self, group_id: str) -> bool:
         """Tell whether no run of the group is under way, by its status item alone."""

@@ -5,6 +5,7 @@ A wave is accepted over exactly the generations that were found ready: the trans
 again. A group that is not ready is refused with each of its source servers named; nothing is stored then.
 """
 
+import asyncio
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -75,7 +76,7 @@ class Waves:
         """
         accepted_at = self._clock()
         for _ in range(ACCEPT_TRIES):
-            views = [await self._queries.group(group_id) for group_id in request.group_ids]
+            views = await asyncio.gather(*(self._queries.group(group_id) for group_id in request.group_ids))
             await self._check_ready(views, accepted_at)
             wave, parts = _plan_wave(request, views, requester, accepted_at)
             writes = [*put_wave(wave, parts), *_still_ready(wave)]

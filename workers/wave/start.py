@@ -55,7 +55,8 @@ class StartWave:
         done = [outcome for outcome in outcomes if isinstance(outcome, WavePart)]
         failed = [part for part in done if part.error_code is not None]
         status = WaveStatus.FAILED if failed else WaveStatus.STARTED
-        await self._waves.finish(replace(wave, status=status, started_at=self._clock()))
+        answered = [part.started_at for part in done if part.started_at is not None]
+        await self._waves.finish(replace(wave, status=status, started_at=max(answered, default=None)))
         log.info("wave.started", wave_id=wave_id, status=status, jobs=len(done) - len(failed), refused=len(failed))
         return Acknowledge(status)
 
@@ -95,7 +96,7 @@ class StartWave:
         if claimed is None:
             return Redeliver("part_claimed", self._under_way)
         job = adopted or await self._call(wave, claimed, target)
-        return replace(claimed, job_id=job.job_id, launch_statuses=dict(job.launch_statuses))
+        return replace(claimed, started_at=self._clock(), job_id=job.job_id, launch_statuses=dict(job.launch_statuses))
 
     async def _call(self, wave: Wave, part: WavePart, target: Target) -> RecoveryJob:
         try:

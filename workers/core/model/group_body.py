@@ -4,7 +4,7 @@ The shape of a protection group's body, and the reading of its members, all erro
 The launch configs inside are read by `parse_launch_config`; here they only have their place.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -16,7 +16,7 @@ from workers.core.model.errors import FieldError, Place
 from workers.core.model.fields import LaunchConfigBody
 from workers.core.model.launch_config import LaunchConfig
 from workers.core.model.parse import parse_launch_config
-from workers.core.model.shape import Mark, Member, members_of, readable_members, unknown_member
+from workers.core.model.shape import Mark, members_of, read_object
 
 MAX_SERVERS = 500
 """The greatest number of source servers of a group: what one transaction can open a run for."""
@@ -107,7 +107,7 @@ def read_group(raw: object) -> tuple[dict[str, object], list[FieldError]]:
     root = Place("")
     if not isinstance(raw, dict):
         return {}, [root.error("The body must be an object that describes a protection group.")]
-    values, errors = _read_object(raw, _GROUP, GroupBody.__required_keys__, root)
+    values, errors = read_object(raw, _GROUP, GroupBody.__required_keys__, root, apart=_READ_APART, refused=_NOT_YET)
     errors += _check_ids(raw.get("sourceServerIds"), root.at("sourceServerIds"))
     if "externalId" in raw and "assumeRoleName" not in raw:
         message = "externalId needs assumeRoleName, the role that it opens. Give both or neither."
@@ -160,7 +160,7 @@ def _read_override(raw: object, place: Place) -> tuple[ReadOverride | None, list
     known_id, _ = _SERVER["sourceServerId"].read(raw.get("sourceServerId"), place)
     server_id = known_id if isinstance(known_id, str) else None
     place = Place(place.pointer, source_server_id=server_id)
-    values, errors = _read_object(raw, _SERVER, ServerBody.__required_keys__, place)
+    values, errors = read_object(raw, _SERVER, ServerBody.__required_keys__, place, apart=_READ_APART, refused=_NOT_YET)
     pointer = f"{place.pointer}/launchConfig"
     # Without a known server a field for single servers would be taken for a default.
     config, wrong = parse_launch_config(
@@ -179,35 +179,6 @@ def _read_override(raw: object, place: Place) -> tuple[ReadOverride | None, list
         judgeable=judgeable,
     )
     return override, errors + wrong
-
-
-def _read_object(
-    raw: Mapping[object, object], members: Mapping[str, Member], required: frozenset[str], place: Place
-) -> tuple[dict[str, object], list[FieldError]]:
-    given, errors = readable_members(raw, place)
-    values: dict[str, object] = {}
-    for name, value in given.items():
-        if name in _READ_APART and name in members:
-            values[name] = value
-            continue
-        read, wrong = _read_member(name, value, members, place)
-        errors += wrong
-        if not wrong:
-            values[name] = read
-    missing = [name for name in members if name in required and name not in given]
-    errors += [place.error(f"{name} is missing; it must be {members[name].descriptions['']}.") for name in missing]
-    return values, errors
-
-
-def _read_member(
-    name: str, value: object, members: Mapping[str, Member], place: Place
-) -> tuple[object, list[FieldError]]:
-    if name in members:
-        reason = "leave it out if there is nothing to say."
-        return members[name].read(value, place.at(name), null_reason=reason)
-    if name in _NOT_YET:
-        return None, [place.at(name).error(_NOT_YET[name])]
-    return None, [unknown_member(place, name, list(members))]
 
 
 def _check_ids(raw: object, place: Place) -> list[FieldError]:

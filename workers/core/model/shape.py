@@ -19,6 +19,8 @@ from typing_extensions import is_typeddict
 from workers.core.model.errors import FieldError, Place, show
 
 _LONGEST_GUESSED = 64
+_LEAVE_OUT = "leave it out if there is nothing to say."
+_NOTHING: Mapping[str, str] = {}
 
 # Lone surrogates cannot be written as UTF-8, the rest cannot stand in the XML that EC2 answers with.
 _UNSENDABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
@@ -134,6 +136,48 @@ def unknown_member(place: Place, name: str, known: list[str]) -> FieldError:
     close = [each for each in known if each.lower() == name.lower()] or close
     advice = f"did you mean {close[0]}?" if close else f"accepted are {', '.join(known)}."
     return place.at(name).error(f"{show(name)} is not known here; {advice}")
+
+
+def read_object(
+    raw: Mapping[object, object],
+    members: Mapping[str, Member],
+    required: frozenset[str],
+    place: Place,
+    *,
+    apart: frozenset[str] = frozenset(),
+    refused: Mapping[str, str] = _NOTHING,
+) -> tuple[dict[str, object], list[FieldError]]:
+    """
+    Read the members of an object, and say everything that is wrong with them at once.
+
+    Parameters:
+        raw: The object that the user sent.
+        members: How each accepted member is read.
+        required: The names that must be there.
+        place: Where the object stands.
+        apart: Members that are handed on as they are, for whoever reads them.
+        refused: Names that are known and not accepted, with what to say of them.
+
+    Returns:
+        The members that are right, and everything that is wrong.
+    """
+    given, errors = readable_members(raw, place)
+    values: dict[str, object] = {}
+    for name, value in given.items():
+        if name in apart and name in members:
+            values[name] = value
+        elif name in members:
+            read, wrong = members[name].read(value, place.at(name), null_reason=_LEAVE_OUT)
+            errors += wrong
+            if not wrong:
+                values[name] = read
+        elif name in refused:
+            errors.append(place.at(name).error(refused[name]))
+        else:
+            errors.append(unknown_member(place, name, list(members)))
+    missing = [name for name in members if name in required and name not in given]
+    errors += [place.error(f"{name} is missing; it must be {members[name].descriptions['']}.") for name in missing]
+    return values, errors
 
 
 def readable_members(raw: Mapping[object, object], place: Place) -> tuple[dict[str, object], list[FieldError]]:

@@ -24,7 +24,7 @@ class QueueMissing(QueueError, SetupError):
         )
 
 
-class QueueUnreachable(QueueError, SetupError):
+class QueueUnreachable(QueueError, ServiceUnavailable):
     """SQS did not answer, or refused: no endpoint, no Region, no credentials, no permission."""
 
     def __init__(self, endpoint: str, cause: object) -> None:

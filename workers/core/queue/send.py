@@ -6,9 +6,9 @@ Nothing here decides what is sent.
 """
 
 import asyncio
-import random
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -19,14 +19,15 @@ from workers.core.queue.errors import JobsNotSent, QueueError, QueueMissing
 from workers.core.queue.job import encode_job
 from workers.core.queue.names import name_queue
 from workers.core.queue.source import batch, explain
+from workers.core.retry import back_off
 
 MAX_TRIES = 4
 """Tries of one batch; each but the first has only the entries that were refused."""
 
 CONCURRENT_BATCHES = 8
 
-_FIRST_RETRY_SECONDS = 0.1
-_JITTER = random.SystemRandom()
+_FIRST_WAIT = timedelta(milliseconds=200)
+_LONGEST_WAIT = timedelta(seconds=2)
 
 _Entry = dict[str, str]
 
@@ -74,7 +75,7 @@ class JobSender:
         """
         if not jobs:
             return
-        url = await self._find_url(queue)
+        url = await self.find_queue(queue)
         async with asyncio.TaskGroup() as tasks:
             sending = [tasks.create_task(self._send_batch(url, part)) for part in batch(_encode(queue, jobs))]
         failed = [unsent for task in sending if (unsent := task.result())]
@@ -92,7 +93,8 @@ class JobSender:
             cause=str(cause),
         )
 
-    async def _find_url(self, queue: Queue) -> str:
+    async def find_queue(self, queue: Queue) -> str:
+        """Look up the queue's URL, once; QueueMissing and QueueUnreachable say what is wrong."""
         if queue not in self._urls:
             name = name_queue(self._stack, queue)
             try:
@@ -107,7 +109,8 @@ class JobSender:
         async with self._batches:
             for attempt in range(MAX_TRIES):
                 if attempt:
-                    await self._sleep(_FIRST_RETRY_SECONDS * 2**attempt * _JITTER.uniform(0.5, 1))
+                    wait = back_off(attempt, first=_FIRST_WAIT, longest=_LONGEST_WAIT)
+                    await self._sleep(wait.total_seconds())
                 try:
                     answer = await self._client.send_message_batch(QueueUrl=url, Entries=_number(jobs))
                 except (BotoCoreError, ClientError) as error:

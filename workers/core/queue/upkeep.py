@@ -7,7 +7,6 @@ what SQS refuses is tried again a few times and then left to the visibility time
 """
 
 import math
-import random
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -20,14 +19,15 @@ from workers.core.queue.errors import QueueError
 from workers.core.queue.job import Delivery
 from workers.core.queue.redelivery import Acknowledge, Bury, HandBack, Outcome
 from workers.core.queue.source import BATCH, Failure, SourceQueue, batch
+from workers.core.retry import back_off
 
 log = structlog.get_logger(__name__)
 
 MAX_TRIES = 5
 """Tries of one outcome before the message is left to come back by itself."""
 
-_FIRST_RETRY_SECONDS = 0.1
-_JITTER = random.SystemRandom()
+_FIRST_WAIT = timedelta(milliseconds=200)
+_LONGEST_WAIT = timedelta(seconds=5)
 
 
 @dataclass(slots=True, eq=False)
@@ -193,7 +193,8 @@ class Upkeep:
                 cause=cause,
             )
             return
-        task.due_at = self._clock() + _FIRST_RETRY_SECONDS * 2**task.tries * _JITTER.uniform(0.5, 1)
+        wait = back_off(task.tries, first=_FIRST_WAIT, longest=_LONGEST_WAIT)
+        task.due_at = self._clock() + wait.total_seconds()
         with self._changed:
             self._tasks.append(task)
 

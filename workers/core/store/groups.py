@@ -2,6 +2,7 @@
 
 import json
 import zlib
+from collections import OrderedDict
 from collections.abc import Iterator
 
 from boto3.dynamodb.conditions import Attr
@@ -10,6 +11,7 @@ from workers.core.model.group import GroupDefinition
 from workers.core.store.records import GroupHead, GroupStatus, from_item, to_item
 from workers.core.store.tables import Tables, Write
 
+DEFINITIONS_CACHED = 32
 CHUNK_BYTES = 350_000
 """DynamoDB refuses items over 400 KB."""
 
@@ -19,6 +21,7 @@ class GroupStore:
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
+        self._definitions: OrderedDict[tuple[str, int], GroupDefinition] = OrderedDict()
 
     async def read_head(self, group_id: str) -> GroupHead | None:
         """Read what the group is; None where there is no such group."""
@@ -31,9 +34,14 @@ class GroupStore:
         return from_item(GroupStatus, item) if item else None
 
     async def read_definition(self, group_id: str, version: int) -> GroupDefinition:
-        """Read members, defaults and overrides as they were at this version."""
-        parts = [item["data"] async for item in self._tables.query("groups", group_id, _config_prefix(version))]
-        return GroupDefinition.from_json(json.loads(zlib.decompress(b"".join(parts))))
+        """Read members, defaults and overrides as they were at this version, which never changes."""
+        key = (group_id, version)
+        if key not in self._definitions:
+            parts = [item["data"] async for item in self._tables.query("groups", group_id, _config_prefix(version))]
+            self._definitions[key] = GroupDefinition.from_json(json.loads(zlib.decompress(b"".join(parts))))
+        while len(self._definitions) > DEFINITIONS_CACHED:
+            self._definitions.popitem(last=False)
+        return self._definitions[key]
 
 
 def put_head(head: GroupHead) -> Write:

@@ -85,6 +85,11 @@ class Tables:
         """Tell the full name of a table."""
         return f"{self._stack}-{table}"
 
+    async def check(self) -> None:
+        """Look for every table; SetupError names what is missing."""
+        for table, (hash_name, sort_name) in SORT_KEYS.items():
+            await self.get(table, *(name for name in (hash_name, sort_name) if name is not None))
+
     async def get(self, table: TableName, *key: str) -> Item | None:
         """Read one item, consistently; None where there is none."""
         async with self._translated():
@@ -94,11 +99,12 @@ class Tables:
         return _decode(answer["Item"]) if "Item" in answer else None
 
     async def query(self, table: TableName, hash_key: str, prefix: str) -> AsyncIterator[Item]:
-        """Read all items of a partition whose sort key begins with the prefix, consistently, in order."""
+        """Read the items of a partition whose sort key begins with the prefix ("" for all), consistently, in order."""
         hash_name, sort_name = SORT_KEYS[table]
-        built = ConditionExpressionBuilder().build_expression(
-            Key(hash_name).eq(hash_key) & Key(str(sort_name)).begins_with(prefix), is_key_condition=True
-        )
+        wanted: Any = Key(hash_name).eq(hash_key)
+        if prefix:
+            wanted &= Key(str(sort_name)).begins_with(prefix)
+        built = ConditionExpressionBuilder().build_expression(wanted, is_key_condition=True)
         request: dict[str, Any] = {
             "TableName": self.name(table),
             "KeyConditionExpression": built.condition_expression,

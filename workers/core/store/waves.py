@@ -55,6 +55,8 @@ class WavePart:
     source_server_ids: tuple[str, ...]
     starting_at: datetime | None = None
     """Written before StartRecovery: whoever finds it without a job looks for the job before repeating the call."""
+    started_at: datetime | None = None
+    """When DRS answered."""
     job_id: str | None = None
     launch_statuses: dict[str, str] | None = None
     error_code: str | None = None
@@ -75,11 +77,11 @@ class WaveStore:
 
     async def read(self, wave_id: str) -> tuple[Wave, list[WavePart]] | None:
         """Read a wave and its parts; None where there is no such wave."""
-        item = await self._tables.get("waves", wave_id, "wave")
-        if item is None:
+        items = [item async for item in self._tables.query("waves", wave_id, "")]
+        if not items:
             return None
-        parts = [from_item(WavePart, part) async for part in self._tables.query("waves", wave_id, "part#")]
-        return from_item(Wave, item), parts
+        # In the order of their sort keys: the parts, then the wave.
+        return from_item(Wave, items[-1]), [from_item(WavePart, item) for item in items[:-1]]
 
     async def claim_part(self, wave_id: str, part: WavePart, at: datetime) -> WavePart | None:
         """Say that the part's StartRecovery is about to be sent; None where somebody else said so meanwhile."""

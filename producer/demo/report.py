@@ -1,0 +1,85 @@
+"""What a person sees of the demo: progress while it works, one closing table. Nothing in a pipe but plain text."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from producer.demo.result import Result
+
+Show = Callable[[str, int], None]
+
+
+class Screen:
+    """Where the demo is shown; a quiet one shows complaints only."""
+
+    def __init__(self, console: Console, errors: Console) -> None:
+        self._console = console
+        self._errors = errors
+
+    @classmethod
+    @contextmanager
+    def open(cls, *, quiet: bool) -> Iterator["Screen"]:
+        """Open the screen."""
+        yield cls(Console(quiet=quiet, highlight=False), Console(stderr=True, highlight=False))
+
+    def say(self, text: str) -> None:
+        """Say what happens now."""
+        self._console.print(text)
+
+    def complain(self, text: str) -> None:
+        """Say what is wrong, whatever is shown else."""
+        self._errors.print(f"[red]{text}")
+
+    @contextmanager
+    def progress(self, names: Sequence[str], total: int) -> Iterator[Show]:
+        """
+        Show a bar for each name.
+
+        Parameters:
+            names: What works.
+            total: How much there is to do for each.
+
+        Yields:
+            What to call with a name and how much is done.
+        """
+        columns = (TextColumn("{task.description:<16}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        if not self._console.is_terminal:
+            yield lambda _name, _done: None
+            return
+        with Progress(*columns, console=self._console) as progress:
+            tasks: dict[str, TaskID] = {name: progress.add_task(name, total=total) for name in names}
+            yield lambda name, done: progress.update(tasks[name], completed=done)
+
+    def show_failure(self, failure: Mapping[str, Any]) -> None:
+        """Show the source server that failed, with its reason."""
+        self.say(f"[yellow]failed[/] {failure['sourceServerId']}: {failure['code']}: {failure['message']}")
+
+    def show_correction(self, count: int) -> None:
+        """Show how many source servers the correction touched."""
+        self.say(f"Its cause is gone; apply-launch-configs with onlyFailed re-applied {count} source server.")
+
+    def show(self, result: Result) -> None:
+        """Show the closing table."""
+        total = sum(group["total"] for group in result.groups)
+        ready = sum(group["ready"] for group in result.groups)
+        self.say(
+            f"Both groups settled {result.ready_seconds:.1f} s after the first POST;"
+            f" at the end {ready} of {total} source servers are ready."
+        )
+        table = Table(title=f"A wave over {total} source servers, {len(result.groups)} groups")
+        for heading in ("", "prelaunch", "the serial way"):
+            table.add_column(heading, justify="left" if not heading else "right")
+        seconds = (result.wave_seconds, result.serial_seconds)
+        table.add_row("request to last StartRecovery", *(f"{value:.3f} s" for value in seconds))
+        table.add_row("calls about settings", *(str(result.count_config_calls(part)) for part in ("wave", "serial")))
+        wave, serial = result.calls["wave"], result.calls["serial"]
+        for name in sorted({*wave, *serial}):
+            table.add_row(f"  {name}", *(str(calls.get(name, {"count": 0})["count"]) for calls in (wave, serial)))
+        throttled = (sum(counts["throttled"] for counts in calls.values()) for calls in (wave, serial))
+        table.add_row("throttled", *map(str, throttled))
+        self._console.print(table)
+        self.say(f"The wave starts {result.reduction:.2%} earlier.")

@@ -1,0 +1,68 @@
+"""The producer's composition root: settings, clients and stores become the operations that every door calls."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+from producer.services import Services
+from workers.aws.clients import Clients
+from workers.core.contract import Queue
+from workers.core.queries import Queries
+from workers.core.queue.send import JobSender
+from workers.core.settings import Settings
+from workers.core.store.groups import GroupStore
+from workers.core.store.runs import RunStore
+from workers.core.store.tables import Tables
+from workers.core.store.waves import WaveStore
+from workers.core.submission import Submission
+from workers.core.waves import Waves
+
+CONNECTIONS = 50
+
+
+def read_clock() -> datetime:
+    """Tell the present, aware, in UTC."""
+    return datetime.now(UTC)
+
+
+@asynccontextmanager
+async def open_services(
+    settings: Settings, *, region: str | None = None, profile: str | None = None
+) -> AsyncIterator[Services]:
+    """
+    Open the operations on the running loop.
+
+    Parameters:
+        settings: The installation's.
+        region: Overrides the SDK's own choice.
+        profile: Overrides the SDK's own choice.
+
+    Yields:
+        The operations, until the block is left.
+    """
+    async with Clients(connections=CONNECTIONS, region=region, profile=profile) as clients:
+        tables = Tables(await clients.own("dynamodb"), settings.stack)
+        groups = GroupStore(tables)
+        runs = RunStore(tables, groups)
+        queue = JobSender(await clients.own("sqs"), stack=settings.stack)
+        # Looked up now: the first wave must not wait for it, and a missing queue is told before any request.
+        await asyncio.gather(*(queue.find_queue(name) for name in Queue))
+        queries = Queries(groups, runs, read_clock)
+        submission = Submission(
+            tables=tables,
+            groups=groups,
+            runs=runs,
+            queue=queue,
+            clock=read_clock,
+            account_id=await clients.account_id(),
+        )
+        waves = Waves(
+            tables=tables,
+            waves=WaveStore(tables),
+            queries=queries,
+            queue=queue,
+            clock=read_clock,
+            max_ready_age=settings.max_ready_age,
+        )
+        yield Services(submission=submission, queries=queries, waves=waves, tables=tables)

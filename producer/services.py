@@ -1,0 +1,53 @@
+"""What every door calls: submit, ask, start a wave. Wired once by `main`, over clients of one event loop."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from workers.core.queries import Queries
+from workers.core.store.tables import Tables
+from workers.core.store.waves import WaveStatus
+from workers.core.submission import Submission
+from workers.core.waves import Waves
+
+MAX_WAIT = timedelta(seconds=25)
+"""The longest that a door waits for a run: API Gateway gives up at 29 s."""
+GROUP_POLL_SECONDS = 0.5
+WAVE_POLL_SECONDS = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The operations of every door."""
+
+    submission: Submission
+    queries: Queries
+    waves: Waves
+    tables: Tables
+
+    async def wait_for_group(self, group_id: str, limit: timedelta) -> bool:
+        """Wait until no run of the group is under way; tell whether that came within the limit."""
+        return await _poll(lambda: self.queries.is_settled(group_id), limit, GROUP_POLL_SECONDS)
+
+    async def wait_for_wave(self, wave_id: str, limit: timedelta) -> bool:
+        """Wait until the wave's start has ended; tell whether that came within the limit."""
+
+        async def has_started() -> bool:
+            wave, _ = await self.waves.get(wave_id)
+            return wave.status is not WaveStatus.STARTING
+
+        return await _poll(has_started, limit, WAVE_POLL_SECONDS)
+
+
+async def _poll(is_done: Callable[[], Awaitable[bool]], limit: timedelta, every_seconds: float) -> bool:
+    """Ask again and again; the limit running out changes nothing for anybody."""
+    if limit <= timedelta(0):
+        return False
+    try:
+        async with asyncio.timeout(limit.total_seconds()):
+            while not await is_done():  # noqa: ASYNC110  # another process settles it
+                await asyncio.sleep(every_seconds)
+    except TimeoutError:
+        return False
+    return True

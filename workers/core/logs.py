@@ -1,0 +1,39 @@
+"""Logs: constant event names, values as keys, one canonical line a message; JSON unless a person watches."""
+
+import logging
+import sys
+
+import structlog
+
+
+def configure_logs(*, quiet: bool = False) -> None:
+    """
+    Send every log line to standard error, as JSON unless that is a terminal.
+
+    Parameters:
+        quiet: Leave out what is below a warning.
+    """
+    level = logging.WARNING if quiet else logging.INFO
+    terminal = sys.stderr.isatty()
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    renderer: structlog.typing.Processor = (
+        structlog.dev.ConsoleRenderer() if terminal else structlog.processors.JSONRenderer()
+    )
+    exceptions = [] if terminal else [structlog.processors.dict_tracebacks]
+    structlog.configure(
+        processors=[*shared, *exceptions, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    # What libraries say comes through the same door; dramatiq's own lines repeat ours.
+    handler = logging.StreamHandler(sys.stderr)
+    formatter = structlog.stdlib.ProcessorFormatter(
+        processor=renderer, foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name]
+    )
+    handler.setFormatter(formatter)
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)

@@ -1,0 +1,133 @@
+"""The bodies of the smaller requests, checked in full like a group's: all errors at once."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import ConfigDict, Field, with_config
+from typing_extensions import TypedDict
+
+from workers.core.model import types
+from workers.core.model.errors import FieldError, InvalidBody, Place
+from workers.core.model.shape import Member, members_of, read_object
+
+MAX_WAVE_GROUPS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyBody:
+    """What an apply asks for."""
+
+    force: bool
+    only_failed: bool
+    source_server_ids: tuple[str, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class WaveBody:
+    """What a wave asks for."""
+
+    group_ids: tuple[str, ...]
+    is_drill: bool
+
+
+@with_config(ConfigDict(extra="forbid"))
+class ApplyRequestBody(TypedDict, total=False):
+    """Which members of a group to apply."""
+
+    force: Annotated[bool, Field(description="true (take also what is ready, and verify it anew) or false")]
+    onlyFailed: Annotated[bool, Field(description="true (ask for failed members alone) or false")]
+    sourceServerIds: Annotated[
+        list[types.SourceServerId],
+        Field(description="a list of the group's source server ids", json_schema_extra={"uniqueItems": True}),
+    ]
+
+
+class _RequiredOfWave(TypedDict):
+    groupIds: Annotated[
+        list[str],
+        Field(
+            description="a list of group ids",
+            json_schema_extra={"minItems": 1, "maxItems": MAX_WAVE_GROUPS, "uniqueItems": True},
+        ),
+    ]
+
+
+@with_config(ConfigDict(extra="forbid"))
+class WaveRequestBody(_RequiredOfWave, total=False):
+    """Which groups to recover together."""
+
+    isDrill: Annotated[bool, Field(description="true (a drill) or false (a recovery)")]
+
+
+_APPLY = members_of(ApplyRequestBody)
+_WAVE = members_of(WaveRequestBody)
+
+
+def parse_apply(raw: object) -> ApplyBody:
+    """
+    Check the body of an apply.
+
+    Parameters:
+        raw: Any JSON value.
+
+    Returns:
+        What it asks for.
+
+    Raises:
+        InvalidBody: Something is wrong; it carries every error.
+    """
+    values, errors = _read(raw, _APPLY, frozenset())
+    ids = values.get("sourceServerIds")
+    asked = tuple(str(each) for each in ids) if isinstance(ids, list) else None
+    _refuse(errors + _check_list(asked, "sourceServerIds", None))
+    return ApplyBody(values.get("force") is True, values.get("onlyFailed") is True, asked)
+
+
+def parse_wave(raw: object) -> WaveBody:
+    """
+    Check the body of a wave.
+
+    Parameters:
+        raw: Any JSON value.
+
+    Returns:
+        What it asks for.
+
+    Raises:
+        InvalidBody: Something is wrong; it carries every error.
+    """
+    values, errors = _read(raw, _WAVE, WaveRequestBody.__required_keys__)
+    ids = values.get("groupIds")
+    asked = tuple(str(each) for each in ids) if isinstance(ids, list) else None
+    _refuse(errors + _check_list(asked, "groupIds", MAX_WAVE_GROUPS))
+    return WaveBody(asked or (), values.get("isDrill", True) is True)
+
+
+def _read(
+    raw: object, members: Mapping[str, Member], required: frozenset[str]
+) -> tuple[dict[str, object], list[FieldError]]:
+    root = Place("")
+    if not isinstance(raw, dict):
+        return {}, [root.error("The body must be an object.")]
+    return read_object(raw, members, required, root)
+
+
+def _check_list(ids: tuple[str, ...] | None, name: str, longest: int | None) -> list[FieldError]:
+    if ids is None:
+        return []
+    place = Place("").at(name)
+    if not ids:
+        return [place.error(f"{name} must name at least one.")]
+    if longest is not None and len(ids) > longest:
+        return [place.error(f"{name} names {len(ids)}; at most {longest} are taken at once.")]
+    return [
+        place.at(position).error(f"{each} is named twice; leave one of the two out.")
+        for position, each in enumerate(ids)
+        if each in ids[:position]
+    ]
+
+
+def _refuse(errors: list[FieldError]) -> None:
+    if errors:
+        raise InvalidBody(tuple(errors))

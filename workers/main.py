@@ -1,0 +1,132 @@
+"""
+The workers' composition root: the module that the dramatiq CLI loads, the only place where workers are wired.
+
+Everything that lives on the event loop is made when the worker boots, on its loop, and closed when it stops.
+"""
+
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+
+import dramatiq
+from dramatiq.asyncio import get_event_loop_thread
+
+from workers.actors import declare_actors
+from workers.apply.apply import ApplyServer
+from workers.apply.bring import BringServer
+from workers.aws.calls import Calls
+from workers.aws.clients import Clients
+from workers.aws.drs import DrsLaunchConfigurations, DrsRecovery
+from workers.aws.pacing import Pacing
+from workers.aws.templates import Ec2LaunchTemplates
+from workers.core.logs import configure_logs
+from workers.core.outcome import Outcome
+from workers.core.queue.broker import JobBroker
+from workers.core.settings import Settings
+from workers.core.settle import Aggregator
+from workers.core.store.groups import GroupStore
+from workers.core.store.leases import LeaseStore
+from workers.core.store.runs import RunStore
+from workers.core.store.tables import Tables
+from workers.core.store.waves import WaveStore
+from workers.wave.start import StartWave
+
+
+def read_clock() -> datetime:
+    """Tell the present, aware, in UTC."""
+    return datetime.now(UTC)
+
+
+class WorkerUseCases:
+    """The use cases of one worker process, over clients of its event loop."""
+
+    def __init__(self, apply: ApplyServer, wave: StartWave) -> None:
+        self._apply = apply
+        self._wave = wave
+
+    async def apply(self, group_id: str, source_server_id: str) -> Outcome:
+        """Apply a group's current launch config to one of its source servers."""
+        return await self._apply.apply(group_id, source_server_id)
+
+    async def start_wave(self, wave_id: str) -> Outcome:
+        """Start every part of a wave that has no job yet."""
+        return await self._wave.start(wave_id)
+
+
+async def wire(settings: Settings, clients: Clients) -> WorkerUseCases:
+    """Wire the use cases over the clients of the running loop."""
+    tables = Tables(await clients.own("dynamodb"), settings.stack)
+    groups = GroupStore(tables)
+    runs = RunStore(tables, groups)
+    calls = Calls(clients, Pacing(), timeout=settings.call_timeout)
+    bring = BringServer(
+        configurations=DrsLaunchConfigurations(calls),
+        templates=Ec2LaunchTemplates(calls),
+        settings=settings,
+        clock=read_clock,
+    )
+    apply = ApplyServer(
+        groups=groups,
+        runs=runs,
+        leases=LeaseStore(tables, settings, read_clock),
+        aggregator=Aggregator(tables, runs, read_clock),
+        bring=bring,
+        settings=settings,
+        clock=read_clock,
+    )
+    wave = StartWave(
+        groups=groups, waves=WaveStore(tables), recovery=DrsRecovery(calls), settings=settings, clock=read_clock
+    )
+    return WorkerUseCases(apply, wave)
+
+
+class OpenUseCases(dramatiq.Middleware):
+    """Makes the use cases when the worker boots, on its loop, and closes their clients when it stops."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._closing = AsyncExitStack()
+        self._wired: WorkerUseCases | None = None
+
+    def wired(self) -> WorkerUseCases:
+        """
+        Answer the use cases of the running worker.
+
+        Returns:
+            The use cases.
+
+        Raises:
+            RuntimeError: No worker has booted.
+        """
+        if self._wired is None:
+            raise RuntimeError("No worker has booted in this process.")
+        return self._wired
+
+    def before_worker_boot(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:  # noqa: ARG002
+        """Wire on the loop that AsyncIO has just started."""
+        loop = get_event_loop_thread()
+        if loop is not None:
+            loop.run_coroutine(self._open())
+
+    def after_worker_shutdown(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:  # noqa: ARG002
+        """Close the clients while the loop still runs."""
+        loop = get_event_loop_thread()
+        if loop is not None:
+            loop.run_coroutine(self._closing.aclose())
+
+    async def _open(self) -> None:
+        clients = await self._closing.enter_async_context(Clients(connections=2 * self._settings.threads))
+        self._wired = await wire(self._settings, clients)
+
+
+def build_broker(settings: Settings) -> JobBroker:
+    """Build the broker that the dramatiq CLI runs workers on."""
+    use_cases = OpenUseCases(settings)
+    broker = JobBroker(stack=settings.stack, middleware=[use_cases])
+    declare_actors(broker, use_cases.wired)
+    return broker
+
+
+def set_up() -> None:
+    """Set the process up for dramatiq's CLI, which calls this before it starts workers."""
+    configure_logs()
+    dramatiq.set_broker(build_broker(Settings()))
