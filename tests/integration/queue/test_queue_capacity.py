@@ -72,6 +72,19 @@ def test_urgent_work_finds_its_reserved_slots_behind_bulk_work(stack: Stack) -> 
         gate.open()
 
 
+def test_a_small_worker_keeps_half_for_the_other_queues(stack: Stack) -> None:
+    """A reserve as large as the worker still leaves it able to run other work."""
+    side, ran = make_ours(stack, reserved={Queue.URGENT: 16}), Tally(wanted=3)
+
+    async def work() -> None:
+        ran.add(1)
+
+    side.declare(work)
+    stack.put(side.url, *(encode_job("work", Queue.NORMAL, {}) for _ in range(3)))
+    with run_worker(side, threads=2):
+        assert ran.wait(10)
+
+
 def run_without_deletes(side: Side, stack: Stack, *, seconds: float) -> int:
     """Run 30 jobs while every delete fails; answer how many ran."""
     tally = Tally(wanted=30)

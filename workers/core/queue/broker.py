@@ -7,7 +7,7 @@ the worker looks at the wrong stack, account or Region.
 Wiring, in the workers' composition root (each worker process imports it anew, after the fork):
 
     broker = JobBroker(stack=settings.stack, reserved={Queue.URGENT: 16}, middleware=[OpenClients(...)])
-    broker.check_queues()          # QueueMissing or QueueUnreachable: print it, exit non-zero
+    broker.check_queues()          # before dramatiq starts: print QueueMissing or QueueUnreachable, exit non-zero
     dramatiq.set_broker(broker)
     apply_server = dramatiq.actor(apply_server_coroutine, broker=broker, queue_name=Queue.NORMAL, ...)
 
@@ -83,7 +83,7 @@ class JobBroker(SQSBroker):  # type: ignore[misc]  # dramatiq_sqs is not typed
         stack: The prefix of the queues.
         periods: The queue's durations.
         capacity: Jobs that the process holds at once; by default the worker's threads.
-        reserved: Slots that only the named queue may take.
+        reserved: Slots that only the named queue may take; at most half of all, on a small worker.
         outcomes: Decides what becomes of each job.
         middleware: More middleware, after our own.
 
@@ -182,7 +182,10 @@ class JobBroker(SQSBroker):  # type: ignore[misc]  # dramatiq_sqs is not typed
 
     def _make_intake(self, queue: str, threads: int) -> Intake:
         if self._slots is None:
-            self._slots = Slots(self._capacity or max(1, threads), reserved=self._reserved)
+            total = self._capacity or max(1, threads)
+            # A reserve made for 64 threads must not keep a small worker from doing anything else.
+            reserved = {name: min(count, total // 2) for name, count in (self._reserved or {}).items()}
+            self._slots = Slots(total, reserved=reserved)
         name = name_queue(self.stack, queue)
         source = SourceQueue(
             client=self.sqs.meta.client,
