@@ -1,6 +1,7 @@
 """The stand-in as a process: how it starts, what it survives, how it ends."""
 
 import http.client
+import json
 import os
 import select
 import signal
@@ -8,6 +9,8 @@ import socket
 import subprocess
 import sys
 import textwrap
+import time
+import urllib.request
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -147,6 +150,7 @@ def test_killed_clients_leave_no_trace() -> None:
     killed = subprocess.Popen([sys.executable, "-c", worker], stdout=subprocess.PIPE)
     assert killed.stdout
     killed.stdout.readline()
+    wait_for_call(port, "sqs.ReceiveMessage")
     killed.kill()
     killed.communicate()
     sqs.send_message(QueueUrl=url, MessageBody="for a living one")
@@ -155,6 +159,16 @@ def test_killed_clients_leave_no_trace() -> None:
     process.terminate()
     _, errors = process.communicate(timeout=20)
     assert (process.returncode, errors) == (0, "")
+
+
+def wait_for_call(port: int, name: str) -> None:
+    """Ask until the stand-in has seen the call; each question waits for its answer."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/_local/calls", timeout=10) as answer:
+            if name in json.load(answer):
+                return
+    pytest.fail(f"{name} never came")
 
 
 def test_what_is_not_http_gets_a_400(local: StandIn) -> None:
