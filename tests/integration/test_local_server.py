@@ -11,8 +11,9 @@ import sys
 import textwrap
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -25,20 +26,26 @@ from tests.integration.conftest import make_client
 Clients = Callable[..., Any]
 
 
-def start(*arguments: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "infra.local", "--port", "0", *arguments]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+@contextmanager
+def started() -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
+    """Run a stand-in as a person would; give the process and the lines that it printed."""
+    command = [sys.executable, "-m", "infra.local", "--port", "0"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout
+        yield process, [process.stdout.readline() for _ in range(6)]
+    finally:
+        process.kill()
+        process.communicate()
 
 
 @pytest.mark.parametrize("stopping", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it_with_status_0(stopping: signal.Signals) -> None:
     """SIGTERM and SIGINT are the way to stop it: no traceback, status 0, and what to export was printed."""
-    process = start()
-    assert process.stdout
-    lines = [process.stdout.readline() for _ in range(6)]
-    process.send_signal(stopping)
-    rest, errors = process.communicate(timeout=20)
-    assert (process.returncode, rest, errors) == (0, "", "")
+    with started() as (process, lines):
+        process.send_signal(stopping)
+        rest, errors = process.communicate(timeout=20)
+        assert (process.returncode, rest, errors) == (0, "", "")
     names = [line.split("=")[0] for line in lines]
     assert names == [
         "export AWS_ENDPOINT_URL",
@@ -83,6 +90,8 @@ def test_it_ends_with_the_one_who_started_it() -> None:
         # A pidfd becomes readable when its process has ended.
         assert wait_readable(watch, seconds=20)
     finally:
+        if not wait_readable(watch, seconds=0):
+            signal.pidfd_send_signal(watch, signal.SIGKILL)
         os.close(watch)
 
 
@@ -125,40 +134,39 @@ def test_300_clients_are_served_at_once(local: StandIn) -> None:
 
 def test_killed_clients_leave_no_trace() -> None:
     """Clients that die before, in and after a request cost the others nothing and print nothing."""
-    process = start()
-    assert process.stdout
-    port = int(process.stdout.readline().strip().rpartition(":")[2])
-    for sent in (
-        b"",
-        b"POST / HT",
-        b"POST / HTTP/1.1\r\nContent-Length: 99\r\n\r\nhalf",
-        b"GET /_local/calls HTTP/1.1\r\n\r\n",
-    ):
-        for _ in range(10):
-            client = socket.create_connection(("127.0.0.1", port), 10)
-            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
-            client.sendall(sent)
-            client.close()
-    sqs = make_client("sqs", f"http://127.0.0.1:{port}")
-    url = sqs.get_queue_url(QueueName="prelaunch-jobs")["QueueUrl"]
-    worker = f"""if True:
-        from tests.integration.conftest import make_client
-        sqs = make_client("sqs", "http://127.0.0.1:{port}")
-        print("polls", flush=True)
-        sqs.receive_message(QueueUrl="{url}", WaitTimeSeconds=20)
-    """
-    killed = subprocess.Popen([sys.executable, "-c", worker], stdout=subprocess.PIPE)
-    assert killed.stdout
-    killed.stdout.readline()
-    wait_for_call(port, "sqs.ReceiveMessage")
-    killed.kill()
-    killed.communicate()
-    sqs.send_message(QueueUrl=url, MessageBody="for a living one")
-    received = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=5)["Messages"]
-    assert [message["Body"] for message in received] == ["for a living one"]
-    process.terminate()
-    _, errors = process.communicate(timeout=20)
-    assert (process.returncode, errors) == (0, "")
+    with started() as (process, lines):
+        port = int(lines[0].strip().rpartition(":")[2])
+        for sent in (
+            b"",
+            b"POST / HT",
+            b"POST / HTTP/1.1\r\nContent-Length: 99\r\n\r\nhalf",
+            b"GET /_local/calls HTTP/1.1\r\n\r\n",
+        ):
+            for _ in range(10):
+                client = socket.create_connection(("127.0.0.1", port), 10)
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
+                client.sendall(sent)
+                client.close()
+        sqs = make_client("sqs", f"http://127.0.0.1:{port}")
+        url = sqs.get_queue_url(QueueName="prelaunch-jobs")["QueueUrl"]
+        worker = f"""if True:
+            from tests.integration.conftest import make_client
+            sqs = make_client("sqs", "http://127.0.0.1:{port}")
+            print("polls", flush=True)
+            sqs.receive_message(QueueUrl="{url}", WaitTimeSeconds=20)
+        """
+        killed = subprocess.Popen([sys.executable, "-c", worker], stdout=subprocess.PIPE)
+        assert killed.stdout
+        killed.stdout.readline()
+        wait_for_call(port, "sqs.ReceiveMessage")
+        killed.kill()
+        killed.communicate()
+        sqs.send_message(QueueUrl=url, MessageBody="for a living one")
+        received = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=5)["Messages"]
+        assert [message["Body"] for message in received] == ["for a living one"]
+        process.terminate()
+        _, errors = process.communicate(timeout=20)
+        assert (process.returncode, errors) == (0, "")
 
 
 def wait_for_call(port: int, name: str) -> None:
