@@ -555,6 +555,20 @@ def test_64_clients_lose_and_double_nothing(account: Account) -> None:
     assert set(all_at_once(one)) == {66}
 
 
+def test_versions_made_without_a_pause_between_them_are_all_there(account: Account) -> None:
+    """32 threads that make versions as fast as they can, HTTP left out, get a number each and lose none."""
+    template_id = make_template(account)
+    backend = launch_template_backends[account.account_id][REGION]
+    pairs = [("LaunchTemplateId", template_id), ("LaunchTemplateData.KeyName", "k")]
+
+    def make_many() -> list[str]:
+        bodies = [answer(backend, "CreateLaunchTemplateVersion", pairs)[2] for _ in range(30)]
+        return [body.partition("<versionNumber>")[2].partition("<")[0] for body in bodies]
+
+    numbers = [int(number) for made in all_at_once([make_many] * 32) for number in made]
+    assert sorted(numbers) == list(range(2, 962))
+
+
 def test_a_call_costs_the_server_under_3_ms(account: Account) -> None:
     """Create and Describe cost the one process of the stand-in less than 3 ms of CPU each, HTTP left out."""
     (source_server_id,) = account.add_servers(1)
