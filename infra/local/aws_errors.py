@@ -9,7 +9,8 @@ from html import escape
 from typing import Any
 from uuid import uuid4
 
-from infra.local.call import Call, service_model
+from infra.local.aws_models import load_description
+from infra.local.call import Call
 from infra.local.httpd import Answer
 
 THROTTLING_CODES = frozenset(
@@ -115,7 +116,7 @@ def _blame(status: int) -> str:
 
 
 def _modelled_status(service: str, code: str) -> int | None:
-    shape = ((service_model(service) or {}).get("shapes") or {}).get(code) or {}
+    shape = ((load_description(service) or {}).get("shapes") or {}).get(code) or {}
     status = (shape.get("error") or {}).get("httpStatusCode")
     return int(status) if status else None
 

@@ -7,8 +7,7 @@ from functools import cache
 from typing import Any, Literal
 from urllib.parse import parse_qs, unquote
 
-from botocore.loaders import Loader
-
+from infra.local.aws_models import load_description
 from infra.local.httpd import Request
 
 DEFAULT_ACCOUNT_ID = "123456789012"
@@ -101,7 +100,7 @@ def _rest_operation(service: str, method: str, path: str) -> str:
 def _routes(service: str) -> list[tuple[str, re.Pattern[str], str]]:
     """List a REST service's routes, those with the most fixed text first: they are the more exact ones."""
     routes = []
-    for name, operation in (service_model(service) or {"operations": {}})["operations"].items():
+    for name, operation in (load_description(service) or {"operations": {}})["operations"].items():
         template = operation["http"]["requestUri"].partition("?")[0].rstrip("/")
         parts = re.split(r"\{[^}]+\}", template)
         pattern = "[^/]+".join(re.escape(part) for part in parts)
@@ -109,23 +108,6 @@ def _routes(service: str) -> list[tuple[str, re.Pattern[str], str]]:
         routes.append((sum(map(len, parts)), operation["http"]["method"], re.compile(greedy + "/?"), name))
     routes.sort(key=lambda route: -route[0])
     return [(method, pattern, name) for _, method, pattern, name in routes]
-
-
-@cache
-def service_model(service: str) -> Any:
-    """
-    Load botocore's own model of a service.
-
-    Parameters:
-        service: Its name.
-
-    Returns:
-        The model's JSON, or None for a service that botocore does not know.
-    """
-    loader = Loader()
-    if service not in loader.list_available_services("service-2"):
-        return None
-    return loader.load_service_model(service, "service-2")
 
 
 def _signed_at(text: str) -> datetime | None:

@@ -21,7 +21,8 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
-from infra.local.call import Call, service_model
+from infra.local.aws_models import load_description
+from infra.local.call import Call
 
 _SERVICES = ("cloudformation", "drs", "dynamodb", "ec2", "iam", "sqs", "sts")
 _TRANSACTIONS = {"TransactWriteItems", "TransactGetItems"}
@@ -76,7 +77,7 @@ class Fault(BaseModel):
         return self
 
     def _complaint(self) -> str | None:
-        known = (service_model(self.service) or {"operations": ()}) if self.service in _SERVICES else None
+        known = (load_description(self.service) or {"operations": ()}) if self.service in _SERVICES else None
         answers = self.code or self.kind or self.loses_answer or self.cancellation_reasons
         wrong = {
             f"service must be one of {', '.join(_SERVICES)}, not {self.service!r}": known is None,

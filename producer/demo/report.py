@@ -56,7 +56,10 @@ class Screen:
 
     def show_failure(self, failure: Mapping[str, Any]) -> None:
         """Show the source server that failed, with its reason."""
-        self.say(f"[yellow]failed[/] {failure['sourceServerId']}: {failure['code']}: {failure['message']}")
+        self.say(
+            f"[yellow]failed[/] {failure['sourceServerId']}: {failure.get('operation')} answered {failure['code']}:"
+            f" {failure['message']} (request {failure.get('requestId')}, attempt {failure.get('attempt')})"
+        )
 
     def show_correction(self, count: int) -> None:
         """Show how many source servers the correction touched."""

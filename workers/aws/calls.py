@@ -96,6 +96,11 @@ class Calls:
                 else:
                     await asyncio.sleep(wait.total_seconds())
 
+    async def find_input_shape(self, target: Target, service: str, operation: str) -> Any:
+        """Find the shape of an operation's parameters in the model that the SDK's client holds."""
+        client = await self._clients.target(service, target)
+        return client.meta.service_model.operation_model(operation).input_shape
+
     async def _call_once(
         self, target: Target, service: str, operation: str, request: dict[str, Any], guard: Guard | None
     ) -> Any:

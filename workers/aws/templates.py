@@ -7,11 +7,9 @@ A template is never recreated, for DRS needs its tag; `$Latest` is never promote
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from functools import cache
 from typing import Any
 
-from botocore.loaders import Loader
-from botocore.model import ListShape, ServiceModel, Shape, StructureShape
+from botocore.model import ListShape, Shape, StructureShape
 
 from workers.aws.calls import Calls
 from workers.core.errors import InvalidLaunchConfig, StaleTemplate
@@ -36,7 +34,8 @@ class Ec2LaunchTemplates:
         if not versions:
             raise StaleTemplate(f"{template_id} has no default version any more.")
         version = versions[0]
-        data = to_request_shape(version.get("LaunchTemplateData") or {})
+        shape = await self._calls.find_input_shape(target, "ec2", "CreateLaunchTemplateVersion")
+        data = to_request_shape(version.get("LaunchTemplateData") or {}, shape.members["LaunchTemplateData"])
         return ObservedTemplate(template_id, version["VersionNumber"], data, begun_at)
 
     async def create_version(self, target: Target, step: CreateTemplateVersion, guard: Guard) -> int:
@@ -73,17 +72,18 @@ class Ec2LaunchTemplates:
         await self._calls.call(target, "ec2", "ModifyLaunchTemplate", request, guard=guard)
 
 
-def to_request_shape(data: Mapping[str, Any]) -> dict[str, Any]:
+def to_request_shape(data: Mapping[str, Any], shape: Shape) -> dict[str, Any]:
     """
     Drop what only an answer has from launch template data, so that it can be sent back.
 
     Parameters:
         data: ResponseLaunchTemplateData, as botocore parsed it.
+        shape: RequestLaunchTemplateData, as botocore's model of EC2 has it.
 
     Returns:
-        What RequestLaunchTemplateData knows of it, after botocore's own model of EC2.
+        What a request knows of it.
     """
-    pruned = _prune(data, _request_shape())
+    pruned = _prune(data, shape)
     return pruned if isinstance(pruned, dict) else {}
 
 
@@ -96,9 +96,3 @@ def _prune(value: Any, shape: Shape) -> Any:
             return [_prune(member, shape.member) for member in value]
         case _:
             return value
-
-
-@cache
-def _request_shape() -> Shape:
-    model = ServiceModel(Loader().load_service_model("ec2", "service-2"), "ec2")
-    return model.shape_for("RequestLaunchTemplateData")

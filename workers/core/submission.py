@@ -7,14 +7,14 @@ is opened over a state other than the one that was read.
 
 import uuid
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 from boto3.dynamodb.conditions import Attr
 
 from workers.core.contract import APPLY_ACTOR, Queue
 from workers.core.errors import ServiceUnavailable
-from workers.core.model.errors import FieldError
+from workers.core.model.errors import FieldError, InvalidBody
 from workers.core.model.group import GroupDefinition
 from workers.core.opening import new_run_id, open_status, plan_run, put_first_run, put_next_run
 from workers.core.ports import Clock, Job, JobQueue
@@ -80,6 +80,9 @@ class Submission:
         """
         group_id = f"pg-{uuid.uuid4().hex[:17]}"
         account_id = definition.target.account_id or self._account_id
+        _check_access(definition, account_id, self._account_id)
+        # Stored by its number: one account has one bucket and one index, whether a group names it or means it.
+        definition = replace(definition, target=replace(definition.target, account_id=account_id))
         now = self._clock()
         head = GroupHead(group_id, definition.name, definition.target.region, account_id, 1, now, now)
         run = plan_run(
@@ -221,6 +224,19 @@ def _check_conflicts(definition: GroupDefinition, named: object, owners: dict[st
         errors.insert(0, FieldError("/groupName", "GROUP_NAME_EXISTS", taken, None))
     if errors:
         raise Conflict(errors[0].message, tuple(errors), code=errors[0].code)
+
+
+def _check_access(definition: GroupDefinition, account_id: str, own_account_id: str) -> None:
+    if account_id == own_account_id or definition.target.assume_role_name:
+        return
+    missing = FieldError(
+        "/accountId",
+        "INVALID_BODY",
+        f"Account {account_id} is not the one that prelaunch runs in ({own_account_id}): name the role to assume"
+        " there in assumeRoleName.",
+        None,
+    )
+    raise InvalidBody((missing,))
 
 
 def _check_members(definition: GroupDefinition, request: ApplyRequest) -> None:

@@ -187,9 +187,8 @@ def _cut(members: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
 
 def _still_ready(wave: Wave) -> Iterator[Write]:
     for group in wave.groups:
+        unchanged = Attr("version").eq(group.config_version)
+        yield Write("ConditionCheck", "groups", (group.group_id, "group"), condition=unchanged)
         if group.generation:
             ready = Attr("generation").eq(group.generation) & Attr("status").eq(Status.READY.value)
             yield Write("ConditionCheck", "groups", (group.group_id, "status"), condition=ready)
-        else:
-            unchanged = Attr("version").eq(group.config_version)
-            yield Write("ConditionCheck", "groups", (group.group_id, "group"), condition=unchanged)

@@ -10,10 +10,10 @@ import uuid
 from functools import cache
 from typing import Any
 
-import botocore.session
 from botocore.model import OperationModel
 from moto.core.responses import BaseResponse
 
+from infra.local.aws_models import load_model
 from infra.local.drs.exceptions import (
     DrsError,
     UninitializedAccountException,
@@ -66,7 +66,7 @@ NO_CONTENT = 204
 
 @cache
 def _routes() -> dict[tuple[str, str], OperationModel]:
-    model = botocore.session.get_session().get_service_model("drs")
+    model = load_model("drs")
     operations = [model.operation_model(name) for name in OPERATIONS]
     return {(operation.http["method"], operation.http["requestUri"]): operation for operation in operations}
 

@@ -4,14 +4,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-import botocore.session
+from infra.local.aws_models import load_model
 
 RIGHT_SIZING_PERIOD = timedelta(minutes=90)
 """How long after its setting DRS may take to overwrite an instance type (AWS documentation)."""
 
-REPLICATION_STATES = frozenset(
-    botocore.session.get_session().get_service_model("drs").shape_for("DataReplicationState").enum
-)
+REPLICATION_STATES = frozenset(load_model("drs").shape_for("DataReplicationState").enum)
 """What a source server's replication can be in."""
 
 _GIB = 1024**3

@@ -9,8 +9,9 @@ Templates made by CloudFormation stay in moto's own store and are not seen here.
 
 import moto.ec2.urls
 
+from infra.local.launch_templates.checks import known_instance_types
 from infra.local.launch_templates.models import LaunchTemplateBackend, launch_template_backends
-from infra.local.launch_templates.responses import LaunchTemplateResponse
+from infra.local.launch_templates.responses import LaunchTemplateResponse, compile_operations
 from infra.local.launch_templates.template import LaunchTemplate, TemplateVersion
 
 __all__ = [
@@ -24,4 +25,6 @@ __all__ = [
 
 def install() -> None:
     """Put these launch templates in front of moto's EC2, before the first EC2 request is served."""
+    compile_operations()
+    known_instance_types()
     moto.ec2.urls.url_paths = {"{0}/": LaunchTemplateResponse.dispatch}

@@ -19,8 +19,9 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
-import botocore.session
 from moto.ec2.models.instance_types import INSTANCE_TYPES
+
+from infra.local.aws_models import load_model
 
 Finding = dict[str, str]
 
@@ -49,8 +50,7 @@ def find_warnings(data: dict[str, Any], group_ids: frozenset[str]) -> list[Findi
 @cache
 def known_instance_types() -> frozenset[str]:
     """Gather every instance type that botocore's model or moto's offerings name."""
-    model = botocore.session.get_session().get_service_model("ec2")
-    return frozenset(model.shape_for("InstanceType").enum) | frozenset(INSTANCE_TYPES)
+    return frozenset(load_model("ec2").shape_for("InstanceType").enum) | frozenset(INSTANCE_TYPES)
 
 
 def _warning(code: str, message: str) -> Finding:

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-import botocore.session
 from moto.ec2.responses import EC2Response
 
+from infra.local.aws_models import load_model
 from infra.local.launch_templates.answer import Writer, compile_writer, render_error, render_result
 from infra.local.launch_templates.exceptions import EC2Error
 from infra.local.launch_templates.models import LaunchTemplateBackend, launch_template_backends
@@ -71,7 +71,13 @@ def answer(
     return 200, dict(_XML), render_result(action, operation.write, result, request_id)
 
 
+def compile_operations() -> None:
+    """Compile every operation ahead, so that no request waits for EC2's model."""
+    for action in OPERATIONS:
+        _compile(action)
+
+
 @cache
 def _compile(action: str) -> _Operation:
-    model = botocore.session.get_session().get_service_model("ec2").operation_model(action)
+    model = load_model("ec2").operation_model(action)
     return _Operation(compile_reader(model.input_shape), compile_writer(model.output_shape), OPERATIONS[action])

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from workers.core.model.launch_config import Json
+from workers.core.model.types import DRS_TAG_PREFIX
 
 TemplateData: TypeAlias = Mapping[str, Any]
 TAGGED_RESOURCES = ("instance", "volume")
-MANAGED_TAG_PREFIXES = ("aws:", "AWSElasticDisasterRecovery")
+MANAGED_TAG_PREFIXES = ("aws:", DRS_TAG_PREFIX)
 """Tags that AWS and DRS set for themselves; emptying the tags leaves them."""
 
 _METADATA_MEMBERS = {
