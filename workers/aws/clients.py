@@ -5,6 +5,7 @@ Clients belong to the loop that they are made on, are kept by (account, role, Re
 Nothing outside knows a session, and no credential is ever logged.
 """
 
+import asyncio
 from contextlib import AsyncExitStack
 from typing import Any, Self
 
@@ -31,6 +32,7 @@ class Clients:
         self._connections = connections
         self._stack = AsyncExitStack()
         self._made: dict[tuple[str, ...], Any] = {}
+        self._making: dict[tuple[str, ...], asyncio.Lock] = {}
 
     async def __aenter__(self) -> Self:
         return self
@@ -56,8 +58,12 @@ class Clients:
         Raises:
             SetupError: The Region or the endpoint is not configured.
         """
-        retries = {"mode": "standard", "total_max_attempts": STORE_TRIES}
-        return await self._client(("own", service), self._session, service, None, retries)
+        key = ("own", service)
+        async with self._making.setdefault(key, asyncio.Lock()):
+            if key in self._made:
+                return self._made[key]
+            retries = {"mode": "standard", "total_max_attempts": STORE_TRIES}
+            return await self._make(key, self._session, service, None, retries)
 
     async def target(self, service: str, target: Target) -> Any:
         """
@@ -74,13 +80,16 @@ class Clients:
             SetupError: The endpoint is not configured.
             PrelaunchError: The role cannot be assumed.
         """
-        role = target.assume_role_name or ""
-        key = ("target", target.account_id or "", role, target.region, service)
+        key = ("target", target.account_id or "", target.assume_role_name or "", target.region, service)
         if key in self._made:
             return self._made[key]
-        session = await self._assume(target) if role else self._session
-        retries = {"mode": "standard", "total_max_attempts": 1}
-        return await self._client(key, session, service, target.region, retries)
+        # One at a time for each key: sixty jobs that begin together must not make sixty clients.
+        async with self._making.setdefault(key, asyncio.Lock()):
+            if key in self._made:
+                return self._made[key]
+            session = await self._assume(target) if target.assume_role_name else self._session
+            retries = {"mode": "standard", "total_max_attempts": 1}
+            return await self._make(key, session, service, target.region, retries)
 
     async def account_id(self) -> str:
         """
@@ -100,23 +109,20 @@ class Clients:
                 f"AWS does not answer who we are: {error}. Check the credentials, AWS_REGION and AWS_ENDPOINT_URL."
             ) from error
 
-    async def _client(
+    async def _make(
         self, key: tuple[str, ...], session: aioboto3.Session, service: str, region: str | None, retries: Any
     ) -> Any:
-        if key not in self._made:
-            config = AioConfig(
-                connect_timeout=CONNECT_SECONDS,
-                read_timeout=READ_SECONDS,
-                max_pool_connections=self._connections,
-                retries=retries,
-            )
-            try:
-                making = session.client(service, region_name=region, config=config)
-                client = await self._stack.enter_async_context(making)
-            except (BotoCoreError, ValueError) as error:
-                raise SetupError(f"No client for {service} can be made: {error}.") from error
-            # Two coroutines may have made the same client meanwhile: both keep to the first.
-            self._made.setdefault(key, client)
+        config = AioConfig(
+            connect_timeout=CONNECT_SECONDS,
+            read_timeout=READ_SECONDS,
+            max_pool_connections=self._connections,
+            retries=retries,
+        )
+        try:
+            making = session.client(service, region_name=region, config=config)
+            self._made[key] = await self._stack.enter_async_context(making)
+        except (BotoCoreError, ValueError) as error:
+            raise SetupError(f"No client for {service} can be made: {error}.") from error
         return self._made[key]
 
     async def _assume(self, target: Target) -> aioboto3.Session:
