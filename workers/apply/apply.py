@@ -20,6 +20,7 @@ from workers.core.errors import (
     PermanentError,
     PrelaunchError,
     RetryableError,
+    VersionRefused,
     WorkerLost,
 )
 from workers.core.outcome import Acknowledge, Outcome, Redeliver
@@ -69,6 +70,11 @@ class Claim:
     lease: Lease
     source_server_id: str
     trail: Trail = field(default_factory=Trail)
+
+    @property
+    def refused_version(self) -> int | None:
+        """Tell which version EC2 refused when this source server was last written."""
+        return self.current.item.refused_version if self.current.item else None
 
     @property
     def last_write_at(self) -> datetime | None:
@@ -210,7 +216,8 @@ class ApplyServer:
             operation=error.operation or None,
             request_id=error.request_id,
         )
-        return replace(_settled_by(claim, Status.FAILED, now), errors=(reported,))
+        refused = error.version if isinstance(error, VersionRefused) else claim.refused_version
+        return replace(_settled_by(claim, Status.FAILED, now), errors=(reported,), refused_version=refused)
 
 
 def _settled_by(claim: Claim, status: Status, at: datetime) -> ServerItem:
@@ -234,4 +241,5 @@ def _work(claim: Claim) -> Work:
         desired=run.definition.effective(claim.source_server_id),
         last_write_at=claim.last_write_at,
         guard=claim.lease.check,
+        salt=claim.refused_version or 0,
     )

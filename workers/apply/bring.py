@@ -41,6 +41,8 @@ class Work:
     last_write_at: datetime | None
     """When anyone of ours may last have written to this source server."""
     guard: Guard
+    salt: int = 0
+    """Number of the version that EC2 refused last; the next one needs a token of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,7 @@ class BringServer:
         if not any(FIELDS[name].half is Half.EC2 for name in work.desired.values):
             return Brought(begun_at, observed.launch_template_id, None)
         template = await self._templates.read_default(work.target, observed.launch_template_id)
-        step = plan_template(work.desired, template)
+        step = plan_template(work.desired, template, salt=work.salt)
         if step is None:
             self._check_age(work, template, trail)
             return Brought(min(begun_at, template.begun_at), template.template_id, template.version)

@@ -12,7 +12,7 @@ from typing import Any
 from botocore.model import ListShape, Shape, StructureShape
 
 from workers.aws.calls import Calls
-from workers.core.errors import InvalidLaunchConfig, StaleTemplate
+from workers.core.errors import StaleTemplate, VersionRefused
 from workers.core.model.group import Target
 from workers.core.plan.observed import ObservedTemplate
 from workers.core.plan.plan import CreateTemplateVersion
@@ -52,9 +52,10 @@ class Ec2LaunchTemplates:
         warnings = (answer.get("Warning") or {}).get("Errors") or []
         version = int(answer["LaunchTemplateVersion"]["VersionNumber"])
         if warnings:
-            raise InvalidLaunchConfig(
+            raise VersionRefused(
                 f"EC2 stored version {version} of {step.template_id} with a warning, and it was not promoted: "
                 + "; ".join(f"{warning.get('Code')}: {warning.get('Message')}" for warning in warnings),
+                version=version,
                 code=warnings[0].get("Code"),
                 request_id=answer.get("ResponseMetadata", {}).get("RequestId"),
                 operation="ec2.CreateLaunchTemplateVersion",

@@ -85,6 +85,14 @@ class InvalidLaunchConfig(PermanentError):
     code = "INVALID_LAUNCH_CONFIG"
 
 
+class VersionRefused(InvalidLaunchConfig):
+    """EC2 stored a version of the launch template with a warning: it could not be launched."""
+
+    def __init__(self, message: str, *, version: int, code: str | None, request_id: str | None, operation: str) -> None:
+        super().__init__(message, code=code, request_id=request_id, operation=operation)
+        self.version = version
+
+
 class SourceServerNotFound(PermanentError):
     """DRS does not know the source server."""
 

@@ -69,7 +69,7 @@ def plan_template(desired: LaunchConfig, observed: ObservedTemplate, *, salt: in
     Parameters:
         desired: The effective launch config.
         observed: The default version, read after DRS's half was written.
-        salt: 0, or the number of a version of ours that vanished, so that EC2 makes a new one.
+        salt: 0, or the number of a version of ours that was refused or vanished, so that EC2 makes a new one.
 
     Returns:
         The step, or None.

@@ -120,6 +120,8 @@ class ServerItem:
     last_write_at: datetime | None = None
     launch_template_id: str | None = None
     launch_template_version: int | None = None
+    refused_version: int | None = None
+    """The version of the launch template that EC2 stored with a warning, if the last write ended so."""
     errors: tuple[ServerError, ...] = ()
 
 

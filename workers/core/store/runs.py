@@ -116,7 +116,7 @@ class RunStore:
             LeaseLost: The lease is another's by now; nothing was recorded.
         """
         values = to_item(item)
-        gone = {name: REMOVE for name in ("errors", "verifiedAt") if name not in values}
+        gone = {name: REMOVE for name in ("errors", "refusedVersion", "verifiedAt") if name not in values}
         server = Write(
             "Update",
             "runs",
