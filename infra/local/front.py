@@ -115,7 +115,7 @@ class Front:
         code = fault.code or "TransactionCanceledException"
         if code in THROTTLING_CODES:
             self.counts.add_throttled(call)
-        message, members = f"{code}, as the fault script says.", {}
+        message, members = f"{call.operation} was refused: a fault scripted by PUT /_local/faults.", {}
         if code == "TransactionCanceledException":
             reasons = _cancellation_reasons(fault)
             codes = ", ".join(reason["Code"] for reason in reasons)
@@ -171,6 +171,6 @@ def _cancellation_reasons(fault: Fault) -> list[dict[str, str]]:
     reasons = []
     for reason in fault.cancellation_reasons or ["TransactionConflict"]:
         told = reason if isinstance(reason, CancellationReason) else CancellationReason(Code=reason)
-        words = told.Message or ("" if told.Code == "None" else f"{told.Code}, as the fault script says.")
+        words = told.Message or ("" if told.Code == "None" else f"{told.Code}, scripted by PUT /_local/faults.")
         reasons.append({"Code": told.Code, **({"Message": words} if words else {})})
     return reasons
