@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
+from workers.core.errors import RetryableError
 from workers.core.queries import Queries
 from workers.core.store.tables import Tables
 from workers.core.store.waves import WaveStatus
@@ -48,6 +49,7 @@ async def _poll(is_done: Callable[[], Awaitable[bool]], limit: timedelta, every_
         async with asyncio.timeout(limit.total_seconds()):
             while not await is_done():  # noqa: ASYNC110  # another process settles it
                 await asyncio.sleep(every_seconds)
-    except TimeoutError:
+    except (TimeoutError, RetryableError):
+        # What was accepted stays accepted, also when nobody can be asked just now.
         return False
     return True

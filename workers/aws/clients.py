@@ -1,8 +1,8 @@
 """
 The one module that makes AWS clients, so that the SDK can be replaced in one place.
 
-Clients belong to the loop that they are made on, are kept by (account, role, Region, service) and closed together.
-Nothing outside knows a session, and no credential is ever logged.
+Clients belong to the loop that they are made on, are kept by the whole target (a session that was opened with one
+external id serves no group that names another) and closed together. No credential is ever logged.
 """
 
 import asyncio
@@ -11,6 +11,8 @@ from typing import Any, Self
 
 import aioboto3
 from aiobotocore.config import AioConfig
+from aiobotocore.credentials import AioRefreshableCredentials
+from aiobotocore.session import AioSession
 from botocore.exceptions import BotoCoreError, ClientError
 
 from workers.aws.errors import translate
@@ -22,17 +24,22 @@ READ_SECONDS = 15
 """Together below the 20 s in which a call ends, so that the lease outlives every call."""
 STORE_TRIES = 5
 ROLE_SESSION_NAME = "prelaunch"
+Key = tuple[Target | None, str]
+"""The target, None for our own account's tables and queues, and the service."""
 
 
 class Clients:
     """Clients of one event loop, made when they are first asked for."""
 
     def __init__(self, *, connections: int, region: str | None = None, profile: str | None = None) -> None:
-        self._session = aioboto3.Session(profile_name=profile, region_name=region)
+        try:
+            self._session = aioboto3.Session(profile_name=profile, region_name=region)
+        except BotoCoreError as error:
+            raise SetupError(f"The SDK's own settings are wrong: {error}.") from error
         self._connections = connections
         self._stack = AsyncExitStack()
-        self._made: dict[tuple[str, ...], Any] = {}
-        self._making: dict[tuple[str, ...], asyncio.Lock] = {}
+        self._made: dict[Key, Any] = {}
+        self._making: dict[Key, asyncio.Lock] = {}
 
     async def __aenter__(self) -> Self:
         return self
@@ -58,7 +65,7 @@ class Clients:
         Raises:
             SetupError: The Region or the endpoint is not configured.
         """
-        key = ("own", service)
+        key = (None, service)
         async with self._making.setdefault(key, asyncio.Lock()):
             if key in self._made:
                 return self._made[key]
@@ -80,9 +87,7 @@ class Clients:
             SetupError: The endpoint is not configured.
             PrelaunchError: The role cannot be assumed.
         """
-        key = ("target", target.account_id or "", target.assume_role_name or "", target.region, service)
-        if key in self._made:
-            return self._made[key]
+        key = (target, service)
         # One at a time for each key: sixty jobs that begin together must not make sixty clients.
         async with self._making.setdefault(key, asyncio.Lock()):
             if key in self._made:
@@ -90,6 +95,10 @@ class Clients:
             session = await self._assume(target) if target.assume_role_name else self._session
             retries = {"mode": "standard", "total_max_attempts": 1}
             return await self._make(key, session, service, target.region, retries)
+
+    def forget(self, service: str, target: Target) -> None:
+        """Make a new client, with new credentials, when this one is asked for next."""
+        self._made.pop((target, service), None)
 
     async def account_id(self) -> str:
         """
@@ -109,9 +118,7 @@ class Clients:
                 f"AWS does not answer who we are: {error}. Check the credentials, AWS_REGION and AWS_ENDPOINT_URL."
             ) from error
 
-    async def _make(
-        self, key: tuple[str, ...], session: aioboto3.Session, service: str, region: str | None, retries: Any
-    ) -> Any:
+    async def _make(self, key: Key, session: aioboto3.Session, service: str, region: str | None, retries: Any) -> Any:
         config = AioConfig(
             connect_timeout=CONNECT_SECONDS,
             read_timeout=READ_SECONDS,
@@ -126,6 +133,17 @@ class Clients:
         return self._made[key]
 
     async def _assume(self, target: Target) -> aioboto3.Session:
+        async def assume() -> dict[str, str]:
+            return await self._assume_once(target)
+
+        session = AioSession()
+        # The SDK's own way to renew: it asks again before the credentials end, and signs no call with old ones.
+        session._credentials = AioRefreshableCredentials.create_from_metadata(  # noqa: SLF001  # no public door
+            metadata=await assume(), refresh_using=assume, method="sts-assume-role"
+        )
+        return aioboto3.Session(botocore_session=session)
+
+    async def _assume_once(self, target: Target) -> dict[str, str]:
         sts = await self.own("sts")
         account_id = target.account_id or await self.account_id()
         request = {
@@ -138,8 +156,9 @@ class Clients:
             credentials = (await sts.assume_role(**request))["Credentials"]
         except (BotoCoreError, ClientError) as error:
             raise translate(error, "sts", "AssumeRole") from error
-        return aioboto3.Session(
-            aws_access_key_id=credentials["AccessKeyId"],
-            aws_secret_access_key=credentials["SecretAccessKey"],
-            aws_session_token=credentials["SessionToken"],
-        )
+        return {
+            "access_key": credentials["AccessKeyId"],
+            "secret_key": credentials["SecretAccessKey"],
+            "token": credentials["SessionToken"],
+            "expiry_time": credentials["Expiration"].isoformat(),
+        }

@@ -16,7 +16,7 @@ from boto3.dynamodb.conditions import Attr
 from workers.core.errors import LeaseHeld, LeaseLost
 from workers.core.ports import Clock
 from workers.core.settings import Settings
-from workers.core.store.tables import ConditionFailed, Item, Tables, Write
+from workers.core.store.tables import REMOVE, ConditionFailed, Item, Tables, Write
 
 
 @dataclass(slots=True)
@@ -78,7 +78,9 @@ class LeaseStore:
         now, free = self._clock(), Attr("key").not_exists()
         stale = Attr("until").lt(_milliseconds(now - self._settings.lease_grace))
         values = {"owner": owner, "until": _milliseconds(now + self._settings.lease)}
-        write = Write("Update", "keys", (key,), values, condition=free | stale, add={"attempts": 1})
+        # Ours already, where the SDK repeats a write whose answer was lost: one does not wait for oneself.
+        ours = Attr("owner").eq(owner)
+        write = Write("Update", "keys", (key,), values, condition=free | stale | ours, add={"attempts": 1})
         try:
             previous = await self._tables.write(write, returning="ALL_OLD")
         except ConditionFailed as failed:
@@ -122,7 +124,8 @@ class LeaseStore:
             last_write_at: When this holder last sent a write to AWS, if it did.
             outcome: Whether this is an orderly hand-back, which does not count as an attempt.
         """
-        values: dict[str, str | int] = {"until": 0}
+        # Without its owner, so that a renewal that is still on the wire cannot take it again.
+        values: Item = {"until": 0, "owner": REMOVE}
         if last_write_at is not None:
             values["lastWriteAt"] = last_write_at.isoformat()
         add = {"attempts": -1} if outcome else {}
