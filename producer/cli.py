@@ -1,32 +1,37 @@
 """The command line: parses, calls one function, renders. No decision about a server is made here."""
 
-import asyncio
-import socket
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from importlib.metadata import version
 from typing import Annotated, Any
 
 import dramatiq.cli
 import typer
-import uvicorn
 from pydantic import ValidationError
 
 from producer.http import create_app
+from producer.listen import listen, serve
 from producer.main import open_services
-from producer.preflight import check_stack
+from producer.preflight import check_stack, check_worker_stack
 from workers.core.errors import PrelaunchError, SetupError
 from workers.core.logs import configure_logs
 from workers.core.settings import Settings
 
-HOST = "127.0.0.1"
-"""Nobody is authenticated yet, so nobody from elsewhere may connect."""
 NOT_REACHABLE = 3
 WRONG_USE = 2
 WORKER_GRACE_MILLISECONDS = 30_000
-LOCAL_EXTRA = "This command needs the local extra: pip install 'prelaunch[local]'."
+OURS = {"producer", "workers", "infra"}
 
-app = typer.Typer(name="prelaunch", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(
+    name="prelaunch",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    # Frames would cut a message into several lines.
+    rich_markup_mode=None,
+)
 
 
 def _print_version(wanted: bool) -> None:
@@ -51,20 +56,19 @@ def local(
     latency: Annotated[float, typer.Option(min=0, help="Seconds that a DRS or EC2 call takes.")] = 0.0,
     rates: Annotated[str, typer.Option(help="Token buckets: real, off, or a factor.")] = "real",
 ) -> None:
-    """Run a stand-in for AWS on one port of this machine, and print what to export."""
-    try:
+    """Run a stand-in for AWS and print what to export."""
+    with _local_extra():
+        from infra.local import server  # noqa: PLC0415  # an extra
         from infra.local.buckets import parse_rates  # noqa: PLC0415  # an extra
-        from infra.local.server import PortTaken, serve  # noqa: PLC0415  # an extra
-    except ModuleNotFoundError as error:
-        raise SetupError(LOCAL_EXTRA) from error
-    try:
-        numbers = parse_rates(rates)
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--rates") from error
-    try:
-        serve(port, servers, latency, numbers, stack=Settings().stack)
-    except PortTaken as error:
-        raise SetupError(str(error)) from error
+
+        try:
+            numbers = parse_rates(rates)
+        except ValueError as error:
+            raise typer.BadParameter(str(error), param_hint="--rates") from error
+        try:
+            server.serve(port, servers, latency, numbers, stack=Settings().stack)
+        except server.PortTaken as error:
+            raise SetupError(str(error)) from error
 
 
 @app.command()
@@ -74,13 +78,9 @@ def api(
     """Serve the HTTP door on this machine."""
     configure_logs()
     settings = Settings()
-    listener = _listen(port)
-    asyncio.run(check_stack(settings))
-    application = create_app(partial(open_services, settings))
-    typer.echo(f"prelaunch listens on http://{HOST}:{listener.getsockname()[1]}")
-    sys.stdout.flush()
-    config = uvicorn.Config(application, log_config=None, access_log=False, lifespan="on")
-    uvicorn.Server(config).run(sockets=[listener])
+    with listen(port) as listener:
+        check_stack(settings)
+        serve(create_app(partial(open_services, settings)), listener)
 
 
 @app.command()
@@ -90,7 +90,7 @@ def worker(
 ) -> None:
     """Run workers in front; SIGTERM ends them in order."""
     settings = Settings()
-    asyncio.run(check_stack(settings))
+    check_worker_stack(settings)
     arguments = [
         "workers.main:set_up",
         *("--processes", str(processes)),
@@ -106,23 +106,24 @@ def worker(
 def demo(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
-    """Apply two groups' launch settings ahead, then start a wave: on a stand-in, every part real."""
-    try:
+    """Show it all at work, on a stand-in for AWS."""
+    with _local_extra():
+        # The stand-in is a process of its own: what it lacks has to be found out here.
+        import moto  # noqa: F401, PLC0415  # an extra
+
         from producer.demo.run import run_demo  # noqa: PLC0415  # an extra
-    except ModuleNotFoundError as error:
-        raise SetupError(LOCAL_EXTRA) from error
     raise typer.Exit(run_demo(as_json=json))
 
 
-def _listen(port: int) -> socket.socket:
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+@contextmanager
+def _local_extra() -> Iterator[None]:
     try:
-        listener.bind((HOST, port))
-    except OSError as error:
-        listener.close()
-        raise SetupError(f"Port {port} on {HOST} is taken; choose another one with --port.") from error
-    return listener
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] in OURS:
+            raise
+        needed = f"{error.name} is missing. This command needs the local extra: pip install 'prelaunch[local]'."
+        raise SetupError(needed) from error
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 from producer.services import Services
-from workers.aws.clients import Clients
+from workers.aws.clients import STORE_TRIES, Clients
 from workers.core.contract import Queue
 from workers.core.queries import Queries
 from workers.core.queue.send import JobSender
@@ -28,7 +28,7 @@ def read_clock() -> datetime:
 
 @asynccontextmanager
 async def open_services(
-    settings: Settings, *, region: str | None = None, profile: str | None = None
+    settings: Settings, *, region: str | None = None, profile: str | None = None, store_tries: int = STORE_TRIES
 ) -> AsyncIterator[Services]:
     """
     Open the operations on the running loop.
@@ -37,11 +37,13 @@ async def open_services(
         settings: The installation's.
         region: Overrides the SDK's own choice.
         profile: Overrides the SDK's own choice.
+        store_tries: How often a call to our own tables and queues is tried.
 
     Yields:
         The operations, until the block is left.
     """
-    async with Clients(connections=CONNECTIONS, region=region, profile=profile) as clients:
+    opening = Clients(connections=CONNECTIONS, region=region, profile=profile, store_tries=store_tries)
+    async with opening as clients:
         tables = Tables(await clients.own("dynamodb"), settings.stack)
         groups = GroupStore(tables)
         runs = RunStore(tables, groups)

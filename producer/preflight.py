@@ -1,12 +1,18 @@
 """Is what a server process needs there? Asked once, before it starts, so that a person reads one clear line."""
 
+import asyncio
+
 from producer.main import open_services
+from workers.core.queue.broker import JobBroker
 from workers.core.settings import Settings
 
+TRIES = 2
+"""Few: a person waits in front of it, and the process that follows has tries of its own."""
 
-async def check_stack(settings: Settings) -> None:
+
+def check_stack(settings: Settings) -> None:
     """
-    Look for the endpoint, the credentials, every table and every queue of the stack.
+    Look for the endpoint, the credentials, every table and every queue that is sent to.
 
     Parameters:
         settings: The installation's.
@@ -14,5 +20,27 @@ async def check_stack(settings: Settings) -> None:
     Raises:
         PrelaunchError: Something is missing or does not answer; its message says what to do.
     """
-    async with open_services(settings) as services:
+    asyncio.run(_check_services(settings))
+
+
+def check_worker_stack(settings: Settings) -> None:
+    """
+    Look for all that `check_stack` looks for, and for the dead-letter queues: without one no job is consumed.
+
+    Parameters:
+        settings: The installation's.
+
+    Raises:
+        PrelaunchError: Something is missing or does not answer; its message says what to do.
+    """
+    check_stack(settings)
+    broker = JobBroker(stack=settings.stack)
+    try:
+        broker.check_queues()
+    finally:
+        broker.close()
+
+
+async def _check_services(settings: Settings) -> None:
+    async with open_services(settings, store_tries=TRIES) as services:
         await services.tables.check()

@@ -31,11 +31,19 @@ Key = tuple[Target | None, str]
 class Clients:
     """Clients of one event loop, made when they are first asked for."""
 
-    def __init__(self, *, connections: int, region: str | None = None, profile: str | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        connections: int,
+        region: str | None = None,
+        profile: str | None = None,
+        store_tries: int = STORE_TRIES,
+    ) -> None:
         try:
             self._session = aioboto3.Session(profile_name=profile, region_name=region)
         except BotoCoreError as error:
-            raise SetupError(f"The SDK's own settings are wrong: {error}.") from error
+            raise SetupError(f"AWS's configuration cannot be used: {error}. Check AWS_PROFILE.") from error
+        self._store_tries = store_tries
         self._connections = connections
         self._stack = AsyncExitStack()
         self._made: dict[Key, Any] = {}
@@ -69,7 +77,7 @@ class Clients:
         async with self._making.setdefault(key, asyncio.Lock()):
             if key in self._made:
                 return self._made[key]
-            retries = {"mode": "standard", "total_max_attempts": STORE_TRIES}
+            retries = {"mode": "standard", "total_max_attempts": self._store_tries}
             return await self._make(key, self._session, service, None, retries)
 
     async def target(self, service: str, target: Target) -> Any:
@@ -115,7 +123,8 @@ class Clients:
             return str((await sts.get_caller_identity())["Account"])
         except (BotoCoreError, ClientError) as error:
             raise SetupError(
-                f"AWS does not answer who we are: {error}. Check the credentials, AWS_REGION and AWS_ENDPOINT_URL."
+                f"AWS does not answer who we are: {error}."
+                " Check the credentials, AWS_DEFAULT_REGION and AWS_ENDPOINT_URL."
             ) from error
 
     async def _make(self, key: Key, session: aioboto3.Session, service: str, region: str | None, retries: Any) -> Any:
@@ -129,7 +138,10 @@ class Clients:
             making = session.client(service, region_name=region, config=config)
             self._made[key] = await self._stack.enter_async_context(making)
         except (BotoCoreError, ValueError) as error:
-            raise SetupError(f"No client for {service} can be made: {error}.") from error
+            raise SetupError(
+                f"No client for {service} can be made: {str(error).rstrip('.')}."
+                " Check AWS_DEFAULT_REGION and AWS_ENDPOINT_URL."
+            ) from error
         return self._made[key]
 
     async def _assume(self, target: Target) -> aioboto3.Session:

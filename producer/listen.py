@@ -1,0 +1,77 @@
+"""
+Where the HTTP door listens: one address of this machine, told once requests are answered there.
+
+Nobody is authenticated yet, so nobody from elsewhere may ever connect.
+"""
+
+import errno
+import signal
+import socket
+import sys
+from typing import Any
+
+import uvicorn
+
+from workers.core.errors import SetupError
+
+HOST = "127.0.0.1"
+GRACE_SECONDS = 30
+"""More than the longest `?wait`: a caller that waits at SIGTERM still gets its answer."""
+
+
+def listen(port: int) -> socket.socket:
+    """
+    Take a port.
+
+    Parameters:
+        port: The port; 0 takes a free one.
+
+    Returns:
+        The listening socket.
+
+    Raises:
+        SetupError: It cannot be had.
+    """
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((HOST, port))
+        # Binding alone does not show that the port is ours: two who only bind may share it.
+        listener.listen()
+    except OSError as error:
+        listener.close()
+        why = "is taken" if error.errno == errno.EADDRINUSE else f"cannot be used: {error.strerror}"
+        raise SetupError(f"Port {port} on {HOST} {why}; choose another one with --port.") from error
+    return listener
+
+
+class _Server(uvicorn.Server):
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        for listener in (sockets or []) if self.started else []:
+            sys.stdout.write(f"prelaunch listens on http://{HOST}:{listener.getsockname()[1]}\n")
+            sys.stdout.flush()
+
+
+def serve(application: Any, listener: socket.socket) -> None:
+    """
+    Answer requests until SIGTERM or SIGINT, then end what is under way.
+
+    Parameters:
+        application: The ASGI application.
+        listener: Where requests come from.
+
+    Raises:
+        SetupError: The application did not start.
+    """
+    server = _Server(
+        uvicorn.Config(
+            application, log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=GRACE_SECONDS
+        )
+    )
+    # uvicorn sends itself the signal again once it has stopped: by default it would kill an orderly end.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, server.handle_exit)
+    server.run(sockets=[listener])
+    if not server.started:
+        raise SetupError("The HTTP door did not start; its log above says why.")
