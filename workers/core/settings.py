@@ -5,22 +5,50 @@ Credentials, Region and endpoints of AWS are never settings of ours: the SDK's o
 """
 
 from datetime import timedelta
+from typing import Any
 
 from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+
+PREFIX = "PRELAUNCH_"
+
+
+class _EveryVariable(EnvSettingsSource):
+    """Answers unknown variables of ours too: a misspelt setting must be refused, not run without."""
+
+    def __call__(self) -> dict[str, Any]:
+        prefix = PREFIX.lower()
+        named = {name.removeprefix(prefix) for name in self.env_vars if name.startswith(prefix)}
+        unknown = dict.fromkeys(named - {*self.settings_cls.model_fields})
+        return {**unknown, **super().__call__()}
 
 
 class Settings(BaseSettings):
     """What an installation can set, each as `PRELAUNCH_<NAME>`."""
 
-    model_config = SettingsConfigDict(env_prefix="PRELAUNCH_", frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
 
     stack: str = Field(default="prelaunch", pattern=r"^[A-Za-z][A-Za-z0-9-]{0,40}$")
     """Prefix of the names of tables and queues."""
     threads: int = Field(default=64, ge=1, le=512)
     """Source servers that one worker process works on at once."""
-    time_scale: float = Field(default=1.0, gt=0, le=10)
-    """Scales every period of ours (leases, visibility, back-off); tests use a tenth."""
+    time_scale: float = Field(default=1.0, ge=0.02, le=10)
+    """Scales every period of ours (leases, visibility, back-off); tests use a tenth.
+
+    SQS hides messages for whole seconds, so much less than that is no period.
+    """
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read what the code says, then the environment, and nothing else."""
+        return init_settings, _EveryVariable(settings_cls)
 
     @property
     def lease(self) -> timedelta:
