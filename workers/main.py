@@ -20,7 +20,7 @@ from workers.aws.pacing import Pacing
 from workers.aws.templates import Ec2LaunchTemplates
 from workers.core.logs import configure_logs
 from workers.core.outcome import Outcome
-from workers.core.queue.broker import JobBroker
+from workers.core.queue.broker import JobBroker, QueuePeriods
 from workers.core.settings import Settings
 from workers.core.settle import Aggregator
 from workers.core.store.groups import GroupStore
@@ -121,7 +121,9 @@ class OpenUseCases(dramatiq.Middleware):
 def build_broker(settings: Settings) -> JobBroker:
     """Build the broker that the dramatiq CLI runs workers on."""
     use_cases = OpenUseCases(settings)
-    broker = JobBroker(stack=settings.stack, middleware=[use_cases])
+    # A killed worker's message must not come back long before, or after, its lease may be taken over.
+    periods = QueuePeriods(visibility=settings.lease, heartbeat=settings.lease / 4)
+    broker = JobBroker(stack=settings.stack, periods=periods, middleware=[use_cases])
     declare_actors(broker, use_cases.wired)
     return broker
 
