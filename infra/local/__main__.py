@@ -29,6 +29,9 @@ def main() -> int:
     except PortTaken as error:
         sys.stderr.write(f"{error}\n")
         return 3
+    except ModuleNotFoundError as error:
+        sys.stderr.write(f"{error}: the stand-in needs moto's server, which the local extra brings.\n")
+        return 3
     return 0
 
 

@@ -49,7 +49,9 @@ class StandIn:
         """
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(f"{self.url}/_local/{path}", data=data, method=method)  # noqa: S310
-        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 # nosec B310 - our own address
+        # No proxy of the environment's knows the way to this machine's own address.
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(request, timeout=60) as answer:
             return json.load(answer)
 
 
@@ -87,7 +89,10 @@ def stand_in(
         stack,
     ]
     # The pipe is the life line: whoever holds its other end lives, or it closes.
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)  # noqa: S603 # nosec B603
+    # A session of its own: Ctrl-C reaches its starter alone, which may still need it to end in order.
+    process = subprocess.Popen(  # noqa: S603 # nosec B603
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
     try:
         yield StandIn(_read_environment(process), process.pid)
     finally:

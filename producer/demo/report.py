@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -28,11 +29,12 @@ class Screen:
 
     def say(self, text: str) -> None:
         """Say what happens now."""
-        self._console.print(text)
+        self._console.print(text, soft_wrap=True)
 
     def complain(self, text: str) -> None:
         """Say what is wrong, whatever is shown else."""
-        self._errors.print(f"[red]{text}")
+        # Whole and as it is: AWS's messages may hold brackets, and a log wants one line.
+        self._errors.print(f"prelaunch: {text}", style="red", markup=False, soft_wrap=True)
 
     @contextmanager
     def progress(self, names: Sequence[str], total: int) -> Iterator[Show]:
@@ -58,7 +60,7 @@ class Screen:
         """Show the source server that failed, with its reason."""
         self.say(
             f"[yellow]failed[/] {failure['sourceServerId']}: {failure.get('operation')} answered {failure['code']}:"
-            f" {failure['message']} (request {failure.get('requestId')}, attempt {failure.get('attempt')})"
+            f" {escape(failure['message'])} (request {failure.get('requestId')}, attempt {failure.get('attempt')})"
         )
 
     def show_correction(self, count: int) -> None:
