@@ -23,7 +23,11 @@ def configure_logs(*, quiet: bool = False) -> None:
     renderer: structlog.typing.Processor = (
         structlog.dev.ConsoleRenderer() if terminal else structlog.processors.JSONRenderer()
     )
-    exceptions = [] if terminal else [structlog.processors.dict_tracebacks]
+    # Without the frames' variables: credentials and external ids are among them.
+    tracebacks = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+    exceptions: list[structlog.typing.Processor] = (
+        [] if terminal else [structlog.processors.ExceptionRenderer(tracebacks)]
+    )
     structlog.configure(
         processors=[*shared, *exceptions, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -33,7 +37,7 @@ def configure_logs(*, quiet: bool = False) -> None:
     # What libraries say comes through the same door; dramatiq's own lines repeat ours.
     handler = logging.StreamHandler(sys.stderr)
     formatter = structlog.stdlib.ProcessorFormatter(
-        processor=renderer, foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name]
+        processor=renderer, foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name, *exceptions]
     )
     handler.setFormatter(formatter)
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
