@@ -131,6 +131,7 @@ class ApplyServer:
         if current is None or not current.is_due(source_server_id):
             await self._leases.give_back(lease, last_write_at=lease.last_write_at, outcome=True)
             return Acknowledge("superseded") if current is None else await self._pass_by(current)
+        structlog.contextvars.bind_contextvars(run_id=current.run.head.run_id, attempt=lease.attempt)
         claim = Claim(current, lease, source_server_id)
         try:
             if lease.attempt > MAX_ATTEMPTS:
