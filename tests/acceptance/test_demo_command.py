@@ -1,0 +1,156 @@
+"""`prelaunch demo`: the main job on real input, its one JSON object, and no process left behind whatever happens."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.acceptance.commands import PATIENCE_SECONDS, find_processes_with, make_environment, running, wait_until
+
+DEMO_SECONDS = 240
+SERIAL_CALLS = (
+    "drs.GetLaunchConfiguration",
+    "drs.UpdateLaunchConfiguration",
+    "ec2.CreateLaunchTemplateVersion",
+    "ec2.ModifyLaunchTemplate",
+)
+
+
+@dataclass(frozen=True)
+class Demo:
+    """A running demo; every process that it starts inherits a mark."""
+
+    process: "subprocess.Popen[str]"
+    mark: str
+    log: Path
+
+    def find_child(self, words: str) -> int | None:
+        """Answer the process whose command line holds these words."""
+        found = [process_id for process_id, line in find_processes_with(self.mark).items() if words in line]
+        return min(found, default=None)
+
+    def wait_for_child(self, words: str) -> int:
+        wait_until(lambda: self.find_child(words) is not None, words)
+        child = self.find_child(words)
+        assert child is not None
+        return child
+
+    def end(self, seconds: float = PATIENCE_SECONDS) -> tuple[int, str, str]:
+        """Wait for its end; answer status, standard output, standard error."""
+        output, _ = self.process.communicate(timeout=seconds)
+        return self.process.returncode, output, self.log.read_text()
+
+
+@contextmanager
+def running_demo(log: Path) -> Iterator[Demo]:
+    """Start a demo in an environment that leads to another account; nothing of it outlives the block."""
+    name, value = "ACCEPTANCE_TEST", uuid.uuid4().hex
+    elsewhere = "http://127.0.0.1:1"
+    foreign = {
+        "AWS_ENDPOINT_URL_DRS": elsewhere,
+        "AWS_ENDPOINT_URL": elsewhere,
+        "AWS_PROFILE": "nobody",
+        "PRELAUNCH_STACK": "production",
+        "HTTP_PROXY": elsewhere,
+        "http_proxy": elsewhere,
+    }
+    try:
+        with running(make_environment(foreign, {name: value}), "demo", "--json", log=log) as process:
+            yield Demo(process, f"{name}={value}", log)
+    finally:
+        for process_id in find_processes_with(f"{name}={value}"):
+            os.kill(process_id, signal.SIGKILL)
+
+
+@pytest.mark.xdist_group("demo")
+def test_the_demo_keeps_every_promise(tmp_path: Path) -> None:
+    """Its one object says: 119 of 120 ahead and why one not, one corrected, a wave without a config call.
+
+    It takes more than a minute, for the serial way that it compares with is done for real.
+    """
+    with running_demo(tmp_path / "log") as demo:
+        status, output, errors = demo.end(DEMO_SECONDS)
+        assert errors == ""
+        assert status == 0
+        assert find_processes_with(demo.mark) == {}
+    figures = json.loads(output)
+    assert set(figures) == {
+        *("groups", "failure", "correction", "readySeconds"),
+        *("wave", "serial", "reduction", "calls"),
+    }
+    groups = figures["groups"]
+    assert len({group.pop("groupId") for group in groups}) == 2
+    assert groups == [{"status": "ready", "total": 60, "ready": 60, "failed": 0}] * 2
+    failure = figures["failure"]
+    assert set(failure) == {"sourceServerId", "code", "message"}
+    assert re.fullmatch(r"s-[0-9a-zA-Z]{17}", failure["sourceServerId"])
+    assert failure["code"] == "ValidationException"
+    assert failure["message"]
+    assert figures["correction"] == {"reappliedServers": 1}
+    assert figures["readySeconds"] > 0
+    assert_the_wave_is_faster(figures)
+    assert_the_calls_are_those_of_the_least_plan(figures["calls"])
+
+
+def assert_the_wave_is_faster(figures: dict[str, Any]) -> None:
+    wave, serial = figures["wave"], figures["serial"]
+    fast, slow = wave.pop("requestToStartSeconds"), serial.pop("requestToStartSeconds")
+    assert wave == {"path": "fast", "configCalls": 0}
+    assert serial == {"configCalls": 4 * 120}
+    assert figures["reduction"] == pytest.approx(1 - fast / slow, abs=1e-4)
+    assert figures["reduction"] >= 0.99
+
+
+def assert_the_calls_are_those_of_the_least_plan(calls: dict[str, dict[str, dict[str, int]]]) -> None:
+    """Each part made the calls that its work needs, none twice, and none was throttled."""
+    counts = {part: {name: count["count"] for name, count in of.items()} for part, of in calls.items()}
+    assert counts["serial"] == {**dict.fromkeys(SERIAL_CALLS, 120), "drs.StartRecovery": 2}
+    assert {name: n for name, n in counts["wave"].items() if name != "drs.DescribeJobs"} == {"drs.StartRecovery": 2}
+    applied = counts["apply"]
+    # The refused update is one call that changed nothing; its template is then left alone.
+    assert applied["drs.GetLaunchConfiguration"] == applied["drs.UpdateLaunchConfiguration"] == 120
+    assert applied["ec2.CreateLaunchTemplateVersion"] == applied["ec2.ModifyLaunchTemplate"] == 119
+    assert not [name for of in calls.values() for name, count in of.items() if count["throttled"]]
+
+
+@pytest.mark.parametrize(
+    ("moment", "number", "whole_group"),
+    [("infra.local", signal.SIGTERM, False), ("producer.cli api", signal.SIGINT, True)],
+)
+def test_a_demo_told_to_stop_ends_in_order(
+    tmp_path: Path, moment: str, number: signal.Signals, *, whole_group: bool
+) -> None:
+    """SIGTERM to it alone, or Ctrl-C to its whole group: one line, status 1, and no process is left."""
+    with running_demo(tmp_path / "log") as demo:
+        demo.wait_for_child(moment)
+        (os.killpg if whole_group else os.kill)(demo.process.pid, number)
+        status, output, errors = demo.end()
+        assert (status, output) == (1, "")
+        assert errors == f"prelaunch: The demo was stopped by {number.name} before its end.\n"
+        assert find_processes_with(demo.mark) == {}
+
+
+@pytest.mark.parametrize("part", ["worker", "api", "infra.local"])
+def test_a_demo_whose_part_dies_says_which_and_ends(tmp_path: Path, part: str) -> None:
+    """A process that dies under it: one line that names it, status 1, no waiting for what cannot come."""
+    words = {"worker": "producer.cli worker", "api": "producer.cli api --port 0", "infra.local": "infra.local"}
+    named = {"worker": "prelaunch worker ended with status -9", "api": "prelaunch api", "infra.local": "AWS"}
+    with running_demo(tmp_path / "log") as demo:
+        demo.wait_for_child("producer.cli api")
+        child = demo.wait_for_child(words[part])
+        (os.kill if part == "infra.local" else os.killpg)(child, signal.SIGKILL)
+        status, output, errors = demo.end()
+        assert (status, output) == (1, "")
+        assert errors.count("\n") == 1, errors
+        assert errors.startswith("prelaunch: ")
+        assert named[part] in errors
+        assert find_processes_with(demo.mark) == {}
