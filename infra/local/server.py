@@ -102,6 +102,9 @@ def _listen(port: int) -> Httpd:
 
 def build(port: int, servers: int, latency_seconds: float, rates: Rates, stack: str) -> Front:
     """Wire the stand-in: mends, front, control, stack and source servers."""
+    for profile in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE"):
+        # moto looks for its settings, though nothing here is anybody's account.
+        os.environ.pop(profile, None)  # noqa: TID251
     # Imported late: a taken port is told at once, not after moto's two seconds.
     from infra.local import drs, launch_templates, services, sts  # noqa: PLC0415
 

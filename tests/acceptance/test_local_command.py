@@ -34,7 +34,9 @@ while True:
 @contextmanager
 def running_local(log: Path, *options: str) -> Iterator[tuple["subprocess.Popen[str]", dict[str, str]]]:
     """Run the command; yields it with the environment of a shell that has evaluated what it printed."""
-    with running(make_environment(), "local", "--port", "0", *options, log=log) as process:
+    # Its starter's own profile, known here or not, is nobody's business.
+    environment = make_environment({"AWS_PROFILE": "nobody"})
+    with running(environment, "local", "--port", "0", *options, log=log) as process:
         exports = "".join(read_line(process) for _ in range(6))
         show = f"{exports}exec '{sys.executable}' -c 'import json, os; print(json.dumps(dict(os.environ)))'"
         shell = ["/bin/sh", "-euc", show]
