@@ -18,6 +18,8 @@ from typing import TextIO
 
 STOP_SECONDS = 40
 """Longer than a worker's grace."""
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""SIGHUP comes when the terminal is closed."""
 
 
 class DemoFailed(Exception):
@@ -33,13 +35,13 @@ class StopSignals:
     @classmethod
     @contextmanager
     def watch(cls) -> Iterator["StopSignals"]:
-        """Remember SIGINT and SIGTERM while the block runs; neither breaks anything off by itself."""
+        """Remember the signals that end a program while the block runs; none breaks anything off by itself."""
         signals = cls()
 
         def remember(number: int, _frame: object) -> None:
             signals.received = signal.Signals(number)
 
-        before = {number: signal.signal(number, remember) for number in (signal.SIGINT, signal.SIGTERM)}
+        before = {number: signal.signal(number, remember) for number in ENDING}
         try:
             yield signals
         finally:
