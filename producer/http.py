@@ -4,7 +4,7 @@ The HTTP door: authenticates, parses, calls one operation, renders. It decides n
 Every refusal and every failure is an RFC 9457 problem; nothing is stored or sent for a request that is refused.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 from http import HTTPStatus
@@ -41,6 +41,11 @@ Wait = Annotated[
 GroupId = Annotated[str, Path(max_length=64)]
 WaveId = Annotated[str, Path(max_length=64)]
 PROBLEM = "application/problem+json"
+HTTP_DETAILS: Mapping[HTTPStatus, str] = {
+    HTTPStatus.NOT_FOUND: "There is no such route here; /openapi.json lists them.",
+    HTTPStatus.METHOD_NOT_ALLOWED: "This route does not take that method; Allow and /openapi.json say which it takes.",
+}
+"""What is said of a request that never reached an operation."""
 
 
 def create_app(open_services: ServicesFactory) -> FastAPI:
@@ -60,7 +65,7 @@ def create_app(open_services: ServicesFactory) -> FastAPI:
             app.state.services = services
             yield
 
-    app = FastAPI(title="prelaunch", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = FastAPI(title="prelaunch", lifespan=lifespan, docs_url=None, redoc_url=None, redirect_slashes=False)
     for kind in (InvalidBody, GroupTooLarge, RequestRefused, PrelaunchError):
         app.add_exception_handler(kind, _answer_error)
     app.add_exception_handler(RequestValidationError, _answer_bad_parameters)
@@ -167,9 +172,9 @@ def _add_waves(app: FastAPI) -> None:
         return render_wave(*await services.waves.get(waveId))
 
 
-def _respond(status: int, document: dict[str, Any]) -> JSONResponse:
-    unavailable = status == HTTPStatus.SERVICE_UNAVAILABLE
-    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if unavailable else None
+def _respond(status: int, document: dict[str, Any], headers: Mapping[str, str] | None = None) -> JSONResponse:
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
     return JSONResponse(document, status, headers=headers, media_type=PROBLEM)
 
 
@@ -191,7 +196,10 @@ async def _answer_bad_parameters(_request: Request, error: Exception) -> JSONRes
 
 async def _answer_http_error(_request: Request, error: Exception) -> JSONResponse:
     status = HTTPStatus(error.status_code if isinstance(error, HTTPException) else 500)
-    return _respond(*problem(status, status.name, "There is no such route here; /openapi.json lists them."))
+    # Allow among them, without which a 405 does not say what would have been right.
+    headers = error.headers if isinstance(error, HTTPException) else None
+    detail = HTTP_DETAILS.get(status, f"{status.description}.")
+    return _respond(*problem(status, status.name, detail), headers)
 
 
 async def _answer_bug(_request: Request, error: Exception) -> JSONResponse:

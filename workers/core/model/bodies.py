@@ -45,9 +45,9 @@ class ApplyRequestBody(TypedDict, total=False):
 
 class _RequiredOfWave(TypedDict):
     groupIds: Annotated[
-        list[str],
+        list[types.GroupId],
         Field(
-            description="a list of group ids",
+            description="a list of group ids, each of 1 to 64 characters",
             json_schema_extra={"minItems": 1, "maxItems": MAX_WAVE_GROUPS, "uniqueItems": True},
         ),
     ]
