@@ -13,7 +13,7 @@ import structlog
 from boto3.dynamodb.conditions import Attr
 
 from workers.core.contract import APPLY_ACTOR, Queue
-from workers.core.errors import ServiceUnavailable
+from workers.core.errors import ServiceUnavailable, SetupError
 from workers.core.model.errors import FieldError, InvalidBody
 from workers.core.model.group import GroupDefinition
 from workers.core.opening import new_run_id, open_status, plan_run, put_first_run, put_next_run
@@ -204,7 +204,7 @@ class Submission:
         try:
             await self._queue.send(Queue.NORMAL, jobs)
             await self._runs.mark_sent(run.group_id, run.head.generation, self._clock())
-        except ServiceUnavailable as error:
+        except (ServiceUnavailable, SetupError) as error:
             # The run is accepted and stays: whoever asks for it again, or sweeps, sends what was not sent.
             log.warning("run.not_sent", group_id=run.group_id, generation=run.head.generation, error=error.message)
 

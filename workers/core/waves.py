@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from boto3.dynamodb.conditions import Attr
 
 from workers.core.contract import WAVE_ACTOR, Queue
-from workers.core.errors import ServiceUnavailable
+from workers.core.errors import ServiceUnavailable, SetupError
 from workers.core.model.errors import FieldError
 from workers.core.ports import Clock, Job, JobQueue
 from workers.core.queries import GroupView, Page, Queries
@@ -116,7 +116,7 @@ class Waves:
         job = Job(WAVE_ACTOR, wave.wave_id, {"waveId": wave.wave_id})
         try:
             await self._queue.send(Queue.URGENT, [job])
-        except ServiceUnavailable:
+        except (ServiceUnavailable, SetupError):
             # The message may have got through all the same: a wave that is not `starting` is not started.
             await self._waves.finish(replace(wave, status=WaveStatus.FAILED))
             raise
