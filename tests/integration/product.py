@@ -1,0 +1,244 @@
+"""
+The product in one process over the stand-in: its HTTP door, its use cases, and a queue that a test empties by hand.
+
+Nothing consumes the jobs but the test, so that the test decides order, duplicates and loss.
+"""
+
+import asyncio
+import json
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+
+import httpx
+
+from infra.local.process import StandIn
+from producer.http import create_app
+from producer.main import open_services
+from producer.services import Services
+from tests.integration.conftest import make_client
+from workers.aws.clients import Clients
+from workers.core.contract import APPLY_ACTOR, Queue
+from workers.core.outcome import Acknowledge, Outcome
+from workers.core.queue.job import decode_job
+from workers.core.requests import Requester
+from workers.core.settings import Settings
+from workers.main import WorkerUseCases, wire
+
+REGION = "us-east-1"
+READS = ("Get", "Query", "Scan", "Describe", "List", "Receive", "AssumeRole")
+CONFIG_CALLS = frozenset(
+    {
+        "drs.GetLaunchConfiguration",
+        "drs.UpdateLaunchConfiguration",
+        "ec2.CreateLaunchTemplateVersion",
+        "ec2.ModifyLaunchTemplate",
+        "ec2.DescribeLaunchTemplateVersions",
+    }
+)
+TESTER = Requester("tester", "test", "a test")
+MOST_ROUNDS = 40
+
+
+class MovableClock:
+    """The present, moved on by hand: time that a redelivery waits is not waited for."""
+
+    def __init__(self) -> None:
+        self._offset = timedelta(0)
+
+    def __call__(self) -> datetime:
+        return datetime.now(UTC) + self._offset
+
+    def advance(self, by: timedelta) -> None:
+        self._offset += by
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A job as it was found in a queue."""
+
+    actor: str
+    arguments: dict[str, Any]
+
+
+@dataclass
+class Product:
+    """Everything that a test of the whole needs in its hands."""
+
+    local: StandIn
+    settings: Settings
+    clock: MovableClock
+    services: Services
+    workers: WorkerUseCases
+    api: httpx.AsyncClient
+    subnet_id: str
+    security_group_id: str
+    results: list[str] = field(default_factory=list)
+    """What became of every message that was run, in order."""
+
+    # --- the world
+
+    def add_servers(self, count: int, **more: Any) -> list[str]:
+        made: list[str] = self.local.control("POST", "servers", {"count": count, **more})["sourceServerIds"]
+        return made
+
+    def faults(self, *faults: dict[str, Any]) -> None:
+        self.local.control("PUT", "faults", list(faults))
+
+    def calls(self) -> dict[str, int]:
+        counted = self.local.control("GET", "calls")
+        return {name: counts["count"] for name, counts in counted.items()}
+
+    def count_anew(self) -> None:
+        self.local.control("DELETE", "calls")
+
+    def writes(self) -> dict[str, int]:
+        """Count the calls that changed anything anywhere."""
+        return {name: n for name, n in self.calls().items() if not name.partition(".")[2].startswith(READS)}
+
+    def aws_writes(self) -> dict[str, int]:
+        return {name: n for name, n in self.writes().items() if name.startswith(("drs.", "ec2."))}
+
+    def client(self, service: str) -> Any:
+        return make_client(service, self.local.url)
+
+    def template_id(self, source_server_id: str) -> str:
+        answer = self.client("drs").get_launch_configuration(sourceServerID=source_server_id)
+        return str(answer["ec2LaunchTemplateID"])
+
+    def template(self, source_server_id: str) -> dict[str, Any]:
+        """Read the version that DRS would launch from."""
+        answer = self.client("ec2").describe_launch_template_versions(
+            LaunchTemplateId=self.template_id(source_server_id), Versions=["$Default"]
+        )
+        return dict(answer["LaunchTemplateVersions"][0])
+
+    def version_count(self, source_server_id: str) -> int:
+        answer = self.client("ec2").describe_launch_template_versions(
+            LaunchTemplateId=self.template_id(source_server_id)
+        )
+        return len(answer["LaunchTemplateVersions"])
+
+    # --- requests
+
+    def body(self, members: Sequence[str], **changes: Any) -> dict[str, Any]:
+        """Write a group's body; a change to None leaves that member out."""
+        body = {
+            "groupName": f"group {uuid.uuid4().hex}",
+            "region": REGION,
+            "sourceServerIds": list(members),
+            "launchConfig": {"instanceType": "m5.xlarge", "targetInstanceTypeRightSizingMethod": "NONE"},
+            **changes,
+        }
+        return {name: value for name, value in body.items() if value is not None}
+
+    async def create(self, members: Sequence[str], **changes: Any) -> str:
+        answer = await self.api.post("/protection-groups", json=self.body(members, **changes))
+        assert answer.status_code == 201, answer.text
+        return str(answer.json()["groupId"])
+
+    async def create_ready(self, members: Sequence[str], **changes: Any) -> str:
+        group_id = await self.create(members, **changes)
+        await self.drain()
+        assert (await self.status(group_id))["status"] == "ready"
+        return group_id
+
+    async def apply(self, group_id: str, **body: Any) -> httpx.Response:
+        return await self.api.post(f"/protection-groups/{group_id}/apply-launch-configs", json=body)
+
+    async def status(self, group_id: str, **query: Any) -> dict[str, Any]:
+        answer = await self.api.get(f"/protection-groups/{group_id}/launch-config-status", params=query)
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    # --- the queue
+
+    def take_jobs(self, queue: Queue = Queue.NORMAL) -> list[Sent]:
+        """Take every job out of a queue; nobody else gets them."""
+        sqs = self.client("sqs")
+        url = sqs.get_queue_url(QueueName=f"{self.settings.stack}-{queue.value}")["QueueUrl"]
+        taken: list[Sent] = []
+        while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=0).get("Messages"):
+            for message in messages:
+                decoded = decode_job(message["Body"], queue.value)
+                taken.append(Sent(decoded.actor_name, dict(decoded.kwargs)))
+            entries = [{"Id": str(n), "ReceiptHandle": m["ReceiptHandle"]} for n, m in enumerate(messages)]
+            sqs.delete_message_batch(QueueUrl=url, Entries=entries)
+        return taken
+
+    async def run(self, job: Sent) -> Outcome:
+        """Do one job once, as the actor would."""
+        if job.actor == APPLY_ACTOR:
+            outcome = await self.workers.apply(job.arguments["groupId"], job.arguments["sourceServerId"])
+        else:
+            outcome = await self.workers.start_wave(job.arguments["waveId"])
+        self.results.append(outcome.result if isinstance(outcome, Acknowledge) else f"again: {outcome.reason}")
+        return outcome
+
+    async def drain(self, jobs: Iterable[Sent] | None = None) -> None:
+        """Run jobs, and what comes of them again, until all are acknowledged; the clock is moved, not waited for."""
+        left = [*self.take_jobs(Queue.URGENT), *self.take_jobs()] if jobs is None else list(jobs)
+        for _ in range(MOST_ROUNDS):
+            if not left:
+                return
+            outcomes = await asyncio.gather(*(self.run(job) for job in left))
+            again = [(job, outcome) for job, outcome in zip(left, outcomes, strict=True) if _comes_again(outcome)]
+            waits = [
+                outcome.after or timedelta(seconds=1) for _, outcome in again if not isinstance(outcome, Acknowledge)
+            ]
+            self.clock.advance(max(waits, default=timedelta(0)))
+            left = [job for job, _ in again]
+        raise AssertionError(f"{len(left)} jobs come again for ever: {self.results[-3:]}")
+
+
+def _comes_again(outcome: Outcome) -> bool:
+    return not isinstance(outcome, Acknowledge)
+
+
+@asynccontextmanager
+async def open_product(local: StandIn, clock: MovableClock) -> AsyncIterator[Product]:
+    """Open the product on the running loop; the environment names the stand-in already."""
+    settings = Settings(stack=local.environment["PRELAUNCH_STACK"], time_scale=0.1)
+    app = create_app(partial(open_services, settings))
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=("192.0.2.7", 4711))
+    ec2 = make_client("ec2", local.url)
+    async with (
+        Clients(connections=64) as clients,
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://prelaunch.test") as api,
+    ):
+        product = Product(
+            local=local,
+            settings=settings,
+            clock=clock,
+            services=app.state.services,
+            workers=await wire(settings, clients),
+            api=api,
+            subnet_id=ec2.describe_subnets()["Subnets"][0]["SubnetId"],
+            security_group_id=ec2.describe_security_groups()["SecurityGroups"][0]["GroupId"],
+        )
+        # What an earlier test left in the queues is not this test's.
+        product.take_jobs(Queue.URGENT)
+        product.take_jobs()
+        product.count_anew()
+        yield product
+
+
+def problem_of(answer: httpx.Response) -> dict[str, Any]:
+    """Read a refusal, which has the same members whatever is refused."""
+    assert answer.headers["content-type"] == "application/problem+json", answer.text
+    document: dict[str, Any] = json.loads(answer.content)
+    assert set(document) == {"type", "title", "status", "code", "detail", "errors"}
+    assert document["status"] == answer.status_code
+    for error in document["errors"]:
+        assert set(error) == {"pointer", "sourceServerId", "code", "message"}
+        assert error["message"]
+    return document
+
+
+Control = Callable[..., Any]

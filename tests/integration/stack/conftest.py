@@ -1,0 +1,27 @@
+"""The product over the stand-in, one for each test."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from infra.local.process import StandIn
+from tests.integration.product import MovableClock, Product, open_product
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> MovableClock:
+    """The one clock of producer and workers."""
+    clock = MovableClock()
+    monkeypatch.setattr("producer.main.read_clock", clock)
+    monkeypatch.setattr("workers.main.read_clock", clock)
+    return clock
+
+
+@pytest.fixture
+async def product(local: StandIn, clock: MovableClock, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Product]:
+    """The product in this process, over the stand-in."""
+    for name, value in local.environment.items():
+        monkeypatch.setenv(name, value)
+    local.control("PUT", "jobs", {"seconds": 0})
+    async with open_product(local, clock) as opened:
+        yield opened
