@@ -80,9 +80,9 @@ class StartWave:
         except RetryableError as error:
             # Unanswered is not refused: the job may exist, and is looked for when the call is surely over.
             return Redeliver(error.code, self._under_way)
-        if isinstance(started, WavePart):
-            await asyncio.shield(self._waves.record_part(wave.wave_id, started))
-        return started
+        if isinstance(started, Redeliver):
+            return started
+        return await asyncio.shield(self._waves.record_part(wave.wave_id, started))
 
     async def _adopt_or_call(self, wave: Wave, part: WavePart, target: Target) -> WavePart | Redeliver:
         adopted = None

@@ -107,14 +107,16 @@ class WaveStore:
         except ConditionFailed:
             return
 
-    async def record_part(self, wave_id: str, part: WavePart) -> None:
-        """Record what DRS answered."""
+    async def record_part(self, wave_id: str, part: WavePart) -> WavePart:
+        """Record what DRS answered, unless a job is recorded already; answer the part as it stands then."""
         key = _part_key(wave_id, part)
-        await self._tables.write(
-            Write(
-                "Update", "waves", key, to_item(part), condition=Attr("groupId").exists() & Attr("jobId").not_exists()
-            )
-        )
+        unanswered = Attr("groupId").exists() & Attr("jobId").not_exists()
+        try:
+            item = await self._tables.write(Write("Update", "waves", key, to_item(part), condition=unanswered))
+        except ConditionFailed:
+            # Ours, if only the answer to it was lost, or another worker's, who found the job first.
+            item = await self._tables.get("waves", *key) or to_item(part)
+        return from_item(WavePart, item)
 
     async def finish(self, wave: Wave) -> bool:
         """Write the end of the start, once; tell whether it was this write that did."""
