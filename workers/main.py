@@ -60,7 +60,7 @@ async def wire(settings: Settings, clients: Clients) -> WorkerUseCases:
     calls = Calls(clients, Pacing(), timeout=settings.call_timeout)
     bring = BringServer(
         configurations=DrsLaunchConfigurations(calls),
-        templates=Ec2LaunchTemplates(calls),
+        templates=Ec2LaunchTemplates(calls, read_clock),
         settings=settings,
         clock=read_clock,
     )

@@ -6,7 +6,6 @@ A template is never recreated, for DRS needs its tag; `$Latest` is never promote
 
 import uuid
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from botocore.model import ListShape, Shape, StructureShape
@@ -16,18 +15,19 @@ from workers.core.errors import StaleTemplate, VersionRefused
 from workers.core.model.group import Target
 from workers.core.plan.observed import ObservedTemplate
 from workers.core.plan.plan import CreateTemplateVersion
-from workers.core.ports import Guard
+from workers.core.ports import Clock, Guard
 
 
 class Ec2LaunchTemplates:
     """Launch templates over the EC2 API."""
 
-    def __init__(self, calls: Calls) -> None:
+    def __init__(self, calls: Calls, clock: Clock) -> None:
         self._calls = calls
+        self._clock = clock
 
     async def read_default(self, target: Target, template_id: str) -> ObservedTemplate:
         """Read the default version, in the shape of a request."""
-        begun_at = datetime.now(UTC)
+        begun_at = self._clock()
         request = {"LaunchTemplateId": template_id, "Versions": ["$Default"]}
         answer = await self._calls.call(target, "ec2", "DescribeLaunchTemplateVersions", request)
         versions = answer["LaunchTemplateVersions"]
