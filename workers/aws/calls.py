@@ -16,7 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from workers.aws.clients import Clients
 from workers.aws.errors import translate
 from workers.aws.pacing import PacedBucket, Pacing
-from workers.core.errors import PrelaunchError, RetryableError, ServiceUnavailable, Throttled
+from workers.core.errors import CredentialsExpired, PrelaunchError, RetryableError, ServiceUnavailable, Throttled
 from workers.core.model.group import Target
 from workers.core.ports import Guard
 from workers.core.retry import back_off
@@ -32,6 +32,7 @@ FIRST_WAIT = timedelta(milliseconds=400)
 class _Tries:
     throttled: int = 0
     transient: int = 0
+    expired: int = 0
 
     def plan_wait(self, error: PrelaunchError) -> timedelta | None:
         """Tell how long to wait before the next try; None where this layer gives up."""
@@ -87,6 +88,11 @@ class Calls:
         while True:
             try:
                 return await self._call_once(target, service, operation, request, guard)
+            except CredentialsExpired:
+                # Refused before it had any effect; once, for a role whose sessions die young would loop for ever.
+                tries.expired += 1
+                if tries.expired > 1:
+                    raise
             except RetryableError as error:
                 wait = tries.plan_wait(error)
                 if wait is None or not (repeatable or isinstance(error, Throttled)):
@@ -105,6 +111,7 @@ class Calls:
         self, target: Target, service: str, operation: str, request: dict[str, Any], guard: Guard | None
     ) -> Any:
         await self._bucket(target, service, operation).take()
+        client = None
         try:
             async with asyncio.timeout(self._timeout.total_seconds()):
                 client = await self._clients.target(service, target)
@@ -112,7 +119,10 @@ class Calls:
                     guard()
                 return await getattr(client, xform_name(operation))(**request)
         except (ClientError, BotoCoreError, TimeoutError) as error:
-            raise translate(error, service, operation) from error
+            translated = translate(error, service, operation)
+            if isinstance(translated, CredentialsExpired):
+                self._clients.forget(client)
+            raise translated from error
 
     def _bucket(self, target: Target, service: str, operation: str) -> PacedBucket:
         return self._pacing.bucket(target.account_id or "", target.region, service, operation)

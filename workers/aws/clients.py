@@ -104,9 +104,11 @@ class Clients:
             retries = {"mode": "standard", "total_max_attempts": 1}
             return await self._make(key, session, service, target.region, retries)
 
-    def forget(self, service: str, target: Target) -> None:
-        """Make a new client, with new credentials, when this one is asked for next."""
-        self._made.pop((target, service), None)
+    def forget(self, client: Any) -> None:
+        """Make a new client, with new credentials, when the like of this one is asked for next."""
+        # By the client and not by its target: a late answer to the old one must not cost the new one.
+        for key in [key for key, made in self._made.items() if made is client]:
+            del self._made[key]
 
     async def account_id(self) -> str:
         """
