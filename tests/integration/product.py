@@ -7,11 +7,11 @@ Nothing consumes the jobs but the test, so that the test decides order, duplicat
 import asyncio
 import json
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import httpx
@@ -104,7 +104,7 @@ class Product:
         return {name: n for name, n in self.writes().items() if name.startswith(("drs.", "ec2."))}
 
     def client(self, service: str) -> Any:
-        return make_client(service, self.local.url)
+        return client_of(self.local.url, service)
 
     def template_id(self, source_server_id: str) -> str:
         answer = self.client("drs").get_launch_configuration(sourceServerID=source_server_id)
@@ -196,6 +196,12 @@ class Product:
         raise AssertionError(f"{len(left)} jobs come again for ever: {self.results[-3:]}")
 
 
+@cache
+def client_of(url: str, service: str) -> Any:
+    """Make a client once: that takes longer than most calls."""
+    return make_client(service, url)
+
+
 def _comes_again(outcome: Outcome) -> bool:
     return not isinstance(outcome, Acknowledge)
 
@@ -206,7 +212,7 @@ async def open_product(local: StandIn, clock: MovableClock) -> AsyncIterator[Pro
     settings = Settings(stack=local.environment["PRELAUNCH_STACK"], time_scale=0.1)
     app = create_app(partial(open_services, settings))
     transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=("192.0.2.7", 4711))
-    ec2 = make_client("ec2", local.url)
+    ec2 = client_of(local.url, "ec2")
     async with (
         Clients(connections=64) as clients,
         app.router.lifespan_context(app),
@@ -239,6 +245,3 @@ def problem_of(answer: httpx.Response) -> dict[str, Any]:
         assert set(error) == {"pointer", "sourceServerId", "code", "message"}
         assert error["message"]
     return document
-
-
-Control = Callable[..., Any]

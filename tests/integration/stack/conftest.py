@@ -1,11 +1,11 @@
 """The product over the stand-in, one for each test."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
 from infra.local.process import StandIn
-from tests.integration.product import MovableClock, Product, open_product
+from tests.integration.product import MovableClock, Product, client_of, open_product
 
 
 @pytest.fixture
@@ -25,3 +25,10 @@ async def product(local: StandIn, clock: MovableClock, monkeypatch: pytest.Monke
     local.control("PUT", "jobs", {"seconds": 0})
     async with open_product(local, clock) as opened:
         yield opened
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _close_clients(shared_stand_in: StandIn) -> Iterator[None]:
+    yield
+    for service in ("drs", "dynamodb", "ec2", "sqs"):
+        client_of(shared_stand_in.url, service).close()

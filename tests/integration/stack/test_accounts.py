@@ -167,7 +167,7 @@ async def test_no_region_is_one_clear_line(product: Product, monkeypatch: pytest
 async def test_one_client_serves_all_who_ask_at_once(
     product: Product, account_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Sixty-four slots that begin together share one client: each has a pool of connections of its own."""
+    """Sixty-four slots that begin together assume the role once and share one client."""
     opened: list[str] = []
     make = AioSession.create_client
 
@@ -181,3 +181,4 @@ async def test_one_client_serves_all_who_ask_at_once(
         made = await asyncio.gather(*(clients.target("drs", target) for _ in range(64)))
         assert len({id(client) for client in made}) == 1
         assert opened.count("drs") == 1
+        assert product.calls()["sts.AssumeRole"] == 1

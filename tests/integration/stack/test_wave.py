@@ -37,8 +37,7 @@ def members_of(job: dict[str, Any]) -> list[str]:
 async def test_a_wave_over_ready_groups_starts_and_asks_nothing(product: Product) -> None:
     """At most 100 servers a job, every server in exactly one, tags on each, and no call but StartRecovery."""
     large, small = product.add_servers(101), product.add_servers(2)
-    groups = [await product.create(large), await product.create(small)]
-    await product.drain()
+    groups = [await product.create(large, launchConfig=None), await product.create_ready(small)]
     product.count_anew()
     answer = await accept(product, *groups)
     assert (answer.status_code, answer.json()["status"]) == (202, "starting")
@@ -48,7 +47,10 @@ async def test_a_wave_over_ready_groups_starts_and_asks_nothing(product: Product
     wave = await read(product, answer)
     assert (wave["status"], wave["isDrill"], wave["errors"]) == ("started", True, [])
     assert wave["startedAt"] >= wave["acceptedAt"]
-    assert [(g["groupId"], g["path"], g["generation"]) for g in wave["groups"]] == [(g, "fast", 1) for g in groups]
+    assert [(g["groupId"], g["path"], g["generation"]) for g in wave["groups"]] == [
+        (groups[0], "fast", 0),
+        (groups[1], "fast", 1),
+    ]
     assert sorted(len(job["sourceServerIds"]) for job in wave["jobs"]) == [1, 2, 100]
     assert sorted(s for job in wave["jobs"] for s in job["sourceServerIds"]) == sorted([*large, *small])
     started = {job["jobID"]: job for job in jobs_of(product, wave["waveId"])}
@@ -162,37 +164,32 @@ async def test_a_job_that_was_started_unheard_is_adopted(product: Product) -> No
     assert product.calls()[START] == 1
 
 
-@pytest.mark.parametrize("operation", ["UpdateItem", "Query", "GetItem"])
-async def test_no_lost_answer_of_the_tables_starts_a_wave_twice(product: Product, operation: str) -> None:
-    """Every write and read of the start takes effect unheard, in turn: one job, and the wave is started."""
-    for skipped in range(3):
-        group_id = await product.create_ready(product.add_servers(1))
-        answer = await accept(product, group_id)
-        product.results.clear()
-        # The first calls get through, so that each call of the start is the one that is lost once.
-        passing = [{"service": "dynamodb", "operation": operation, "code": "InternalServerError", "times": 1}] * skipped
-        product.faults(*passing, {"service": "dynamodb", "operation": operation, "afterEffect": True, "times": 1})
-        await product.drain()
-        product.faults()
-        wave = await read(product, answer)
-        assert (wave["status"], len(wave["jobs"])) == ("started", 1), (skipped, product.results)
-        assert len(jobs_of(product, wave["waveId"])) == 1
-
-
-async def test_a_record_that_was_written_unheard_is_no_error(product: Product, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The part's record took effect and its answer was lost: the same delivery goes on and the wave is started."""
+@pytest.mark.parametrize("step", ["read", "claim_part", "record_part", "finish"])
+async def test_no_lost_answer_of_the_tables_starts_a_wave_twice(
+    product: Product, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """Each step of the start takes effect unheard, in turn: one job, and the wave is started."""
     group_id = await product.create_ready(product.add_servers(1))
     answer = await accept(product, group_id)
-    record = WaveStore.record_part
-
-    async def unheard(self: WaveStore, *args: Any) -> None:
-        product.faults({"service": "dynamodb", "operation": "UpdateItem", "afterEffect": True, "times": 1})
-        await record(self, *args)
-
-    monkeypatch.setattr(WaveStore, "record_part", unheard)
     (sent,) = product.take_jobs(Queue.URGENT)
-    await product.run(sent)
-    assert (await read(product, answer))["status"] == "started"
+    heard = getattr(WaveStore, step)
+
+    async def unheard(self: WaveStore, *args: Any) -> Any:
+        operation = "Query" if step == "read" else "UpdateItem"
+        product.faults({"service": "dynamodb", "operation": operation, "afterEffect": True, "times": 1})
+        return await heard(self, *args)
+
+    product.results.clear()
+    with monkeypatch.context() as losing:
+        losing.setattr(WaveStore, step, unheard)
+        await product.run(sent)
+    product.faults()
+    await product.drain([sent])
+    wave = await read(product, answer)
+    assert (wave["status"], len(wave["jobs"])) == ("started", 1)
+    assert len(jobs_of(product, wave["waveId"])) == 1
+    # A lost answer is no error to be logged as a bug: the delivery itself ends in order, and mostly is enough.
+    assert product.results[0] == ("again: part_claimed" if step == "claim_part" else "started")
 
 
 async def test_a_wave_delivered_twice_starts_once(product: Product) -> None:
