@@ -207,14 +207,13 @@ def _comes_again(outcome: Outcome) -> bool:
 
 
 @asynccontextmanager
-async def open_product(local: StandIn, clock: MovableClock) -> AsyncIterator[Product]:
+async def open_product(local: StandIn, clock: MovableClock, clients: Clients) -> AsyncIterator[Product]:
     """Open the product on the running loop; the environment names the stand-in already."""
     settings = Settings(stack=local.environment["PRELAUNCH_STACK"], time_scale=0.1)
     app = create_app(partial(open_services, settings))
     transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=("192.0.2.7", 4711))
     ec2 = client_of(local.url, "ec2")
     async with (
-        Clients(connections=64) as clients,
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=transport, base_url="http://prelaunch.test") as api,
     ):

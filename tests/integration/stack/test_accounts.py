@@ -13,6 +13,8 @@ from workers.aws.clients import Clients
 from workers.core.errors import SetupError
 from workers.core.model.group import Target
 
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
 SECRET = "a-secret-between-us"
 _accounts: Iterator[int] = itertools.count(300_000_000_000)
 

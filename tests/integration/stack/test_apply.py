@@ -12,6 +12,8 @@ from workers.core.outcome import Acknowledge, Redeliver
 from workers.core.settle import Aggregator
 from workers.core.store.runs import RunStore
 
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
 
 def job(group_id: str, source_server_id: str, generation: int = 1) -> Sent:
     arguments = {"groupId": group_id, "sourceServerId": source_server_id, "generation": generation}

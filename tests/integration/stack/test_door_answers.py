@@ -3,7 +3,11 @@
 import asyncio
 import time
 
+import pytest
+
 from tests.integration.product import Product, problem_of
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 GROUPS = "/protection-groups"
 SECRET = "a-secret-between-us"

@@ -4,8 +4,11 @@ import json
 from typing import Any
 
 import pytest
+import structlog
 
 from tests.integration.product import Product, problem_of
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 GROUPS = "/protection-groups"
 UNKNOWN = "s-0123456789abcdefg"
@@ -272,7 +275,9 @@ async def test_a_bug_is_a_problem_too_and_says_nothing_of_itself(
         raise RuntimeError(SECRET)
 
     monkeypatch.setattr(type(product.services.queries), "group", break_down)
-    answer = await product.api.get(f"{GROUPS}/pg-none")
+    with structlog.testing.capture_logs() as logged:
+        answer = await product.api.get(f"{GROUPS}/pg-none")
+    assert [entry["event"] for entry in logged] == ["request.failed"]
     assert answer.status_code == 500
     assert problem_of(answer)["code"] == "INTERNAL_ERROR"
     assert SECRET not in answer.text

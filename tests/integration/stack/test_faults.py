@@ -7,6 +7,8 @@ import pytest
 
 from tests.integration.product import Product
 
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
 
 async def settle(product: Product, members: list[str], **changes: Any) -> dict[str, Any]:
     """Create a group, do its jobs, and read where it stands then."""

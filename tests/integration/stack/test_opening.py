@@ -3,9 +3,13 @@
 import asyncio
 from typing import Any
 
+import pytest
+
 from tests.integration.product import TESTER, Product, problem_of
 from workers.core.model.group import parse_group
 from workers.core.selection import ApplyRequest
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 GROUPS = "/protection-groups"
 ROUNDS = 20

@@ -12,6 +12,8 @@ from workers.core.contract import Queue
 from workers.core.outcome import Redeliver
 from workers.core.store.waves import WaveStore
 
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
 WAVES = "/waves"
 START = "drs.StartRecovery"
 
