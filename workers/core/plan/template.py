@@ -70,17 +70,24 @@ def _members(name: str, members: Mapping[str, str]) -> TemplateField:
     return TemplateField(read, write)
 
 
+def _is_primary(interface: TemplateData) -> bool:
+    # Types with several network cards may have a device 0 on each: DRS's is that of card 0.
+    return interface.get("DeviceIndex") == 0 and not interface.get("NetworkCardIndex")
+
+
 def _primary_interface(data: TemplateData) -> dict[str, Any]:
     """Answer network interface 0, which is DRS's; by its index, for the list has no promised order."""
-    found = (nic for nic in data.get("NetworkInterfaces") or [] if nic.get("DeviceIndex") == 0)
-    return dict(next(found, {}))
+    return dict(next(filter(_is_primary, data.get("NetworkInterfaces") or []), {}))
 
 
 def _write_interface(data: TemplateData, interface: Mapping[str, Any]) -> dict[str, Any]:
-    others = [nic for nic in data.get("NetworkInterfaces") or [] if nic.get("DeviceIndex") != 0]
+    others = [nic for nic in data.get("NetworkInterfaces") or [] if not _is_primary(nic)]
     if not interface:
         return _set(data, "NetworkInterfaces", others)
-    return {**data, "NetworkInterfaces": [{"DeviceIndex": 0, **interface}, *others]}
+    # EC2 refuses groups at the top beside an interface: they go on to the primary one, where they mean the same.
+    groups = {"Groups": data["SecurityGroupIds"]} if data.get("SecurityGroupIds") else {}
+    primary = {"DeviceIndex": 0, **groups, **interface}
+    return {**_without(data, "SecurityGroupIds"), "NetworkInterfaces": [primary, *others]}
 
 
 def _on_interface(name: str) -> TemplateField:
@@ -96,7 +103,7 @@ def _read_groups(data: TemplateData) -> Json:
 
 
 def _write_groups(data: TemplateData, value: list[str] | None) -> dict[str, Any]:
-    # EC2 refuses a template that names groups both at the top and on an interface.
+    # What stands at the top is replaced too: EC2 refuses groups in both places.
     cleaned = _without(data, "SecurityGroupIds")
     return _write_interface(cleaned, _set(_primary_interface(data), "Groups", value))
 
@@ -110,8 +117,9 @@ def _read_address(data: TemplateData) -> Json:
 
 def _write_address(data: TemplateData, value: str | None) -> dict[str, Any]:
     interface = _primary_interface(data)
-    # EC2 refuses a primary address that is given twice: the list keeps only the secondary ones.
-    listed = [a for a in interface.get("PrivateIpAddresses") or [] if not a.get("Primary")]
+    # EC2 refuses an address that is given twice: the list keeps only the secondary ones.
+    addresses: list[TemplateData] = interface.get("PrivateIpAddresses") or []
+    listed = [a for a in addresses if not a.get("Primary") and a.get("PrivateIpAddress") != value]
     interface = _set(interface, "PrivateIpAddresses", listed)
     return _write_interface(data, _set(interface, "PrivateIpAddress", value))
 
