@@ -35,7 +35,12 @@ def find_drs_drift(desired: LaunchConfig, observed: ObservedConfiguration) -> li
     return [
         item
         for name, wanted in _wanted(desired, Half.DRS)
-        for item in _compare(name, EMPTY_IN_DRS.get(name) if wanted is None else wanted, observed.values.get(name))
+        for item in _compare(
+            name,
+            EMPTY_IN_DRS.get(name) if wanted is None else wanted,
+            # DRS may leave out what is empty; read otherwise, an emptied name would drift for ever.
+            observed.values.get(name, EMPTY_IN_DRS.get(name)),
+        )
     ]
 
 
