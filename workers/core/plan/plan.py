@@ -8,6 +8,7 @@ update DRS, read the template anew, create a version from what was read, promote
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import rfc8785
@@ -115,8 +116,26 @@ def find_observed_conflicts(desired: LaunchConfig, observed: ObservedConfigurati
         return []
     own = {conflict.field for conflict in find_conflicts(desired)}
     both = find_conflicts(LaunchConfig({**held, **desired.values}))
-    return [conflict.message for conflict in both if conflict.field not in own]
+    return [
+        conflict.message
+        for conflict in both
+        # What DRS holds against itself, in fields that nobody asked us about, is no reason to refuse.
+        if conflict.field not in own and desired.values.keys() & {conflict.field, *conflict.others}
+    ]
 
 
 def _digest(value: list[Any]) -> str:
-    return hashlib.sha256(rfc8785.dumps(value)).hexdigest()
+    return hashlib.sha256(rfc8785.dumps(_to_json(value))).hexdigest()
+
+
+def _to_json(value: Any) -> Any:
+    match value:
+        case dict():
+            return {name: _to_json(member) for name, member in value.items()}
+        case list():
+            return [_to_json(member) for member in value]
+        # The one moment that a template can hold: until when a Spot request is valid.
+        case datetime():
+            return value.astimezone(UTC).isoformat()
+        case _:
+            return value
