@@ -1,0 +1,318 @@
+"""Laws of drift and plan, for any launch template that DRS and people could leave and any launch config."""
+
+import copy
+import string
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from botocore.serialize import create_serializer
+from botocore.validate import ParamValidator
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from tests.fakes.launch_templates import (
+    Path,
+    answered_member,
+    create_version_model,
+    execute,
+    meaning,
+    observe,
+    request_shape,
+    response_shape,
+    template_data,
+    update_configuration_shape,
+)
+from tests.fakes.strategies import effective_launch_configs, thorough
+from workers.aws.templates import to_request_shape
+from workers.core.model.conflicts import find_conflicts
+from workers.core.model.launch_config import FIELDS, Half, Json, LaunchConfig
+from workers.core.plan.drift import find_template_drift
+from workers.core.plan.observed import ObservedConfiguration, ObservedTemplate
+from workers.core.plan.plan import (
+    CreateTemplateVersion,
+    find_observed_conflicts,
+    plan_launch_configuration,
+    plan_template,
+)
+from workers.core.plan.template import TEMPLATE_FIELDS
+
+_ON_INTERFACE = {
+    "subnetId": "SubnetId",
+    "securityGroupIds": "Groups",
+    "staticPrivateIp": "PrivateIpAddress",
+    "associatePublicIp": "AssociatePublicIpAddress",
+}
+_ELSEWHERE: dict[str, Path] = {
+    "instanceType": ("InstanceType",),
+    "ebsOptimized": ("EbsOptimized",),
+    "disableApiTermination": ("DisableApiTermination",),
+    "disableApiStop": ("DisableApiStop",),
+    "instanceProfileName": ("profile",),
+    "monitoring": ("Monitoring", "Enabled"),
+    "tenancy": ("Placement", "Tenancy"),
+}
+_MEMBERS = {
+    "metadataOptions": (
+        "MetadataOptions",
+        ["HttpTokens", "HttpPutResponseHopLimit", "HttpEndpoint", "HttpProtocolIpv6", "InstanceMetadataTags"],
+    ),
+    "creditSpecification": ("CreditSpecification", ["CpuCredits"]),
+}
+
+
+def _wanted(desired: LaunchConfig, before: dict[Path, Any]) -> Iterator[tuple[Path, Any]]:
+    """Answer where each wanted value must stand, None where nothing may."""
+    for name, value in desired.values.items():
+        if name in _ON_INTERFACE:
+            yield ("nic", "0/0", _ON_INTERFACE[name]), value
+        elif name in _ELSEWHERE:
+            yield _ELSEWHERE[name], value
+        elif name in _MEMBERS:
+            member, known = _MEMBERS[name]
+            options = dict.fromkeys(key[0].lower() + key[1:] for key in known) if value is None else value
+            assert isinstance(options, dict)
+            yield from (((member, key[0].upper() + key[1:]), each) for key, each in options.items())
+        elif name == "tags":
+            yield from _wanted_tags(value, before)
+
+
+def _wanted_tags(value: Any, before: dict[Path, Any]) -> Iterator[tuple[Path, Any]]:
+    if value is None:
+        held = {path[2] for path in before if path[0] == "tags" and path[1] in {"instance", "volume"}}
+        value = dict.fromkeys(key for key in held if not key.startswith(("aws:", "AWSElasticDisasterRecovery")))
+    for key, text in value.items():
+        yield from ((("tags", kind, key), text) for kind in ("instance", "volume"))
+
+
+observed_templates = template_data().map(lambda data: observe(to_request_shape(data, request_shape())))
+_CONFIGS = effective_launch_configs()
+
+
+def _plan(desired: LaunchConfig, observed: ObservedTemplate) -> CreateTemplateVersion:
+    step = plan_template(desired, observed)
+    assume(step is not None)
+    assert step is not None
+    return step
+
+
+@thorough
+@given(desired=_CONFIGS, observed=observed_templates)
+def test_what_is_planned_is_what_is_wanted_and_nothing_else(desired: LaunchConfig, observed: ObservedTemplate) -> None:
+    """The new version holds every wanted value, lacks what must be empty, and all else is as it was."""
+    before = meaning(observed.data)
+    step = plan_template(desired, observed)
+    after = meaning((execute(step, observed) if step else observed).data)
+    wanted = dict(_wanted(desired, before))
+    others = {path: value for path, value in before.items() if path not in wanted}
+    # A secondary address that is wanted as the primary one is that now.
+    others.pop(("nic", "0/0", f"secondary {desired.values.get('staticPrivateIp')}"), None)
+    assert after == {**others, **{path: value for path, value in wanted.items() if value is not None}}
+
+
+@thorough
+@given(desired=_CONFIGS, observed=observed_templates)
+def test_a_plan_that_was_executed_leaves_nothing_to_do(desired: LaunchConfig, observed: ObservedTemplate) -> None:
+    """After the planned version no field drifts and the next plan is None; what was read is not changed by it."""
+    read = copy.deepcopy(observed)
+    step = plan_template(desired, observed)
+    assert observed == read
+    assert (step is None) == (find_template_drift(desired, observed) == [])
+    if step is not None:
+        assert find_template_drift(desired, execute(step, observed)) == []
+        assert plan_template(desired, execute(step, observed)) is None
+
+
+@thorough
+@given(desired=_CONFIGS, observed=observed_templates)
+def test_only_named_fields_drift(desired: LaunchConfig, observed: ObservedTemplate) -> None:
+    """A field that was left out is never drift, nor is a field of DRS's; each item says what is held and wanted."""
+    for item in find_template_drift(desired, observed):
+        name, _, member = item.field.partition(".")
+        value = desired.values[name]
+        assert FIELDS[name].half is Half.EC2
+        assert item.desired == (value[member] if isinstance(value, dict) else value)
+        assert item.observed != item.desired
+    assert find_template_drift(LaunchConfig(), observed) == []
+
+
+@thorough
+@given(desired=_CONFIGS, observed=observed_templates, salt=st.integers(0, 9))
+def test_a_token_is_the_same_for_the_same_work_alone(
+    desired: LaunchConfig, observed: ObservedTemplate, salt: int
+) -> None:
+    """One token for one (template, source version, payload, salt), however often planned; another for any other."""
+    step = plan_template(desired, observed, salt=salt)
+    assume(step is not None)
+    assert step is not None
+    assert len(step.client_token) == 64
+    assert set(step.client_token) <= set(string.hexdigits.lower())
+    again = ObservedTemplate(observed.template_id, observed.version, copy.deepcopy(observed.data), observed.begun_at)
+    assert plan_template(desired, again, salt=salt) == step
+    others = [
+        plan_template(desired, observed, salt=salt + 1),
+        plan_template(desired, observe(observed.data, observed.version + 1), salt=salt),
+        plan_template(desired, ObservedTemplate("lt-1", observed.version, observed.data, observed.begun_at), salt=salt),
+    ]
+    tokens = {each.client_token for each in others if each is not None}
+    assert len(tokens | {step.client_token}) == 4
+    # The description is a parameter, which the token binds: nothing of source or run may be in it.
+    assert {each.description for each in others if each is not None} == {step.description}
+    assert 0 < len(step.description) <= 255
+
+
+@thorough
+@given(one=_CONFIGS, other=_CONFIGS, observed=st.sampled_from([observe({}), observe({"InstanceType": "m5.large"})]))
+def test_tokens_and_descriptions_follow_the_payload(
+    one: LaunchConfig, other: LaunchConfig, observed: ObservedTemplate
+) -> None:
+    """Two payloads have two tokens and two descriptions, for EC2 refuses a token with other parameters."""
+    first, second = _plan(one, observed), _plan(other, observed)
+    sent = [(step.inherits, step.members) for step in (first, second)]
+    assert (first.client_token == second.client_token) == (sent[0] == sent[1])
+    assert (first.description == second.description) == (sent[0][1] == sent[1][1])
+
+
+@thorough
+@given(desired=_CONFIGS, data=template_data())
+def test_what_is_sent_is_what_ec2_takes(desired: LaunchConfig, data: dict[str, Any]) -> None:
+    """Every payload passes the SDK's own validation, can be put on the wire, and names groups in one place only."""
+    observed = observe(to_request_shape(data, request_shape()))
+    step = _plan(desired, observed)
+    assert not {"SecurityGroupIds", "NetworkInterfaces"} <= execute(step, observed).data.keys()
+    request = {
+        "LaunchTemplateId": step.template_id,
+        "ClientToken": step.client_token,
+        "VersionDescription": step.description,
+        "LaunchTemplateData": dict(step.members),
+    }
+    model = create_version_model()
+    assert ParamValidator().validate(request, model.input_shape).generate_report() == ""
+    assert create_serializer("ec2").serialize_to_request(request, model)["body"]["ClientToken"] == step.client_token
+
+
+def _known_part(value: Any, shape: Any) -> Iterator[tuple[tuple[str | int, ...], Any]]:
+    """Answer every leaf of a value that a shape knows, with its path."""
+    if shape.type_name == "structure":
+        for name in value.keys() & shape.members.keys():
+            yield from (((name, *path), leaf) for path, leaf in _known_part(value[name], shape.members[name]))
+    elif shape.type_name == "list":
+        for index, each in enumerate(value):
+            yield from (((index, *path), leaf) for path, leaf in _known_part(each, shape.member))
+    else:
+        yield (), value
+
+
+@thorough
+@given(name=st.sampled_from(sorted(response_shape().members)), data=st.data())
+def test_a_request_keeps_all_that_it_can_hold(name: str, data: st.DataObject) -> None:
+    """Of any answer the request keeps each setting that it knows, at any depth, and holds nothing else."""
+    answered = {name: data.draw(answered_member(name))}
+    request = to_request_shape(answered, request_shape())
+    assert ParamValidator().validate(request, request_shape()).generate_report() == ""
+    assert list(_known_part(answered, request_shape())) == list(_known_part(request, request_shape()))
+
+
+def test_an_answer_s_own_members_are_dropped() -> None:
+    """What EC2 answers and does not take is dropped at every depth, and only that."""
+    answered = {
+        "MetadataOptions": {"State": "applied", "HttpTokens": "required"},
+        "NetworkInterfaces": [{"DeviceIndex": 0, "Ipv6Addresses": [{"Ipv6Address": "::1", "IsPrimaryIpv6": True}]}],
+        "Unheard": {"Of": 1},
+    }
+    assert to_request_shape(answered, request_shape()) == {
+        "MetadataOptions": {"HttpTokens": "required"},
+        "NetworkInterfaces": [{"DeviceIndex": 0, "Ipv6Addresses": [{"Ipv6Address": "::1"}]}],
+    }
+
+
+def test_every_ec2_field_stands_in_the_template() -> None:
+    """A field that is accepted and not applied is a bug: each of EC2's half has its place, and no other."""
+    assert set(TEMPLATE_FIELDS) == {name for name, spec in FIELDS.items() if spec.half is Half.EC2}
+    known = {*_ON_INTERFACE, *_ELSEWHERE, *_MEMBERS, "tags"}
+    assert set(TEMPLATE_FIELDS) == known, "the laws above do not cover every field"
+
+
+_DRS_VALUES: dict[str, st.SearchStrategy[Any]] = {
+    "name": st.sampled_from(["", "web"]),
+    "launchDisposition": st.sampled_from(["STOPPED", "STARTED"]),
+    "targetInstanceTypeRightSizingMethod": st.sampled_from(["NONE", "BASIC", "IN_AWS"]),
+    "copyPrivateIp": st.booleans(),
+    "copyTags": st.booleans(),
+    "licensing": st.fixed_dictionaries({"osByol": st.booleans()}),
+    "postLaunchEnabled": st.booleans(),
+    "launchIntoInstanceProperties": st.fixed_dictionaries(
+        {"launchIntoEC2InstanceID": st.sampled_from(["", "i-0123456789abcdef0"])}
+    ),
+}
+drs_configurations = st.fixed_dictionaries(
+    # A name that is empty may be left out, properties that were never set too.
+    {name: values for name, values in _DRS_VALUES.items() if name not in {"name", "launchIntoInstanceProperties"}},
+    optional={name: _DRS_VALUES[name] for name in ("name", "launchIntoInstanceProperties")},
+).map(lambda values: ObservedConfiguration(values, "lt-0123456789abcdef0"))
+
+
+@thorough
+@given(desired=_CONFIGS, observed=drs_configurations)
+def test_drs_is_sent_what_differs_and_no_more(desired: LaunchConfig, observed: ObservedConfiguration) -> None:
+    """Each field of DRS's half that is held otherwise is sent with its wanted value; the SDK takes it."""
+    wanted = {
+        name: "" if value is None else value for name, value in desired.values.items() if FIELDS[name].half is Half.DRS
+    }
+    held = {"name": "", **observed.values}
+    step = plan_launch_configuration(desired, observed)
+    sent = dict(step.fields) if step is not None else {}
+    assert sent == {name: value for name, value in wanted.items() if value != held.get(name)}
+    request = {"sourceServerID": "s-0123456789abcdef0", **sent}
+    assert ParamValidator().validate(request, update_configuration_shape()).generate_report() == ""
+    after = ObservedConfiguration({**observed.values, **sent}, observed.launch_template_id)
+    assert plan_launch_configuration(desired, after) is None
+
+
+@thorough
+@given(desired=_CONFIGS, observed=drs_configurations)
+def test_a_conflict_with_drs_concerns_what_is_wanted(desired: LaunchConfig, observed: ObservedConfiguration) -> None:
+    """A conflict with what DRS holds is always with a field that is ours, and taking both over is refused too."""
+    conflicts = find_observed_conflicts(desired, observed)
+    assert find_observed_conflicts(LaunchConfig(), observed) == []
+    taken_over = LaunchConfig(
+        {**{k: v for k, v in observed.values.items() if k not in desired.values}, **desired.values}
+    )
+    messages = [conflict.message for conflict in find_conflicts(taken_over)]
+    assert set(conflicts) <= set(messages)
+    assert find_observed_conflicts(taken_over, observed) == []
+
+
+_LAUNCH_INTO = {"launchIntoEC2InstanceID": "i-0123456789abcdef0"}
+
+
+@pytest.mark.parametrize(
+    ("desired", "held", "named"),
+    [
+        ({"instanceType": "m5.large"}, {"targetInstanceTypeRightSizingMethod": "BASIC"}, "RightSizingMethod BASIC"),
+        ({"instanceType": "m5.large"}, {"targetInstanceTypeRightSizingMethod": "NONE"}, None),
+        ({"staticPrivateIp": "10.0.1.17"}, {"copyPrivateIp": True}, "copyPrivateIp true"),
+        ({"staticPrivateIp": "10.0.1.17", "copyPrivateIp": False}, {"copyPrivateIp": True}, None),
+        ({"copyTags": True}, {"launchIntoInstanceProperties": _LAUNCH_INTO}, "copyTags true"),
+        ({"launchIntoInstanceProperties": _LAUNCH_INTO}, {"copyPrivateIp": True, "copyTags": False}, "copyPrivateIp"),
+        ({"copyTags": True}, {"launchIntoInstanceProperties": {"launchIntoEC2InstanceID": ""}}, None),
+        ({"monitoring": True}, {"launchIntoInstanceProperties": _LAUNCH_INTO, "copyTags": True}, None),
+    ],
+)
+def test_what_drs_holds_can_refuse_what_is_wanted(
+    desired: dict[str, Json], held: dict[str, Json], named: str | None
+) -> None:
+    """What DRS would undo or refuse is found, naming the field that it holds; what it holds on its own is not."""
+    conflicts = find_observed_conflicts(LaunchConfig(desired), ObservedConfiguration(held, "lt-1"))
+    if named is None:
+        assert conflicts == []
+    else:
+        assert len(conflicts) == 1
+        assert named in conflicts[0]
+
+
+def test_a_conflict_of_the_config_itself_is_not_repeated() -> None:
+    """What is wrong within the launch config was said when it was stored."""
+    desired = LaunchConfig({"instanceType": "m5.large", "targetInstanceTypeRightSizingMethod": "BASIC"})
+    held = ObservedConfiguration({"targetInstanceTypeRightSizingMethod": "BASIC", "copyTags": True}, "lt-1")
+    assert find_observed_conflicts(desired, held) == []
