@@ -12,6 +12,7 @@ from typing import Any
 
 from botocore import xform_name
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from workers.aws.clients import Clients
 from workers.aws.errors import translate
@@ -118,7 +119,7 @@ class Calls:
                 if guard is not None:
                     guard()
                 return await getattr(client, xform_name(operation))(**request)
-        except (ClientError, BotoCoreError, TimeoutError) as error:
+        except (ClientError, BotoCoreError, ResponseParserError, TimeoutError) as error:
             translated = translate(error, service, operation)
             if isinstance(translated, CredentialsExpired):
                 self._clients.forget(client)

@@ -11,13 +11,18 @@ from typing import Any
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
+    CredentialRetrievalError,
     HTTPClientError,
+    IncompleteReadError,
+    MetadataRetrievalError,
     NoCredentialsError,
+    PartialCredentialsError,
     ReadTimeoutError,
 )
 from botocore.exceptions import (
     ConnectionError as BotoConnectionError,
 )
+from botocore.parsers import ResponseParserError
 
 from workers.core.errors import (
     AccessDenied,
@@ -34,7 +39,8 @@ from workers.core.errors import (
     Throttled,
 )
 
-THROTTLED = ("ThrottlingException", "RequestLimitExceeded", "Throttling", "TooManyRequestsException")
+THROTTLED = ("ThrottlingException", "RequestLimitExceeded", "Throttling", "TooManyRequestsException", "429")
+"""Where an answer names no code, as a load balancer's, botocore puts the HTTP status in the code's place."""
 TRANSIENT = (
     "InternalServerException",
     "InternalError",
@@ -43,6 +49,10 @@ TRANSIENT = (
     "ServiceUnavailableException",
     "Unavailable",
     "RequestTimeout",
+    "500",
+    "502",
+    "503",
+    "504",
 )
 DENIED = (
     "AccessDenied",
@@ -90,9 +100,11 @@ def translate(error: Exception, service: str, operation: str) -> PrelaunchError:
         return _translate_answer(error.response, service, called)
     if isinstance(error, TimeoutError | ReadTimeoutError):
         return ServiceUnavailable(f"{called} was not answered in time.", code="RequestTimeout", operation=called)
-    if isinstance(error, NoCredentialsError):
-        return AccessDenied(f"{called} has no credentials.", operation=called)
-    if isinstance(error, BotoConnectionError | HTTPClientError):
+    if isinstance(error, NoCredentialsError | PartialCredentialsError):
+        return AccessDenied(f"{called} has no credentials: {error}", operation=called)
+    if isinstance(error, CredentialRetrievalError | MetadataRetrievalError):
+        return ServiceUnavailable(f"{called} could not be signed: {error}", operation=called)
+    if isinstance(error, BotoConnectionError | HTTPClientError | IncompleteReadError | ResponseParserError):
         return ServiceUnavailable(f"{called} was not answered: {error}", operation=called)
     if isinstance(error, BotoCoreError):
         # A request that the SDK would not even send is a launch config that AWS cannot take.
@@ -116,6 +128,7 @@ def _retry_after(response: Any, metadata: Any) -> timedelta | None:
     # DRS sends a string on Throttling and a number on InternalServer; botocore parses and ignores both.
     stated = response.get("retryAfterSeconds") or metadata.get("HTTPHeaders", {}).get("retry-after")
     try:
-        return timedelta(seconds=float(stated)) if stated is not None else None
-    except ValueError:
+        return max(timedelta(seconds=float(stated)), timedelta(0)) if stated is not None else None
+    except (TypeError, ValueError, OverflowError):
+        # A date, or nothing that a wait can be made of: our own back-off decides.
         return None
