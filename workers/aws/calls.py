@@ -94,14 +94,17 @@ class Calls:
                 tries.expired += 1
                 if tries.expired > 1:
                     raise
+            except Throttled as error:
+                wait = tries.plan_wait(error)
+                # Also where this call gives up: what AWS said to one caller it says to all of them.
+                self._bucket(target, service, operation).pause(wait or error.retry_after or LONGEST_WAIT)
+                if wait is None:
+                    raise
             except RetryableError as error:
                 wait = tries.plan_wait(error)
-                if wait is None or not (repeatable or isinstance(error, Throttled)):
+                if wait is None or not repeatable:
                     raise
-                if isinstance(error, Throttled):
-                    self._bucket(target, service, operation).pause(wait)
-                else:
-                    await asyncio.sleep(wait.total_seconds())
+                await asyncio.sleep(wait.total_seconds())
 
     async def find_input_shape(self, target: Target, service: str, operation: str) -> Any:
         """Find the shape of an operation's parameters in the model that the SDK's client holds."""

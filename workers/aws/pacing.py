@@ -47,6 +47,8 @@ class PacedBucket:
     _full_at: float = field(default=0.0, init=False)
     """When the bucket would be full again: every turn moves it one token's refill further."""
     _paused_until: float = field(default=0.0, init=False)
+    _pauses: int = field(default=0, init=False)
+    """Counts pauses: each takes back the turns that were still to come."""
 
     def reserve(self) -> float:
         """Reserve the next turn and answer in how many seconds it is; 0 is now."""
@@ -61,13 +63,20 @@ class PacedBucket:
         """Let nobody's turn come before that: AWS throttled a call."""
         now = self.clock()
         self._paused_until = max(self._paused_until, now + duration.total_seconds())
-        # What AWS refused shows that its bucket is empty, whatever we believed.
-        self._full_at = max(self._full_at, now + self.rate.capacity / self.rate.per_second)
+        # What AWS refused shows that its bucket is empty, whatever we believed; and no burst after the pause may
+        # be larger than any other.
+        self._full_at = max(self._paused_until, now + self.rate.capacity / self.rate.per_second)
+        self._pauses += 1
 
     async def take(self) -> None:
         """Wait for a turn."""
-        wait = self.reserve()
-        if wait > 0:
+        pauses = -1
+        # Who already waited when a pause began would go on in the middle of it: it queues anew.
+        while pauses != self._pauses:
+            pauses = self._pauses
+            wait = self.reserve()
+            if wait <= 0:
+                return
             await asyncio.sleep(wait)
 
 
