@@ -1,0 +1,234 @@
+"""One call: paced, retried where that is all it takes, guarded at the last moment. In virtual time."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, cast
+
+import pytest
+from botocore.exceptions import ClientError, ConnectionClosedError
+
+from tests.fakes.virtual_time import now, run_virtually
+from workers.aws.calls import Calls
+from workers.aws.clients import Clients
+from workers.aws.pacing import PacedBucket, Pacing
+from workers.core.errors import InvalidLaunchConfig, LeaseLost, PrelaunchError, ServiceUnavailable, Throttled
+from workers.core.model.group import Target
+from workers.core.ports import Guard
+
+TARGET = Target("us-east-1", "111122223333")
+OK: dict[str, Any] = {"ok": True}
+HANG = "hang"
+
+
+def refusal(code: str, **more: Any) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": code}, **more}, "X")
+
+
+THROTTLE = refusal("ThrottlingException")
+BROKEN = refusal("InternalServerException")
+LOST = ConnectionClosedError(endpoint_url="https://ec2")
+
+
+@dataclass
+class ScriptedClient:
+    """Answers as it is told, and notes when each request came."""
+
+    script: list[Any]
+    sent: list[float] = field(default_factory=list)
+    requests: list[dict[str, Any]] = field(default_factory=list)
+    latency: float = 0.0
+
+    async def target(self, _service: str, _target: Target) -> "ScriptedClient":
+        return self
+
+    def __getattr__(self, _operation: str) -> Callable[..., Awaitable[Any]]:
+        return self._answer
+
+    async def _answer(self, **request: Any) -> Any:
+        self.sent.append(now())
+        self.requests.append(request)
+        outcome = self.script.pop(0)
+        if outcome is HANG:
+            await asyncio.sleep(10_000)
+        await asyncio.sleep(self.latency)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+
+class VirtualPacing(Pacing):
+    """Pacing by the running loop's time."""
+
+    def bucket(self, account_id: str, region: str, service: str, operation: str) -> PacedBucket:
+        bucket = super().bucket(account_id, region, service, operation)
+        bucket.clock = asyncio.get_running_loop().time
+        return bucket
+
+
+@dataclass
+class Played:
+    """What came of one call."""
+
+    answer: Any = None
+    error: PrelaunchError | None = None
+    sent: list[float] = field(default_factory=list)
+    begun_at: float = 0.0
+    ended_at: float = 0.0
+
+    @property
+    def waits(self) -> list[float]:
+        return [later - earlier for earlier, later in zip(self.sent, self.sent[1:], strict=False)]
+
+
+def play(script: list[Any], *, guard: Guard | None = None, repeatable: bool = True, queue: int = 0) -> Played:
+    """Make one call with these outcomes, behind so many callers who emptied the burst."""
+
+    async def main() -> Played:
+        client = ScriptedClient([*script])
+        pacing = VirtualPacing()
+        calls = Calls(cast("Clients", client), pacing, timeout=timedelta(seconds=20))
+        bucket = pacing.bucket("111122223333", "us-east-1", "ec2", "ModifyLaunchTemplate")
+        for _ in range(queue):
+            bucket.reserve()
+        played = Played(sent=client.sent, begun_at=now())
+        try:
+            played.answer = await calls.call(
+                TARGET, "ec2", "ModifyLaunchTemplate", {"A": 1}, guard=guard, repeatable=repeatable
+            )
+        except PrelaunchError as error:
+            played.error = error
+        played.ended_at = now()
+        assert all(request == {"A": 1} for request in client.requests)
+        return played
+
+    return run_virtually(main)
+
+
+def test_a_throttled_call_is_sent_again_and_costs_no_attempt() -> None:
+    """Throttles and failures of the service are counted apart: two of the latter and many throttles still succeed."""
+    played = play([*[THROTTLE] * 6, BROKEN, *[THROTTLE] * 6, BROKEN, OK])
+    assert played.answer == OK
+    assert len(played.sent) == 15
+
+
+def test_throttling_without_end_is_given_up() -> None:
+    """A call that is only ever throttled ends, so that its slot is free for others."""
+    played = play([THROTTLE] * 100)
+    assert isinstance(played.error, Throttled)
+    assert len(played.sent) <= 20
+
+
+def test_a_service_that_fails_is_tried_three_times() -> None:
+    """Failures of the service are retried with growing waits, at most twice; then the queue's back-off takes over."""
+    played = play([BROKEN, LOST, BROKEN, OK])
+    assert isinstance(played.error, ServiceUnavailable)
+    assert len(played.sent) == 3
+    assert 0.2 <= played.waits[0] <= 0.4 <= played.waits[1] <= 0.8
+
+
+def test_a_refusal_is_not_repeated() -> None:
+    """What AWS refuses for good is sent once."""
+    played = play([refusal("InvalidSubnetID.NotFound"), OK])
+    assert isinstance(played.error, InvalidLaunchConfig)
+    assert len(played.sent) == 1
+
+
+@pytest.mark.parametrize("outcome", [BROKEN, LOST, HANG])
+def test_what_may_have_happened_is_not_repeated_where_it_must_not_be(outcome: object) -> None:
+    """A call that is not repeatable is sent once, whatever kept its answer away."""
+    played = play([outcome, OK], repeatable=False)
+    assert isinstance(played.error, ServiceUnavailable)
+    assert len(played.sent) == 1
+
+
+def test_a_throttled_call_never_happened() -> None:
+    """A throttle answer means that AWS did nothing: also what is not repeatable is sent again."""
+    played = play([THROTTLE, OK], repeatable=False)
+    assert played.answer == OK
+
+
+def test_a_call_without_answer_ends_in_time() -> None:
+    """No call lasts longer than its limit, for the lease must outlive it."""
+    played = play([HANG], repeatable=False)
+    assert played.error is not None
+    assert played.error.code == "RequestTimeout"
+    assert played.ended_at - played.begun_at == pytest.approx(20)
+
+
+@pytest.mark.parametrize("seconds", ["4", "9.5"])
+def test_the_stated_wait_is_kept(seconds: str) -> None:
+    """Retry-After is honoured where a worker's slot can wait for it."""
+    for code in ("ThrottlingException", "InternalServerException"):
+        played = play([refusal(code, retryAfterSeconds=seconds), OK])
+        assert played.answer == OK
+        assert played.waits[0] >= float(seconds) - 1e-6
+
+
+@pytest.mark.parametrize("code", ["ThrottlingException", "InternalServerException"])
+def test_a_long_wait_is_handed_back(code: str) -> None:
+    """A wait of over ten seconds is not waited for here: it is raised, and says how long."""
+    played = play([refusal(code, retryAfterSeconds="60"), OK])
+    assert played.error is not None
+    assert getattr(played.error, "retry_after", None) == timedelta(seconds=60)
+    assert len(played.sent) == 1
+    assert played.ended_at == played.begun_at
+
+
+def test_the_guard_is_asked_after_the_wait_and_before_the_send() -> None:
+    """The lease is checked when the turn has come, for it may run out while a call waits for it; at every try."""
+    asked: list[float] = []
+    played = play([BROKEN, THROTTLE, OK], guard=lambda: asked.append(now()), queue=150)
+    assert asked == played.sent
+    assert len(asked) == 3
+    assert asked[0] - played.begun_at > 5
+
+
+def test_a_lost_lease_stops_the_send() -> None:
+    """Where the guard objects nothing is sent, and nobody tries again."""
+
+    def object_() -> None:
+        raise LeaseLost("too little time left")
+
+    played = play([OK], guard=object_)
+    assert isinstance(played.error, LeaseLost)
+    assert played.sent == []
+
+
+def test_a_lease_lost_between_tries_stops_the_next() -> None:
+    """A retry is a send like any other: the guard can stop it."""
+    objections: list[PrelaunchError | None] = [None, LeaseLost("gone")]
+
+    def guard() -> None:
+        if (objection := objections.pop(0)) is not None:
+            raise objection
+
+    played = play([BROKEN, OK], guard=guard)
+    assert isinstance(played.error, LeaseLost)
+    assert len(played.sent) == 1
+
+
+@pytest.mark.parametrize("stated", ["3", "60"])
+def test_one_throttle_slows_every_caller_of_the_api(stated: str) -> None:
+    """What AWS says to one caller holds for all: none sends before the wait is over, or for ten seconds at least."""
+
+    async def main() -> None:
+        client = ScriptedClient([refusal("RequestLimitExceeded", retryAfterSeconds=stated), *[OK] * 100], latency=0.1)
+        calls = Calls(cast("Clients", client), VirtualPacing(), timeout=timedelta(seconds=20))
+
+        async def call() -> None:
+            try:
+                await calls.call(TARGET, "ec2", "ModifyLaunchTemplate", {})
+            except Throttled:
+                assert stated == "60"
+
+        # 90 may be sent at once; the others wait for their turn when the first one's throttle is known.
+        async with asyncio.TaskGroup() as callers:
+            for _ in range(100):
+                callers.create_task(call())
+        later = [at - client.sent[0] for at in client.sent if at > client.sent[0] + 0.05]
+        assert len(later) >= 10
+        assert min(later) >= min(float(stated), 10)
+
+    run_virtually(main)
