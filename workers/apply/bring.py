@@ -7,7 +7,8 @@ right is not written. A version that EC2 stored with a warning is never promoted
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -116,10 +117,9 @@ class BringServer:
         if step is None:
             self._check_age(work, template, trail)
             return Brought(min(begun_at, template.begun_at), template.template_id, template.version)
-        trail.wrote_at = self._clock()
-        version = await self._templates.create_version(work.target, step, work.guard)
-        await self._templates.promote(work.target, template.template_id, version, work.guard)
-        trail.wrote_at = self._clock()
+        async with self._writing(trail):
+            version = await self._templates.create_version(work.target, step, work.guard)
+            await self._templates.promote(work.target, template.template_id, version, work.guard)
         read_back = await self._read_back(work, template.template_id, version)
         return Brought(begun_at, template.template_id, read_back.version)
 
@@ -129,14 +129,22 @@ class BringServer:
         step = plan_launch_configuration(work.desired, observed)
         if step is None:
             return observed
-        trail.wrote_at = self._clock()
-        # The answer holds the whole launch configuration: it is the read-back.
-        answered = await self._configurations.update(work.target, work.source_server_id, step.fields, work.guard)
-        trail.wrote_at = self._clock()
+        async with self._writing(trail):
+            # The answer holds the whole launch configuration: it is the read-back.
+            answered = await self._configurations.update(work.target, work.source_server_id, step.fields, work.guard)
         left = find_drs_drift(work.desired, answered)
         if left:
             raise DriftPersists(f"DRS accepted the update but answers {_describe(left)}.")
         return answered
+
+    @asynccontextmanager
+    async def _writing(self, trail: Trail) -> AsyncIterator[None]:
+        trail.wrote_at = self._clock()
+        try:
+            yield
+        finally:
+            # Also where it failed: a write whose answer was lost took effect as late as now.
+            trail.wrote_at = self._clock()
 
     def _check_age(self, work: Work, template: ObservedTemplate, trail: Trail) -> None:
         """Refuse to call a template right that may be the one from before our last write."""
