@@ -42,8 +42,7 @@ def is_in_hand(status: Status, listed: frozenset[str], statuses: Mapping[str, St
     """Tell whether the current run, or the present state, already answers the request."""
     if request.force:
         return False
-    if status is Status.READY:
-        return True
     asked = statuses if request.source_server_ids is None else request.source_server_ids
     wanted = {member for member in asked if statuses[member] is not Status.READY}
-    return status is Status.PENDING and wanted <= listed
+    # Who asks only for what is ready must not set off the group's failed members.
+    return not wanted or (status is Status.PENDING and wanted <= listed)
