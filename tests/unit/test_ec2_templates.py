@@ -40,7 +40,7 @@ class ScriptedCalls:
 
 def templates(*answers: dict[str, Any]) -> tuple[Ec2LaunchTemplates, ScriptedCalls]:
     calls = ScriptedCalls([*answers])
-    return Ec2LaunchTemplates(cast("Calls", calls)), calls
+    return Ec2LaunchTemplates(cast("Calls", calls), lambda: datetime.now(UTC)), calls
 
 
 def step(*, inherits: bool = True) -> CreateTemplateVersion:
