@@ -52,17 +52,18 @@ def test_what_is_not_there_is_named_in_one_line(idle_aws: StandIn, closed_url: s
     assert_one_line(ran.stderr, told)
 
 
-@pytest.mark.parametrize(("command", "missing"), [("worker", "jobs-bulk-dlq"), ("api", "keys")])
-def test_a_single_missing_queue_or_table_is_found_before_the_start(aws: StandIn, command: str, missing: str) -> None:
-    """A stack that is there but not whole is refused: a missing dead-letter queue would stop a worker unseen."""
-    if missing.startswith("jobs"):
-        sqs = connect(aws, "sqs")
-        sqs.delete_queue(QueueUrl=sqs.get_queue_url(QueueName=f"prelaunch-{missing}")["QueueUrl"])
-    else:
-        connect(aws, "dynamodb").delete_table(TableName=f"prelaunch-{missing}")
-    ran = run(make_environment(aws.environment), command, *(["--port", "0"] if command == "api" else []))
+def test_a_single_missing_queue_or_table_is_found_before_the_start(aws: StandIn) -> None:
+    """A stack that is not whole is refused: a missing dead-letter queue would stop a worker unseen."""
+    environment = make_environment(aws.environment)
+    sqs = connect(aws, "sqs")
+    sqs.delete_queue(QueueUrl=sqs.get_queue_url(QueueName="prelaunch-jobs-bulk-dlq")["QueueUrl"])
+    ran = run(environment, "worker")
     assert ran.returncode == NOT_REACHABLE
-    assert_one_line(ran.stderr, "prelaunch-")
+    assert_one_line(ran.stderr, "prelaunch-jobs-bulk-dlq")
+    connect(aws, "dynamodb").delete_table(TableName="prelaunch-keys")
+    ran = run(environment, "api", "--port", "0")
+    assert ran.returncode == NOT_REACHABLE
+    assert_one_line(ran.stderr, "PRELAUNCH_STACK")
 
 
 @pytest.mark.parametrize("command", ["local", "api"])
