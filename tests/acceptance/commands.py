@@ -38,16 +38,21 @@ def make_environment(*variables: Mapping[str, str]) -> dict[str, str]:
 
 
 def run(environment: Mapping[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end."""
-    return subprocess.run(
+    """Run a command to its end; one that does not end is killed with every process that it started."""
+    with subprocess.Popen(
         [PRELAUNCH, *arguments],
         env=dict(environment),
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_SECONDS,
-        check=False,
         stdin=subprocess.DEVNULL,
-    )
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            output, errors = process.communicate(timeout=PATIENCE_SECONDS)
+        finally:
+            kill_group(process)
+    return subprocess.CompletedProcess(arguments, process.returncode, output, errors)
 
 
 @contextmanager
