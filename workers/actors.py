@@ -7,6 +7,7 @@ outcome is carried out, and an error that escapes one is either ours, and comes 
 
 import time
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Protocol
 
 import dramatiq
@@ -18,6 +19,9 @@ from workers.core.outcome import Outcome, Redeliver
 from workers.core.queue import redelivery
 
 log = structlog.get_logger()
+
+COME_AGAIN = timedelta(seconds=15)
+"""When a job comes again that our own tables or queues kept from an outcome."""
 
 
 class UseCases(Protocol):
@@ -39,13 +43,19 @@ def declare_actors(broker: dramatiq.Broker, use_cases: Callable[[], UseCases]) -
         use_cases: Answers the use cases of the running worker.
     """
 
-    async def apply_launch_config(groupId: str, sourceServerId: str, generation: int = 0) -> None:  # noqa: N803
+    # Messages only grow: during a rolling deploy an old worker receives what a new producer says more.
+    async def apply_launch_config(
+        groupId: str,  # noqa: N803
+        sourceServerId: str,  # noqa: N803
+        generation: int = 0,
+        **_later: object,
+    ) -> None:
         with structlog.contextvars.bound_contextvars(
             group_id=groupId, source_server_id=sourceServerId, hint=generation
         ):
             await carry_out(APPLY_ACTOR, lambda: use_cases().apply(groupId, sourceServerId))
 
-    async def start_wave(waveId: str) -> None:  # noqa: N803
+    async def start_wave(waveId: str, **_later: object) -> None:  # noqa: N803
         with structlog.contextvars.bound_contextvars(wave_id=waveId):
             await carry_out(WAVE_ACTOR, lambda: use_cases().start_wave(waveId))
 
@@ -70,10 +80,10 @@ async def carry_out(actor: str, use_case: Callable[[], Awaitable[Outcome]]) -> N
     except SetupError as error:
         # Nothing a redelivery cures, and nothing to lose a job over: a person deploys what is missing.
         log.error("worker.not_set_up", code=error.code, error=error.message)  # noqa: TRY400  # no bug, no traceback
-        outcome = Redeliver(error.code)
+        outcome = Redeliver(error.code, COME_AGAIN)
     except RetryableError as error:
         log.warning("job.interrupted", code=error.code, error=error.message)
-        outcome = Redeliver(error.code, error.retry_after)
+        outcome = Redeliver(error.code, error.retry_after or COME_AGAIN)
     except PrelaunchError:
         log.exception("job.escaped")
         raise

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 import dramatiq
 from dramatiq.asyncio import get_event_loop_thread
+from dramatiq.middleware import MiddlewareError
 
 from workers.actors import declare_actors
 from workers.apply.apply import ApplyServer
@@ -18,6 +19,7 @@ from workers.aws.clients import Clients
 from workers.aws.drs import DrsLaunchConfigurations, DrsRecovery
 from workers.aws.pacing import Pacing
 from workers.aws.templates import Ec2LaunchTemplates
+from workers.core.errors import PrelaunchError, SetupError
 from workers.core.logs import configure_logs
 from workers.core.outcome import Outcome
 from workers.core.queue.broker import JobBroker, QueuePeriods
@@ -95,17 +97,22 @@ class OpenUseCases(dramatiq.Middleware):
             The use cases.
 
         Raises:
-            RuntimeError: No worker has booted.
+            SetupError: No worker has booted in this process.
         """
         if self._wired is None:
-            raise RuntimeError("No worker has booted in this process.")
+            raise SetupError("No worker has booted in this process.")
         return self._wired
 
     def before_worker_boot(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:  # noqa: ARG002
         """Wire on the loop that AsyncIO has just started."""
         loop = get_event_loop_thread()
-        if loop is not None:
+        if loop is None:
+            raise MiddlewareError("The event loop did not start.")
+        try:
             loop.run_coroutine(self._open())
+        except PrelaunchError as error:
+            # Of anything else dramatiq would only write a line, and then consume jobs that nobody can do.
+            raise MiddlewareError(error.message) from error
 
     def after_worker_shutdown(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:  # noqa: ARG002
         """Close the clients while the loop still runs."""

@@ -20,11 +20,13 @@ from workers.core.errors import (
     PermanentError,
     PrelaunchError,
     RetryableError,
+    SetupError,
     VersionRefused,
     WorkerLost,
 )
 from workers.core.outcome import Acknowledge, Outcome, Redeliver
 from workers.core.ports import Clock
+from workers.core.retry import back_off
 from workers.core.settings import Settings
 from workers.core.settle import Aggregator
 from workers.core.status import Status
@@ -39,6 +41,8 @@ MAX_ATTEMPTS = 5
 """Claims without an outcome before a source server is given up as WORKER_LOST."""
 
 
+FIRST_WAIT = timedelta(seconds=1)
+LONGEST_WAIT = timedelta(minutes=15)
 LOOK_AGAIN = timedelta(seconds=10)
 """How soon a repeated job of a recorded source server looks whether its group can be settled."""
 
@@ -121,8 +125,12 @@ class ApplyServer:
             return await self._apply_claimed(group_id, source_server_id, lease)
         except LeaseLost as lost:
             return Redeliver(lost.code)
+        except (RetryableError, SetupError):
+            # Our own tables or credentials are away: that is no attempt of this source server's.
+            await asyncio.shield(self._leases.give_back(lease, last_write_at=self._clock(), outcome=True))
+            raise
         except BaseException:
-            # A bug, or a worker that is told to stop: the lease goes back, and the attempt stays counted.
+            # A bug: the lease goes back at once, and the attempt stays counted.
             await asyncio.shield(self._leases.give_back(lease, last_write_at=self._clock(), outcome=False))
             raise
 
@@ -134,18 +142,34 @@ class ApplyServer:
         structlog.contextvars.bind_contextvars(run_id=current.run.head.run_id, attempt=lease.attempt)
         claim = Claim(current, lease, source_server_id)
         try:
-            if lease.attempt > MAX_ATTEMPTS:
-                raise WorkerLost(f"{MAX_ATTEMPTS} workers took this source server; none reported an outcome.")
-            async with self._renewed(lease):
-                brought = await self._bring.bring(_work(claim), claim.trail)
+            brought = await self._bring_claimed(claim)
         except RetryableError as error:
-            if not self._is_past_deadline(current.run, error):
+            left = current.run.head.deadline - self._clock()
+            if left > timedelta(0):
                 await self._leases.give_back(lease, last_write_at=claim.last_write_at, outcome=True)
-                return Redeliver(error.code, error.retry_after)
+                return Redeliver(error.code, min(_plan_wait(error, lease), left))
             return await self._record(claim, self._failed(claim, error))
         except PermanentError as error:
             return await self._record(claim, self._failed(claim, error))
         return await self._record(claim, self._ready(claim, brought))
+
+    async def _bring_claimed(self, claim: Claim) -> Brought:
+        lost = f"{MAX_ATTEMPTS} attempts at {claim.source_server_id} ended without an outcome"
+        if claim.lease.attempt > MAX_ATTEMPTS:
+            raise WorkerLost(f"{lost}: the workers died. Look at their logs, then apply again.")
+        try:
+            async with self._renewed(claim.lease):
+                return await self._bring.bring(_work(claim), claim.trail)
+        except (PrelaunchError, asyncio.CancelledError):
+            raise
+        except Exception as error:
+            if claim.lease.attempt < MAX_ATTEMPTS:
+                raise
+            # The queue gives such a message up now: without a record its group would be pending for ever.
+            log.exception("server.given_up")
+            raise WorkerLost(
+                f"{lost}, the last by an error of prelaunch's own ({type(error).__name__}): see the worker's log."
+            ) from error
 
     async def _record(self, claim: Claim, item: ServerItem) -> Outcome:
         run = claim.current.run
@@ -195,9 +219,6 @@ class ApplyServer:
         finally:
             renewal.cancel()
 
-    def _is_past_deadline(self, run: Run, error: RetryableError) -> bool:
-        return self._clock() + (error.retry_after or timedelta(0)) >= run.head.deadline
-
     def _ready(self, claim: Claim, brought: Brought) -> ServerItem:
         return replace(
             _settled_by(claim, Status.READY, self._clock()),
@@ -232,6 +253,11 @@ def _settled_by(claim: Claim, status: Status, at: datetime) -> ServerItem:
         attempts=claim.lease.attempt,
         last_write_at=claim.last_write_at,
     )
+
+
+def _plan_wait(error: RetryableError, lease: Lease) -> timedelta:
+    """Plan the wait before the job comes again: as AWS asks, else longer each time it was handed back."""
+    return error.retry_after or back_off(lease.hand_backs + 1, first=FIRST_WAIT, longest=LONGEST_WAIT)
 
 
 def _work(claim: Claim) -> Work:

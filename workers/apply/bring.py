@@ -9,10 +9,10 @@ right is not written. A version that EC2 stored with a warning is never promoted
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from workers.core.errors import DriftPersists, InvalidLaunchConfig, RetryableError, StaleTemplate
+from workers.core.errors import DriftPersists, InvalidLaunchConfig, RetryableError, StaleTemplate, VersionVanished
 from workers.core.model.group import Target
 from workers.core.model.launch_config import FIELDS, Half, LaunchConfig
 from workers.core.plan.drift import DriftItem, find_drs_drift, find_template_drift
@@ -99,6 +99,9 @@ class BringServer:
         """
         try:
             return await self._bring_once(work, trail)
+        except VersionVanished as vanished:
+            # EC2 remembers the token and answers the number that is gone: the next version needs another one.
+            return await self._bring_once(replace(work, salt=vanished.version), trail)
         except StaleTemplate:
             # DRS recreates templates and others write them: what was read is read again, but only once.
             return await self._bring_once(work, trail)
@@ -119,9 +122,21 @@ class BringServer:
             return Brought(min(begun_at, template.begun_at), template.template_id, template.version)
         async with self._writing(trail):
             version = await self._templates.create_version(work.target, step, work.guard)
-            await self._templates.promote(work.target, template.template_id, version, work.guard)
+            await self._promote(work, template.template_id, version)
         read_back = await self._read_back(work, template.template_id, version)
         return Brought(begun_at, template.template_id, read_back.version)
+
+    async def _promote(self, work: Work, template_id: str, version: int) -> None:
+        try:
+            await self._templates.promote(work.target, template_id, version, work.guard)
+        except StaleTemplate as error:
+            raise VersionVanished(
+                error.message,
+                version=version,
+                code=error.code,
+                request_id=error.request_id,
+                operation=error.operation,
+            ) from error
 
     async def _update_configuration(
         self, work: Work, observed: ObservedConfiguration, trail: Trail

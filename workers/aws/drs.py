@@ -43,7 +43,13 @@ class DrsRecovery:
         self._calls = calls
 
     async def start(
-        self, target: Target, source_server_ids: Sequence[str], *, is_drill: bool, tags: Mapping[str, str]
+        self,
+        target: Target,
+        source_server_ids: Sequence[str],
+        *,
+        is_drill: bool,
+        tags: Mapping[str, str],
+        guard: Guard,
     ) -> RecoveryJob:
         """Start one recovery job. DRS takes no idempotency token: look for the tags before repeating."""
         request = {
@@ -51,7 +57,8 @@ class DrsRecovery:
             "sourceServers": [{"sourceServerID": member} for member in source_server_ids],
             "tags": dict(tags),
         }
-        return _job((await self._calls.call(target, "drs", "StartRecovery", request, repeatable=False))["job"])
+        answer = await self._calls.call(target, "drs", "StartRecovery", request, guard=guard, repeatable=False)
+        return _job(answer["job"])
 
     async def find(self, target: Target, tags: Mapping[str, str], *, since: datetime) -> RecoveryJob | None:
         """Find the job that carries these tags."""

@@ -123,6 +123,14 @@ class StaleTemplate(PermanentError):
     code = "STALE_TEMPLATE"
 
 
+class VersionVanished(StaleTemplate):
+    """A version that was created is not there to be promoted: somebody deleted it."""
+
+    def __init__(self, message: str, *, version: int, code: str | None, request_id: str | None, operation: str) -> None:
+        super().__init__(message, code=code, request_id=request_id, operation=operation)
+        self.version = version
+
+
 class WorkerLost(PermanentError):
     """Five workers took the source server's job and none of them reported an outcome."""
 

@@ -76,9 +76,15 @@ class Recovery(Protocol):
     """DRS's recovery jobs."""
 
     async def start(
-        self, target: Target, source_server_ids: Sequence[str], *, is_drill: bool, tags: Mapping[str, str]
+        self,
+        target: Target,
+        source_server_ids: Sequence[str],
+        *,
+        is_drill: bool,
+        tags: Mapping[str, str],
+        guard: Guard,
     ) -> RecoveryJob:
-        """Start one recovery job over at most 100 source servers. Not idempotent."""
+        """Start one recovery job over at most 100 source servers. Not idempotent: sent once, or not at all."""
 
     async def find(self, target: Target, tags: Mapping[str, str], *, since: datetime) -> RecoveryJob | None:
         """Find the job that carries these tags among those created since then."""

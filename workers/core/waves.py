@@ -8,7 +8,7 @@ again. A group that is not ready is refused with each of its source servers name
 import asyncio
 import uuid
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from boto3.dynamodb.conditions import Attr
@@ -90,7 +90,7 @@ class Waves:
                 await self._tables.transact(writes)
             except ConditionFailed:
                 continue
-            await self._send(wave)
+            await self._send(wave, parts)
             return wave, parts
         raise ServiceUnavailable("The groups change while the wave is accepted. Try again.")
 
@@ -112,14 +112,14 @@ class Waves:
             raise NotFound(f"There is no wave {wave_id!r} in this stack.", code="WAVE_NOT_FOUND")
         return found
 
-    async def _send(self, wave: Wave) -> None:
+    async def _send(self, wave: Wave, parts: list[WavePart]) -> None:
         job = Job(WAVE_ACTOR, wave.wave_id, {"waveId": wave.wave_id})
         try:
             await self._queue.send(Queue.URGENT, [job])
         except (ServiceUnavailable, SetupError):
-            # The message may have got through all the same: a wave that is not `starting` is not started.
-            await self._waves.finish(replace(wave, status=WaveStatus.FAILED))
-            raise
+            # The message may have got through all the same: a wave that a worker has begun is accepted.
+            if await self._waves.give_up(wave, parts):
+                raise
 
     async def _check_ready(self, views: Sequence[GroupView], now: datetime) -> None:
         errors = [

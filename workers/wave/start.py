@@ -12,7 +12,7 @@ from datetime import timedelta
 
 import structlog
 
-from workers.core.errors import JobInProgress, PermanentError, QuotaExceeded, RetryableError, Throttled
+from workers.core.errors import JobInProgress, LeaseLost, PermanentError, QuotaExceeded, RetryableError, Throttled
 from workers.core.model.group import Target
 from workers.core.outcome import Acknowledge, Outcome, Redeliver
 from workers.core.ports import Clock, Recovery, RecoveryJob
@@ -25,6 +25,7 @@ log = structlog.get_logger()
 CLOCK_SKEW = timedelta(minutes=5)
 """How far DRS's clock may be behind ours when a job is looked for."""
 UNDER_WAY_MARGIN = timedelta(seconds=5)
+"""How long after its claim a call may begin: a turn comes at once or the part is given back."""
 
 
 class StartWave:
@@ -69,43 +70,54 @@ class StartWave:
     async def _start_part(self, wave: Wave, part: WavePart, target: Target) -> WavePart | Redeliver:
         if part.is_done:
             return part
+        left = part.starting_at + self._under_way - self._clock() if part.starting_at else timedelta(0)
+        if left > timedelta(0):
+            return Redeliver("part_under_way", left)
         try:
-            started = await self._adopt_or_call(wave, part, target)
-        except (Throttled, QuotaExceeded) as error:
+            adopted = await self._find_job(wave, part, target) if part.starting_at else None
+            claimed = await self._waves.claim_part(wave.wave_id, part, self._clock())
+            if claimed is None:
+                return Redeliver("part_claimed", self._under_way)
+            answered = await self._answer(wave, part, claimed, target, adopted)
+        except (Throttled, QuotaExceeded, LeaseLost) as error:
             return Redeliver(error.code, error.retry_after)
-        except (PermanentError, JobInProgress) as error:
-            started = replace(
-                part, error_code=error.code, error_message=error.message, error_request_id=error.request_id
-            )
         except RetryableError as error:
             # Unanswered is not refused: the job may exist, and is looked for when the call is surely over.
             return Redeliver(error.code, self._under_way)
-        if isinstance(started, Redeliver):
-            return started
-        return await asyncio.shield(self._waves.record_part(wave.wave_id, started))
+        return await asyncio.shield(self._waves.record_part(wave.wave_id, answered))
 
-    async def _adopt_or_call(self, wave: Wave, part: WavePart, target: Target) -> WavePart | Redeliver:
-        adopted = None
-        if part.starting_at is not None:
-            left = part.starting_at + self._under_way - self._clock()
-            if left > timedelta(0):
-                return Redeliver("part_under_way", left)
-            since = wave.accepted_at - CLOCK_SKEW
-            adopted = await self._recovery.find(target, _tags(wave, part), since=since)
-        claimed = await self._waves.claim_part(wave.wave_id, part, self._clock())
-        if claimed is None:
-            return Redeliver("part_claimed", self._under_way)
-        job = adopted or await self._call(wave, claimed, target)
+    async def _answer(
+        self, wave: Wave, before: WavePart, claimed: WavePart, target: Target, adopted: RecoveryJob | None
+    ) -> WavePart:
+        """Get the part's job, or the reason why there is none."""
+        try:
+            job = adopted or await self._call(wave, claimed, target)
+        except (PermanentError, JobInProgress) as error:
+            # A call of ours that was never answered may be what its servers are busy with.
+            found = await self._find_job(wave, before, target) if before.starting_at else None
+            if found is None:
+                return replace(
+                    claimed, error_code=error.code, error_message=error.message, error_request_id=error.request_id
+                )
+            job = found
         return replace(claimed, started_at=self._clock(), job_id=job.job_id, launch_statuses=dict(job.launch_statuses))
 
-    async def _call(self, wave: Wave, part: WavePart, target: Target) -> RecoveryJob:
+    async def _call(self, wave: Wave, claimed: WavePart, target: Target) -> RecoveryJob:
+        def guard() -> None:
+            # Others take the part over once this call can no longer be under way: it must not begin late.
+            if claimed.starting_at is None or self._clock() - claimed.starting_at > UNDER_WAY_MARGIN:
+                raise LeaseLost(f"Part {claimed.number} of {wave.wave_id} waited too long for its turn.")
+
         try:
             return await self._recovery.start(
-                target, part.source_server_ids, is_drill=wave.is_drill, tags=_tags(wave, part)
+                target, claimed.source_server_ids, is_drill=wave.is_drill, tags=_tags(wave, claimed), guard=guard
             )
-        except (Throttled, QuotaExceeded):
-            await self._waves.release_part(wave.wave_id, part)
+        except (Throttled, QuotaExceeded, LeaseLost):
+            await self._waves.release_part(wave.wave_id, claimed)
             raise
+
+    async def _find_job(self, wave: Wave, part: WavePart, target: Target) -> RecoveryJob | None:
+        return await self._recovery.find(target, _tags(wave, part), since=wave.accepted_at - CLOCK_SKEW)
 
 
 def _tags(wave: Wave, part: WavePart) -> dict[str, str]:

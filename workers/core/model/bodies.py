@@ -9,6 +9,7 @@ from typing_extensions import TypedDict
 
 from workers.core.model import types
 from workers.core.model.errors import FieldError, InvalidBody, Place
+from workers.core.model.group_body import MAX_SERVERS
 from workers.core.model.shape import Member, members_of, read_object
 
 MAX_WAVE_GROUPS = 50
@@ -80,7 +81,7 @@ def parse_apply(raw: object) -> ApplyBody:
     values, errors = _read(raw, _APPLY, frozenset())
     ids = values.get("sourceServerIds")
     asked = tuple(str(each) for each in ids) if isinstance(ids, list) else None
-    _refuse(errors + _check_list(asked, "sourceServerIds", None))
+    _refuse(errors + _check_list(asked, "sourceServerIds", MAX_SERVERS))
     return ApplyBody(values.get("force") is True, values.get("onlyFailed") is True, asked)
 
 
@@ -113,18 +114,19 @@ def _read(
     return read_object(raw, members, required, root)
 
 
-def _check_list(ids: tuple[str, ...] | None, name: str, longest: int | None) -> list[FieldError]:
+def _check_list(ids: tuple[str, ...] | None, name: str, longest: int) -> list[FieldError]:
     if ids is None:
         return []
     place = Place("").at(name)
     if not ids:
         return [place.error(f"{name} must name at least one.")]
-    if longest is not None and len(ids) > longest:
+    if len(ids) > longest:
         return [place.error(f"{name} names {len(ids)}; at most {longest} are taken at once.")]
+    first = {each: position for position, each in reversed(list(enumerate(ids)))}
     return [
         place.at(position).error(f"{each} is named twice; leave one of the two out.")
         for position, each in enumerate(ids)
-        if each in ids[:position]
+        if first[each] != position
     ]
 
 

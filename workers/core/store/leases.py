@@ -30,6 +30,8 @@ class Lease:
     ends_at: float
     """Monotonic seconds."""
     margin: timedelta
+    hand_backs: int = 0
+    """How often this work was handed back in order since it was last recorded."""
     last_write_at: datetime | None = None
     """When an earlier holder may last have written to AWS without recording it."""
     monotonic: Callable[[], float] = field(default=time.monotonic, repr=False)
@@ -93,6 +95,7 @@ class LeaseStore:
             attempt=previous.get("attempts", 0) + 1,
             ends_at=before + self._settings.lease.total_seconds(),
             margin=self._settings.lease_margin,
+            hand_backs=previous.get("handBacks", 0),
             last_write_at=_last_write(previous, now),
         )
 
@@ -128,7 +131,7 @@ class LeaseStore:
         values: Item = {"until": 0, "owner": REMOVE}
         if last_write_at is not None:
             values["lastWriteAt"] = last_write_at.isoformat()
-        add = {"attempts": -1} if outcome else {}
+        add = {"attempts": -1, "handBacks": 1} if outcome else {}
         write = Write("Update", "keys", (lease.key,), values, condition=_is_ours(lease), add=add)
         try:
             await self._tables.write(write)

@@ -22,7 +22,7 @@ from workers.core.retry import back_off
 
 Item = dict[str, Any]
 TableName = Literal["groups", "runs", "keys", "waves"]
-SORT_KEYS: Mapping[TableName, tuple[str, str | None]] = {
+KEYS: Mapping[TableName, tuple[str, str | None]] = {
     "groups": ("groupId", "item"),
     "runs": ("groupId", "item"),
     "keys": ("key", None),
@@ -40,6 +40,17 @@ CONTENTION = frozenset(
         "RequestLimitExceeded",
     }
 )
+DENIED = frozenset(
+    {
+        "AccessDeniedException",
+        "ExpiredTokenException",
+        "IncompleteSignatureException",
+        "InvalidSignatureException",
+        "MissingAuthenticationTokenException",
+        "UnrecognizedClientException",
+    }
+)
+SERVER_ERROR = 500
 CONTENTION_TRIES = 12
 FIRST_WAIT = timedelta(milliseconds=40)
 LONGEST_WAIT = timedelta(seconds=1)
@@ -87,7 +98,7 @@ class Tables:
 
     async def check(self) -> None:
         """Look for every table; SetupError names what is missing."""
-        for table, (hash_name, sort_name) in SORT_KEYS.items():
+        for table, (hash_name, sort_name) in KEYS.items():
             await self.get(table, *(name for name in (hash_name, sort_name) if name is not None))
 
     async def get(self, table: TableName, *key: str) -> Item | None:
@@ -100,7 +111,7 @@ class Tables:
 
     async def query(self, table: TableName, hash_key: str, prefix: str) -> AsyncIterator[Item]:
         """Read the items of a partition whose sort key begins with the prefix ("" for all), consistently, in order."""
-        hash_name, sort_name = SORT_KEYS[table]
+        hash_name, sort_name = KEYS[table]
         wanted: Any = Key(hash_name).eq(hash_key)
         if prefix:
             wanted &= Key(str(sort_name)).begins_with(prefix)
@@ -115,18 +126,6 @@ class Tables:
         while True:
             async with self._translated():
                 answer = await self._client.query(**request)
-            for item in answer["Items"]:
-                yield _decode(item)
-            if "LastEvaluatedKey" not in answer:
-                return
-            request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
-
-    async def scan(self, table: TableName) -> AsyncIterator[Item]:
-        """Read all items of a table, consistently."""
-        request: dict[str, Any] = {"TableName": self.name(table), "ConsistentRead": True}
-        while True:
-            async with self._translated():
-                answer = await self._client.scan(**request)
             for item in answer["Items"]:
                 yield _decode(item)
             if "LastEvaluatedKey" not in answer:
@@ -211,22 +210,32 @@ class Tables:
         try:
             yield
         except ClientError as error:
-            code = error.response.get("Error", {}).get("Code", "")
-            if code == "ResourceNotFoundException":
-                raise SetupError(
-                    f"A table of stack {self._stack!r} is missing (looked for {self._stack}-groups and its"
-                    " siblings). Deploy the stack, or set PRELAUNCH_STACK to the right one.",
-                    code="TABLE_MISSING",
-                ) from error
-            raise ServiceUnavailable(f"DynamoDB refused a request: {error}", code=code) from error
+            raise self._translate(error) from error
         except BotoCoreError as error:
             raise ServiceUnavailable(f"DynamoDB does not answer: {error}") from error
+
+    def _translate(self, error: Exception) -> Exception:
+        """Answer what a refusal of DynamoDB's means; one that is none of AWS's own troubles is a bug."""
+        response: Any = getattr(error, "response", {})
+        code = response.get("Error", {}).get("Code", "")
+        if code == "ResourceNotFoundException":
+            return SetupError(
+                f"A table of stack {self._stack!r} is missing (looked for {self._stack}-groups and its"
+                " siblings). Deploy the stack, or set PRELAUNCH_STACK to the right one.",
+                code="TABLE_MISSING",
+            )
+        if code in DENIED:
+            return SetupError(f"The tables of stack {self._stack!r} may not be used: {error}.", code=code)
+        status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        if code in CONTENTION or code == "TransactionCanceledException" or status >= SERVER_ERROR:
+            return ServiceUnavailable(f"DynamoDB refused a request: {error}", code=code)
+        return error
 
 
 def _update_expression(write: Write, names: dict[str, str], values: dict[str, Any]) -> str:
     clauses: dict[str, list[str]] = {"SET": [], "REMOVE": [], "ADD": []}
     # A record holds its own key, which DynamoDB refuses to be told again.
-    values_to_set = {name: value for name, value in write.values.items() if name not in SORT_KEYS[write.table]}
+    values_to_set = {name: value for name, value in write.values.items() if name not in KEYS[write.table]}
     for position, (attribute, value) in enumerate([*values_to_set.items(), *write.add.items()]):
         name, placeholder = f"#u{position}", f":u{position}"
         names[name] = attribute
@@ -257,7 +266,7 @@ def _is_contention(error: ClientError) -> bool:
 
 
 def _key(table: TableName, key: tuple[str, ...]) -> Item:
-    names = [name for name in SORT_KEYS[table] if name is not None]
+    names = [name for name in KEYS[table] if name is not None]
     return dict(zip(names, key, strict=True))
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
 
-from boto3.dynamodb.conditions import Attr
+from boto3.dynamodb.conditions import Attr, ConditionBase
 from pydantic.dataclasses import dataclass
 
 from workers.core.store.records import RECORD, from_item, to_item
@@ -17,6 +17,10 @@ class WaveStatus(StrEnum):
     STARTING = "starting"
     STARTED = "started"
     FAILED = "failed"
+
+
+IS_STARTING = Attr("status").eq(WaveStatus.STARTING.value)
+ANSWERS = ("errorCode", "errorMessage", "errorRequestId")
 
 
 @dataclass(frozen=True, slots=True, config=RECORD)
@@ -85,45 +89,69 @@ class WaveStore:
 
     async def claim_part(self, wave_id: str, part: WavePart, at: datetime) -> WavePart | None:
         """Say that the part's StartRecovery is about to be sent; None where somebody else said so meanwhile."""
-        before = Attr("startingAt")
-        unclaimed = (
-            before.not_exists() if part.starting_at is None else before.eq(to_item(part)["startingAt"])
-        ) & Attr("jobId").not_exists()
         claimed = replace(part, starting_at=at)
+        values = {"startingAt": to_item(claimed)["startingAt"]}
+        unclaimed = _is_as_read(part) & Attr("jobId").not_exists()
+        claim = Write("Update", "waves", _part_key(wave_id, part), values, condition=unclaimed)
+        # Of a wave that was given up nothing is started, however late its message comes.
+        starting = Write("ConditionCheck", "waves", (wave_id, "wave"), condition=IS_STARTING)
         try:
-            values = {"startingAt": to_item(claimed)["startingAt"]}
-            await self._tables.write(Write("Update", "waves", _part_key(wave_id, part), values, condition=unclaimed))
+            await self._tables.transact([claim, starting])
         except ConditionFailed:
             return None
         return claimed
 
     async def release_part(self, wave_id: str, part: WavePart) -> None:
         """Take back a claim whose call AWS refused: nothing was started by it."""
-        ours = Attr("startingAt").eq(to_item(part)["startingAt"])
+        key, values = _part_key(wave_id, part), {"startingAt": REMOVE}
         try:
-            await self._tables.write(
-                Write("Update", "waves", _part_key(wave_id, part), {"startingAt": REMOVE}, condition=ours)
-            )
+            await self._tables.write(Write("Update", "waves", key, values, condition=_is_as_read(part)))
         except ConditionFailed:
             return
 
     async def record_part(self, wave_id: str, part: WavePart) -> WavePart:
-        """Record what DRS answered, unless a job is recorded already; answer the part as it stands then."""
-        key = _part_key(wave_id, part)
+        """
+        Record what DRS answered; a job that was started stands over a refusal.
+
+        Parameters:
+            wave_id: The wave.
+            part: The part as it was claimed, with the answer.
+
+        Returns:
+            The part as it stands then: another's answer, where that came first.
+        """
+        key, values = _part_key(wave_id, part), to_item(part)
         unanswered = Attr("groupId").exists() & Attr("jobId").not_exists()
+        if part.job_id is None:
+            # A refusal speaks for its own claim only: whoever claimed the part since may have started it.
+            unanswered &= _is_as_read(part)
+        gone = {name: REMOVE for name in ANSWERS if name not in values}
         try:
-            item = await self._tables.write(Write("Update", "waves", key, to_item(part), condition=unanswered))
+            item = await self._tables.write(Write("Update", "waves", key, {**values, **gone}, condition=unanswered))
         except ConditionFailed:
-            # Ours, if only the answer to it was lost, or another worker's, who found the job first.
-            item = await self._tables.get("waves", *key) or to_item(part)
+            item = await self._tables.get("waves", *key) or values
         return from_item(WavePart, item)
 
     async def finish(self, wave: Wave) -> bool:
         """Write the end of the start, once; tell whether it was this write that did."""
         values = to_item(wave)
-        starting = Attr("status").eq(WaveStatus.STARTING.value)
         try:
-            await self._tables.write(Write("Update", "waves", (wave.wave_id, "wave"), values, condition=starting))
+            await self._tables.write(Write("Update", "waves", (wave.wave_id, "wave"), values, condition=IS_STARTING))
+        except ConditionFailed:
+            return False
+        return True
+
+    async def give_up(self, wave: Wave, parts: list[WavePart]) -> bool:
+        """Write that the wave is not started, unless a worker has begun to; tell whether it was given up."""
+        failed = {"status": WaveStatus.FAILED.value}
+        unclaimed = Attr("startingAt").not_exists() & Attr("jobId").not_exists()
+        checks = [
+            Write("ConditionCheck", "waves", _part_key(wave.wave_id, part), condition=unclaimed) for part in parts
+        ]
+        try:
+            await self._tables.transact(
+                [Write("Update", "waves", (wave.wave_id, "wave"), failed, condition=IS_STARTING), *checks]
+            )
         except ConditionFailed:
             return False
         return True
@@ -134,6 +162,11 @@ def put_wave(wave: Wave, parts: list[WavePart]) -> list[Write]:
     absent = Attr("waveId").not_exists()
     head = Write("Put", "waves", (wave.wave_id, "wave"), to_item(wave), condition=absent)
     return [head, *(Write("Put", "waves", _part_key(wave.wave_id, part), to_item(part)) for part in parts)]
+
+
+def _is_as_read(part: WavePart) -> ConditionBase:
+    before = Attr("startingAt")
+    return before.not_exists() if part.starting_at is None else before.eq(to_item(part)["startingAt"])
 
 
 def _part_key(wave_id: str, part: WavePart) -> tuple[str, str]:
