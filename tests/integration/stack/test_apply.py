@@ -1,15 +1,17 @@
 """Applying: what a job does, does not do, and leaves behind, whatever comes twice, late or not at all."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from tests.integration.product import CONFIG_CALLS, Product, Sent
+from tests.integration.product import CONFIG_CALLS, REGION, Product, Sent
 from workers.core.contract import APPLY_ACTOR
 from workers.core.outcome import Acknowledge, Redeliver
 from workers.core.settle import Aggregator
+from workers.core.status import Status
 from workers.core.store.runs import RunStore
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -395,4 +397,49 @@ async def test_five_claims_without_an_outcome_are_enough(product: Product, monke
     assert product.aws_writes() == {}
     assert (await product.apply(group_id, onlyFailed=True)).status_code == 202
     await product.drain()
+    assert (await product.status(group_id))["status"] == "ready"
+
+
+async def test_an_older_outcome_never_replaces_a_newer_one(product: Product) -> None:
+    """Whoever comes late with what an older generation made of a server, lease in hand, changes nothing."""
+    (member,) = product.add_servers(1)
+    group_id = await product.create_ready([member])
+    await product.apply(group_id, force=True)
+    await product.drain()
+    worker = product.workers._apply
+    newest = await worker._runs.read_server(group_id, member)
+    assert newest is not None
+    for generation in (1, 2):
+        lease = await worker._leases.take("123456789012", REGION, member)
+        late = replace(newest, generation=generation, status=Status.FAILED)
+        assert not await worker._runs.record(group_id, late, lease)
+        await worker._leases.give_back(lease, last_write_at=None, outcome=True)
+        product.clock.advance(timedelta(seconds=1))
+    assert await worker._runs.read_server(group_id, member) == newest
+
+
+async def test_a_group_is_pending_until_the_one_write(product: Product, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All members recorded and the group unsettled reads pending, for a wave too; of two who settle one writes."""
+    members = product.add_servers(2)
+    group_id = await product.create(members)
+
+    async def count_nothing(*_: object) -> int:
+        return 0
+
+    with monkeypatch.context() as dying:
+        dying.setattr(RunStore, "count_done", count_nothing)
+        for sent in product.take_jobs():
+            await product.run(sent)
+    status = await product.status(group_id)
+    assert (status["status"], status["appliedServers"]) == ("pending", 2)
+    refused = await product.api.post("/waves", json={"groupIds": [group_id]})
+    assert refused.status_code == 409
+
+    worker = product.workers._apply
+    before = await worker._groups.read_status(group_id)
+    run = await worker._runs.read_run(group_id, 1)
+    assert before is not None
+    assert run is not None
+    settled = [await worker._aggregator.settle_if_complete(run, before) for _ in range(2)]
+    assert [result is None for result in settled] == [False, True]
     assert (await product.status(group_id))["status"] == "ready"

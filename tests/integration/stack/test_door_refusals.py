@@ -81,6 +81,9 @@ BODIES = {
 }
 
 
+NO_JSON = {"no JSON", "cut off", "NaN", "infinity", "not UTF-8", "UTF-16", "deep", "deep objects"}
+
+
 @pytest.mark.parametrize("path", [GROUPS, "/waves", f"{GROUPS}/pg-none/apply-launch-configs"])
 async def test_a_body_that_is_no_request_is_refused(product: Product, path: str) -> None:
     """Whatever bytes arrive, the answer is a 400 problem and never a crash; nothing is stored or sent."""
@@ -89,7 +92,9 @@ async def test_a_body_that_is_no_request_is_refused(product: Product, path: str)
             continue  # an apply without a body asks for nothing special
         answer = await product.api.post(path, content=body)
         assert (name, answer.status_code) == (name, 400), answer.text
-        assert problem_of(answer)["errors"], name
+        error = problem_of(answer)["errors"][0]
+        if name in NO_JSON:
+            assert (error["pointer"], "no JSON" in error["message"]) == ("", True), name
     assert product.writes() == {}
 
 
