@@ -32,7 +32,6 @@ def configure_logs(*, quiet: bool = False) -> None:
         processors=[*shared, *exceptions, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
     )
     # What libraries say comes through the same door; dramatiq's own lines repeat ours.
     handler = logging.StreamHandler(sys.stderr)
