@@ -226,6 +226,17 @@ def test_an_answer_s_own_members_are_dropped() -> None:
     }
 
 
+def test_a_secondary_address_that_becomes_the_primary_one_is_given_once() -> None:
+    """EC2 refuses an interface that names an address twice; the other secondary addresses stay."""
+    listed = [{"PrivateIpAddress": f"10.0.0.{host}", "Primary": host == 4} for host in (4, 5, 6)]
+    observed = observe({"NetworkInterfaces": [{"DeviceIndex": 0, "PrivateIpAddresses": listed}]})
+    step = plan_template(LaunchConfig({"staticPrivateIp": "10.0.0.5"}), observed)
+    assert step is not None
+    assert execute(step, observed).data["NetworkInterfaces"] == [
+        {"DeviceIndex": 0, "PrivateIpAddress": "10.0.0.5", "PrivateIpAddresses": listed[2:]}
+    ]
+
+
 def test_every_ec2_field_stands_in_the_template() -> None:
     """A field that is accepted and not applied is a bug: each of EC2's half has its place, and no other."""
     assert set(TEMPLATE_FIELDS) == {name for name, spec in FIELDS.items() if spec.half is Half.EC2}

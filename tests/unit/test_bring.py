@@ -231,8 +231,9 @@ async def test_an_old_enough_reading_is_believed() -> None:
 async def test_our_own_update_just_now_counts_as_a_write() -> None:
     """DRS's update may write the template: a reading just after it that shows nothing to do is not believed."""
     fake = server()
+    long_ago = fake.now - timedelta(hours=1)
     with pytest.raises(ObservationTooYoung):
-        await bring(fake, {"copyTags": True, "instanceType": "m5.large"})
+        await bring(fake, {"copyTags": True, "instanceType": "m5.large"}, last_write_at=long_ago)
 
 
 async def test_a_template_that_changed_under_us_is_read_again_once() -> None:
