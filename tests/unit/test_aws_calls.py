@@ -13,7 +13,14 @@ from tests.fakes.virtual_time import now, run_virtually
 from workers.aws.calls import Calls
 from workers.aws.clients import Clients
 from workers.aws.pacing import PacedBucket, Pacing
-from workers.core.errors import InvalidLaunchConfig, LeaseLost, PrelaunchError, ServiceUnavailable, Throttled
+from workers.core.errors import (
+    CredentialsExpired,
+    InvalidLaunchConfig,
+    LeaseLost,
+    PrelaunchError,
+    ServiceUnavailable,
+    Throttled,
+)
 from workers.core.model.group import Target
 from workers.core.ports import Guard
 
@@ -39,9 +46,14 @@ class ScriptedClient:
     sent: list[float] = field(default_factory=list)
     requests: list[dict[str, Any]] = field(default_factory=list)
     latency: float = 0.0
+    forgotten: int = 0
 
     async def target(self, _service: str, _target: Target) -> "ScriptedClient":
         return self
+
+    def forget(self, client: object) -> None:
+        assert client is self
+        self.forgotten += 1
 
     def __getattr__(self, _operation: str) -> Callable[..., Awaitable[Any]]:
         return self._answer
@@ -76,6 +88,8 @@ class Played:
     sent: list[float] = field(default_factory=list)
     begun_at: float = 0.0
     ended_at: float = 0.0
+    forgotten: int = 0
+    """How often the client's session was dropped."""
 
     @property
     def waits(self) -> list[float]:
@@ -100,6 +114,7 @@ def play(script: list[Any], *, guard: Guard | None = None, repeatable: bool = Tr
         except PrelaunchError as error:
             played.error = error
         played.ended_at = now()
+        played.forgotten = client.forgotten
         assert all(request == {"A": 1} for request in client.requests)
         return played
 
@@ -126,6 +141,16 @@ def test_a_service_that_fails_is_tried_three_times() -> None:
     assert isinstance(played.error, ServiceUnavailable)
     assert len(played.sent) == 3
     assert 0.2 <= played.waits[0] <= 0.4 <= played.waits[1] <= 0.8
+
+
+@pytest.mark.parametrize("repeatable", [True, False])
+def test_an_expired_session_is_renewed_once(repeatable: bool) -> None:
+    """AWS refuses an expired session before it does anything: sent again with a new one, but not for ever."""
+    expired = refusal("ExpiredTokenException")
+    assert play([expired, OK], repeatable=repeatable).answer == OK
+    played = play([expired, expired, OK], repeatable=repeatable)
+    assert isinstance(played.error, CredentialsExpired)
+    assert (len(played.sent), played.forgotten) == (2, 2)
 
 
 def test_a_refusal_is_not_repeated() -> None:
