@@ -26,7 +26,7 @@ from workers.core.model.errors import FieldError, GroupTooLarge, InvalidBody
 from workers.core.model.group import parse_group
 from workers.core.queries import Page, ServerFilter
 from workers.core.requests import Requester, RequestRefused
-from workers.core.selection import ApplyRequest
+from workers.core.runs.selection import ApplyRequest
 from workers.core.status import Status
 from workers.core.store.waves import WaveStatus
 from workers.core.waves import WaveRequest

@@ -3,27 +3,22 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 
 from producer.services import Services
 from workers.aws.clients import STORE_TRIES, Clients
+from workers.core.clock import read_clock
 from workers.core.contract import Queue
 from workers.core.queries import Queries
 from workers.core.queue.send import JobSender
+from workers.core.runs.submission import Submission
 from workers.core.settings import Settings
 from workers.core.store.groups import GroupStore
 from workers.core.store.runs import RunStore
 from workers.core.store.tables import Tables
 from workers.core.store.waves import WaveStore
-from workers.core.submission import Submission
 from workers.core.waves import Waves
 
 CONNECTIONS = 50
-
-
-def read_clock() -> datetime:
-    """Tell the present, aware, in UTC."""
-    return datetime.now(UTC)
 
 
 @asynccontextmanager

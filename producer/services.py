@@ -7,9 +7,9 @@ from datetime import timedelta
 
 from workers.core.errors import RetryableError
 from workers.core.queries import Queries
+from workers.core.runs.submission import Submission
 from workers.core.store.tables import Tables
 from workers.core.store.waves import WaveStatus
-from workers.core.submission import Submission
 from workers.core.waves import Waves
 
 MAX_WAIT = timedelta(seconds=25)

@@ -9,10 +9,12 @@ The workers and what both sides share. This module holds no code, only the map.
     core/       what producer and workers share
         model/      pure: launch config, merge, conflicts, digest, protection group
         plan/       pure: observed settings, drift, steps, template data, tokens
-        status, contract, errors    pure: status machine, messages, error tree
+        status, contract, errors, outcome, requests, retry    pure: status machine, messages, errors, answers
         store/      DynamoDB items and their conditional writes
         queue/      SQS: batched sends; broker and consumer for dramatiq
-        ports, runs, settle, waves, settings, logs
+        runs/       what a run lists; opening, sending and settling it
+        queries, waves    answers about groups; accepting waves
+        ports, clock, settings, logs
 
 Imports go downwards only: main > actors > apply | wave | aws > core.
 Use cases and aws never meet except in main.

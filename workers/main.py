@@ -5,7 +5,6 @@ Everything that lives on the event loop is made when the worker boots, on its lo
 """
 
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime
 
 import dramatiq
 from dramatiq.asyncio import get_event_loop_thread
@@ -19,23 +18,19 @@ from workers.aws.clients import Clients
 from workers.aws.drs import DrsLaunchConfigurations, DrsRecovery
 from workers.aws.pacing import Pacing
 from workers.aws.templates import Ec2LaunchTemplates
+from workers.core.clock import read_clock
 from workers.core.errors import PrelaunchError, SetupError
 from workers.core.logs import configure_logs
 from workers.core.outcome import Outcome
 from workers.core.queue.broker import JobBroker, QueuePeriods
+from workers.core.runs.settle import Aggregator
 from workers.core.settings import Settings
-from workers.core.settle import Aggregator
 from workers.core.store.groups import GroupStore
 from workers.core.store.leases import LeaseStore
 from workers.core.store.runs import RunStore
 from workers.core.store.tables import Tables
 from workers.core.store.waves import WaveStore
 from workers.wave.start import StartWave
-
-
-def read_clock() -> datetime:
-    """Tell the present, aware, in UTC."""
-    return datetime.now(UTC)
 
 
 class WorkerUseCases:

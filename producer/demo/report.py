@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from producer.demo.result import Result
+from producer.demo.result import Calls, Result
 
 Show = Callable[[str, int], None]
 
@@ -56,6 +56,14 @@ class Screen:
             tasks: dict[str, TaskID] = {name: progress.add_task(name, total=total) for name in names}
             yield lambda name, done: progress.update(tasks[name], completed=done)
 
+    def show_settled(self, groups: Sequence[Mapping[str, Any]], seconds: float, calls: Calls) -> None:
+        """Show how many source servers are ready, how soon, and what it took."""
+        ready, total = (sum(group[name] for group in groups) for name in ("ready", "total"))
+        throttled = sum(counts["throttled"] for counts in calls.values())
+        made = ", ".join(f"{counts['count']} {name.partition('.')[2]}" for name, counts in calls.items())
+        self.say(f"{ready} of {total} source servers ready {seconds:.1f} s after the first POST.")
+        self.say(f"  calls: {made}; throttled: {throttled}")
+
     def show_failure(self, failure: Mapping[str, Any]) -> None:
         """Show the source server that failed, with its reason."""
         self.say(
@@ -65,16 +73,14 @@ class Screen:
 
     def show_correction(self, count: int) -> None:
         """Show how many source servers the correction touched."""
-        self.say(f"Its cause is gone; apply-launch-configs with onlyFailed re-applied {count} source server.")
+        servers = "1 source server" if count == 1 else f"{count} source servers"
+        self.say(f"Its cause is gone: apply-launch-configs with onlyFailed re-applied {servers}.")
 
     def show(self, result: Result) -> None:
         """Show the closing table."""
         total = sum(group["total"] for group in result.groups)
         ready = sum(group["ready"] for group in result.groups)
-        self.say(
-            f"Both groups settled {result.ready_seconds:.1f} s after the first POST;"
-            f" at the end {ready} of {total} source servers are ready."
-        )
+        self.say(f"{ready} of {total} source servers ready.")
         table = Table(title=f"A wave over {total} source servers, {len(result.groups)} groups")
         for heading in ("", "prelaunch", "the serial way"):
             table.add_column(heading, justify="left" if not heading else "right")

@@ -81,6 +81,8 @@ def _play(stage: Stage) -> Result:
     _await_settled(stage, dict(zip(GROUP_NAMES, group_ids, strict=True)))
     ready_seconds = time.monotonic() - begun
     apply_calls = stage.read_calls()
+    settled = [_summarise(stage, group_id) for group_id in group_ids]
+    stage.screen.show_settled(settled, ready_seconds, apply_calls)
     failure = _find_failure(stage, group_ids)
     stage.screen.show_failure(failure)
 

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from workers.core.model.group import GroupDefinition, Target
 from workers.core.model.launch_config import LaunchConfig
-from workers.core.opening import plan_run
 from workers.core.requests import Requester
+from workers.core.runs.opening import plan_run
 from workers.core.status import Status
 from workers.core.store.records import Counts, GroupHead, GroupStatus, ServerError, ServerItem
 from workers.core.store.runs import Run

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from tests.fakes.runs import MEMBERS, OPENED_AT, REQUESTER, recorded_runs, run_over, status_of
 from tests.fakes.strategies import thorough
-from workers.core.opening import open_status, put_next_run
-from workers.core.selection import ApplyRequest, is_in_hand, select_listed
-from workers.core.settle import combine_status
+from workers.core.runs.opening import open_status, put_next_run
+from workers.core.runs.selection import ApplyRequest, is_in_hand, select_listed
+from workers.core.runs.settle import combine_status
 from workers.core.status import (
     NOT_APPLIED,
     TRANSITIONS,

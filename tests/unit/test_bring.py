@@ -21,7 +21,7 @@ from workers.core.errors import (
 )
 from workers.core.model.group import Target
 from workers.core.model.launch_config import Json, LaunchConfig
-from workers.core.plan.drift import find_drift
+from workers.core.plan.drift import find_drs_drift, find_template_drift
 from workers.core.plan.observed import ObservedConfiguration, ObservedTemplate
 from workers.core.settings import Settings
 
@@ -314,4 +314,5 @@ async def test_any_source_server_is_brought_to_any_config(
     assert [call for call in fake.calls if not call.endswith("read")] == writes
     configuration = ObservedConfiguration(fake.drs, fake.template_id)
     template = ObservedTemplate(fake.template_id, fake.promoted(), fake.data(), fake.now)
-    assert find_drift(desired, configuration, template) == []
+    assert find_drs_drift(desired, configuration) == []
+    assert find_template_drift(desired, template) == []

@@ -1,8 +1,6 @@
 """What the demo applies, and how it judges itself."""
 
 import json
-from dataclasses import replace
-from typing import Any
 
 import pytest
 
@@ -54,22 +52,3 @@ def test_the_demo_s_json_has_the_promised_members() -> None:
     assert figures["serial"] == {"configCalls": 480, "requestToStartSeconds": 60.0}
     assert figures["reduction"] == pytest.approx(1 - 0.15 / 60)
     assert figures["calls"] == GOOD.calls
-
-
-@pytest.mark.parametrize(
-    ("change", "says"),
-    [
-        ({}, None),
-        ({"groups": [*GOOD.groups, {"groupId": "pg-2", "status": "failed"}]}, "ready"),
-        ({"failure": {"sourceServerId": None, "code": None, "message": None}}, "failed"),
-        ({"reapplied_servers": 2}, "correction"),
-        ({"reapplied_servers": 0}, "correction"),
-        ({"wave_path": "fallback"}, "fast path"),
-        ({"calls": {"wave": {"drs.GetLaunchConfiguration": {"count": 1, "throttled": 0}}, "serial": {}}}, "settings"),
-    ],
-)
-def test_the_demo_says_what_came_out_wrong(change: dict[str, Any], says: str | None) -> None:
-    """Each promise of the demo that does not hold is one sentence; a good run has none."""
-    problems = replace(GOOD, **change).find_problems()
-    assert len(problems) == (0 if says is None else 1)
-    assert says is None or says in problems[0]

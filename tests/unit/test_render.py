@@ -13,7 +13,7 @@ from tests.fakes.runs import MEMBERS, OPENED_AT, recorded_runs, run_over, status
 from tests.fakes.strategies import group_definitions, thorough
 from workers.core.model.group import GroupDefinition, Target, parse_group
 from workers.core.queries import GroupView, StatusView
-from workers.core.settle import combine_status
+from workers.core.runs.settle import combine_status
 from workers.core.status import Status
 from workers.core.store.records import GroupHead, ServerError, ServerItem
 from workers.core.store.runs import Run

@@ -27,8 +27,8 @@ from workers.core.errors import (
 from workers.core.outcome import Acknowledge, Outcome, Redeliver
 from workers.core.ports import Clock
 from workers.core.retry import back_off
+from workers.core.runs.settle import Aggregator
 from workers.core.settings import Settings
-from workers.core.settle import Aggregator
 from workers.core.status import Status
 from workers.core.store.groups import GroupStore
 from workers.core.store.leases import Lease, LeaseStore

@@ -97,7 +97,7 @@ class Calls:
             except Throttled as error:
                 wait = tries.plan_wait(error)
                 # Also where this call gives up: what AWS said to one caller it says to all of them.
-                self._bucket(target, service, operation).pause(wait or error.retry_after or LONGEST_WAIT)
+                self._bucket(target, service, operation).pause(wait or LONGEST_WAIT)
                 if wait is None:
                     raise
             except RetryableError as error:

@@ -137,12 +137,6 @@ class WorkerLost(PermanentError):
     code = "WORKER_LOST"
 
 
-class Superseded(PrelaunchError):
-    """A newer generation owns the source server: expected, no alarm."""
-
-    code = "SUPERSEDED"
-
-
 class LeaseLost(RetryableError):
     """The lease has too little time left to start a call that must end within it."""
 

@@ -9,7 +9,7 @@ from workers.core.errors import ServiceUnavailable
 from workers.core.model.group import GroupDefinition
 from workers.core.ports import Clock
 from workers.core.requests import Conflict, RequestRefused, group_not_found
-from workers.core.settle import combine_status
+from workers.core.runs.settle import combine_status
 from workers.core.status import Status
 from workers.core.store.groups import GroupStore
 from workers.core.store.records import GroupHead, GroupStatus, ServerItem

@@ -28,7 +28,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
 
-    stack: str = Field(default="prelaunch", pattern=r"^[A-Za-z][A-Za-z0-9-]{0,40}$")
+    stack: str = Field(default="prelaunch", pattern=r"^[a-z][a-z0-9-]{0,39}$")
     """Prefix of the names of tables and queues."""
     threads: int = Field(default=64, ge=1, le=512)
     """Source servers that one worker process works on at once."""

@@ -49,7 +49,12 @@ class StartWave:
         if wave.status is not WaveStatus.STARTING:
             return Acknowledge(wave.status)
         targets = await self._read_targets(wave)
-        outcomes = await asyncio.gather(*(self._start_part(wave, part, targets[part.group_id]) for part in parts))
+        starting = (self._start_part(wave, part, targets[part.group_id]) for part in parts)
+        # All of them to their end: one part's trouble must not leave the others running unowned.
+        outcomes = await asyncio.gather(*starting, return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
         waiting = [outcome for outcome in outcomes if isinstance(outcome, Redeliver)]
         if waiting:
             return min(waiting, key=lambda outcome: outcome.after or timedelta(0))

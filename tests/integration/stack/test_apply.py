@@ -10,7 +10,7 @@ import pytest
 from tests.integration.product import CONFIG_CALLS, REGION, Product, Sent
 from workers.core.contract import APPLY_ACTOR
 from workers.core.outcome import Acknowledge, Redeliver
-from workers.core.settle import Aggregator
+from workers.core.runs.settle import Aggregator
 from workers.core.status import Status
 from workers.core.store.runs import RunStore
 

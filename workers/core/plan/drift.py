@@ -23,13 +23,6 @@ class DriftItem:
     """What is wanted; None where nothing may be held."""
 
 
-def find_drift(
-    desired: LaunchConfig, configuration: ObservedConfiguration, template: ObservedTemplate
-) -> list[DriftItem]:
-    """Find every field that an apply run has to change, DRS's first, each half in declaration order."""
-    return [*find_drs_drift(desired, configuration), *find_template_drift(desired, template)]
-
-
 def find_drs_drift(desired: LaunchConfig, observed: ObservedConfiguration) -> list[DriftItem]:
     """Find the drifted fields that DRS's launch configuration holds."""
     return [

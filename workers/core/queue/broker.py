@@ -4,13 +4,6 @@ The broker that dramatiq's worker runs on: three queues of one stack, made by it
 It never creates a queue: one made here would lack its redrive policy, alarms and encryption, and hide that
 the worker looks at the wrong stack, account or Region.
 
-Wiring, in the workers' composition root (each worker process imports it anew, after the fork):
-
-    broker = JobBroker(stack=settings.stack, reserved={Queue.URGENT: 16}, middleware=[OpenClients(...)])
-    broker.check_queues()          # before dramatiq starts: print QueueMissing or QueueUnreachable, exit non-zero
-    dramatiq.set_broker(broker)
-    apply_server = dramatiq.actor(apply_server_coroutine, broker=broker, queue_name=Queue.NORMAL, ...)
-
 An actor is declared once, with any of the three queues: the worker consumes all three whatever actors name,
 and a job runs the actor that it names on whichever queue it came by. Middleware is [AsyncIO, Outcomes, Drain,
 *middleware]: AsyncIO first, so that the loop is there before, and until after, every middleware of yours
@@ -18,9 +11,8 @@ that opens or closes clients on it. No Retries (Outcomes redelivers the same mes
 redelivers while the coroutine may still run: use asyncio.timeout in the actor), no ShutdownNotifications (the
 same fault: it waits one second for a cancelled coroutine; jobs are short, the grace lets them finish).
 
-Command line: `dramatiq workers.main:broker --processes 1 --threads 64 --worker-shutdown-timeout 30000
---skip-logging`. Threads = jobs at once. A service manager that stops the process needs a longer limit than
-the grace. With `reserved`, other queues run at most threads - reserved jobs at once.
+Threads of the process = jobs at once. A service manager that stops it needs a longer limit than the grace that the
+worker gives its running jobs. With `reserved`, other queues run at most threads - reserved jobs at once.
 """
 
 import threading

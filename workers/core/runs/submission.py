@@ -16,10 +16,10 @@ from workers.core.contract import APPLY_ACTOR, Queue
 from workers.core.errors import ServiceUnavailable, SetupError
 from workers.core.model.errors import FieldError, InvalidBody
 from workers.core.model.group import GroupDefinition
-from workers.core.opening import new_run_id, open_status, plan_run, put_first_run, put_next_run
 from workers.core.ports import Clock, Job, JobQueue
 from workers.core.requests import Conflict, Requester, RequestRefused, group_not_found
-from workers.core.selection import ApplyRequest, is_in_hand, select_listed
+from workers.core.runs.opening import new_run_id, open_status, plan_run, put_first_run, put_next_run
+from workers.core.runs.selection import ApplyRequest, is_in_hand, select_listed
 from workers.core.status import Status
 from workers.core.store.groups import GroupStore, put_definition, put_head
 from workers.core.store.membership import find_owners, join_group, read_shards
@@ -76,7 +76,8 @@ class Submission:
 
         Raises:
             Conflict: Its name or one of its source servers is another group's.
-            ServiceUnavailable: The stack's tables are too contended or do not answer; nothing was stored.
+            ServiceUnavailable: The stack's tables are too contended or do not answer; what was not answered may
+                have been stored.
         """
         group_id = f"pg-{uuid.uuid4().hex[:17]}"
         account_id = definition.target.account_id or self._account_id

@@ -13,7 +13,7 @@ from boto3.dynamodb.conditions import Attr
 
 from workers.core.model.group import GroupDefinition
 from workers.core.requests import Requester
-from workers.core.settle import combine_status
+from workers.core.runs.settle import combine_status
 from workers.core.status import Status
 from workers.core.store.records import (
     Counts,
