@@ -92,7 +92,7 @@ def serve(
 
 def _listen(port: int) -> Httpd:
     def not_yet(_: object) -> "Services":
-        raise NotImplementedError
+        raise RuntimeError("The stand-in is still starting.")
 
     try:
         return Httpd((_HOST, port), not_yet)  # type: ignore[arg-type]  # replaced before the first request
