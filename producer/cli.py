@@ -1,5 +1,6 @@
 """The command line: parses, calls one function, renders. No decision about a server is made here."""
 
+import math
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -61,6 +62,8 @@ def local(
         from infra.local import server  # noqa: PLC0415  # an extra
         from infra.local.buckets import parse_rates  # noqa: PLC0415  # an extra
 
+        if not math.isfinite(latency):
+            raise typer.BadParameter(f"{latency} is no number of seconds", param_hint="--latency")
         try:
             numbers = parse_rates(rates)
         except ValueError as error:
@@ -85,7 +88,9 @@ def api(
 
 @app.command()
 def worker(
-    processes: Annotated[int, typer.Option(min=1, max=64, help="Worker processes.")] = 1,
+    processes: Annotated[
+        int, typer.Option(min=1, max=64, help="Worker processes; several overdraw one account's rates together.")
+    ] = 1,
     threads: Annotated[int | None, typer.Option(min=1, max=512, help="Source servers at once, a process.")] = None,
 ) -> None:
     """Run workers in front; SIGTERM ends them in order."""

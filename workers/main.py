@@ -4,6 +4,10 @@ The workers' composition root: the module that the dramatiq CLI loads, the only 
 Everything that lives on the event loop is made when the worker boots, on its loop, and closed when it stops.
 """
 
+import ctypes
+import os
+import signal
+import sys
 from contextlib import AsyncExitStack
 
 import dramatiq
@@ -31,6 +35,9 @@ from workers.core.store.runs import RunStore
 from workers.core.store.tables import Tables
 from workers.core.store.waves import WaveStore
 from workers.wave.start import StartWave
+
+PR_SET_PDEATHSIG = 1
+"""Linux, prctl(2): the signal that the kernel sends when the parent ends."""
 
 
 class WorkerUseCases:
@@ -132,5 +139,18 @@ def build_broker(settings: Settings) -> JobBroker:
 
 def set_up() -> None:
     """Set the process up for dramatiq's CLI, which calls this before it starts workers."""
+    _follow_parent()
     configure_logs()
     dramatiq.set_broker(build_broker(Settings()))
+
+
+def _follow_parent() -> None:
+    """
+    Tie this process, which dramatiq's CLI forked, to its parent alone.
+
+    In a session of its own a SIGTERM to the parent's group reaches it once, from the parent, and not twice, which
+    dramatiq takes for a kill. And it ends with its parent: an orphan would go on beside the worker that replaces it.
+    """
+    os.setsid()
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

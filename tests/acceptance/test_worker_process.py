@@ -1,6 +1,7 @@
 """Real workers on real jobs: how many at once, and what remains of them when they are told to stop or are killed."""
 
 import json
+import os
 import signal
 from collections import Counter
 from collections.abc import Mapping
@@ -8,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from infra.local.process import StandIn
 from tests.acceptance.commands import (
     connect,
     count_calls,
+    find_processes_with,
     kill_group,
     make_environment,
     make_group_body,
@@ -150,3 +153,26 @@ def test_a_killed_workers_servers_are_taken_over(aws: StandIn, tmp_path: Path) -
             group.wait_until_settled()
         group.assert_ready_with_one_version_each()
     assert [line for line in read_log(tmp_path / "second.log") if line.get("attempt") == 2]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_to_its_whole_group_ends_a_worker_in_order(
+    aws: StandIn, tmp_path: Path, number: signal.Signals
+) -> None:
+    """Service managers signal every process of a group, and a terminal does: the worker ends all the same, with 0."""
+    with running(make_environment(aws.environment), "worker", log=tmp_path / "log") as worker:
+        wait_until(lambda: count_calls(aws, "sqs.ReceiveMessage") > 0, "the first poll")
+        os.killpg(worker.pid, number)
+        assert worker.wait(60) == 0
+
+
+def test_a_worker_whose_parent_is_killed_leaves_no_orphan(aws: StandIn, tmp_path: Path) -> None:
+    """SIGKILL of the process that was started ends those it forked: none goes on beside the one that replaces it."""
+    mark = f"TEST_MARK={tmp_path}"
+    environment = {**make_environment(aws.environment), "TEST_MARK": str(tmp_path)}
+    with running(environment, "worker", log=tmp_path / "log") as worker:
+        wait_until(lambda: count_calls(aws, "sqs.ReceiveMessage") > 0, "the first poll")
+        assert len(find_processes_with(mark)) > 1
+        os.kill(worker.pid, signal.SIGKILL)
+        worker.wait()
+        wait_until(lambda: not find_processes_with(mark), "the forked processes' end")

@@ -37,6 +37,6 @@ class Conflict(RequestRefused):
 def group_not_found(group_id: str) -> NotFound:
     """Make the error for an unknown group."""
     return NotFound(
-        f"There is no protection group {group_id!r} in this stack. GET /protection-groups lists them.",
+        f"There is no protection group {group_id!r} in this stack.",
         code="GROUP_NOT_FOUND",
     )

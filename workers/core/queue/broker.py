@@ -5,8 +5,8 @@ It never creates a queue: one made here would lack its redrive policy, alarms an
 the worker looks at the wrong stack, account or Region.
 
 An actor is declared once, with any of the three queues: the worker consumes all three whatever actors name,
-and a job runs the actor that it names on whichever queue it came by. Middleware is [AsyncIO, Outcomes, Drain,
-*middleware]: AsyncIO first, so that the loop is there before, and until after, every middleware of yours
+and a job runs the actor that it names on whichever queue it came by. Middleware is [WorkerLoop, Outcomes, Drain,
+*middleware]: WorkerLoop first, so that the loop is there before, and until after, every middleware of yours
 that opens or closes clients on it. No Retries (Outcomes redelivers the same message), no TimeLimit (it
 redelivers while the coroutine may still run: use asyncio.timeout in the actor), no ShutdownNotifications (the
 same fault: it waits one second for a cancelled coroutine; jobs are short, the grace lets them finish).
@@ -26,13 +26,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 from dramatiq import Middleware
 from dramatiq.errors import ConnectionFailed
 from dramatiq.errors import QueueNotFound as QueueNotDeclared
-from dramatiq.middleware import AsyncIO
 from dramatiq_sqs.broker import SQSBroker
 
 from workers.core.contract import Queue
 from workers.core.queue.consumer import Intake, JobConsumer
 from workers.core.queue.drain import Drain
 from workers.core.queue.errors import QueueError, QueueMissing, QueueUnreachable
+from workers.core.queue.loop import WorkerLoop
 from workers.core.queue.names import name_dead_letter_queue, name_queue
 from workers.core.queue.outcomes import Outcomes
 from workers.core.queue.slots import Slots
@@ -109,7 +109,7 @@ class JobBroker(SQSBroker):  # type: ignore[misc]  # dramatiq_sqs is not typed
             read_timeout=self.periods.poll_wait_seconds + _ANSWER_SECONDS,
         )
         try:
-            ours = [AsyncIO(), outcomes or Outcomes(), self._drain]
+            ours = [WorkerLoop(), outcomes or Outcomes(), self._drain]
             super().__init__(middleware=[*ours, *middleware], config=config)
         except BotoCoreError as error:
             raise QueueUnreachable("an unknown endpoint", error) from error

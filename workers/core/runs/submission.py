@@ -6,7 +6,7 @@ is opened over a state other than the one that was read.
 """
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import structlog
@@ -210,7 +210,7 @@ class Submission:
             log.warning("run.not_sent", group_id=run.group_id, generation=run.head.generation, error=error.message)
 
 
-def _check_conflicts(definition: GroupDefinition, named: object, owners: dict[str, str]) -> None:
+def _check_conflicts(definition: GroupDefinition, named: Mapping[str, object] | None, owners: dict[str, str]) -> None:
     errors = [
         FieldError(
             pointer=f"/sourceServerIds/{definition.source_server_ids.index(server)}",
@@ -221,7 +221,7 @@ def _check_conflicts(definition: GroupDefinition, named: object, owners: dict[st
         for server, owner in owners.items()
     ]
     if named is not None:
-        taken = f"There is a protection group named {definition.name!r} already. Choose another name."
+        taken = f"Protection group {named['groupId']} is named {definition.name!r} already. Choose another name."
         errors.insert(0, FieldError("/groupName", "GROUP_NAME_EXISTS", taken, None))
     if errors:
         raise Conflict(errors[0].message, tuple(errors), code=errors[0].code)
