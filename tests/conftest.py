@@ -5,6 +5,11 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
+from hypothesis import HealthCheck, settings
+
+# How fast examples come says only how busy the machine is: no test here may fail by seconds.
+settings.register_profile("prelaunch", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("prelaunch")
 
 
 @pytest.fixture(autouse=True)
