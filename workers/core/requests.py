@@ -6,12 +6,25 @@ from workers.core.model.errors import FieldError
 
 
 @dataclass(frozen=True, slots=True)
+class RequestKey:
+    """What a requester names a request by, so that its repetition has no second effect."""
+
+    key: str
+    """The requester's own: the header Idempotency-Key, or a message's id."""
+    fingerprint: str
+    """SHA-256, hexadecimal, over the operation and everything that was asked of it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Requester:
     """Who asks, from which door, and why: written down before anything is done."""
 
     principal: str
     door: str
     reason: str
+    request_id: str = ""
+    """Goes with every job into the workers' logs."""
+    key: RequestKey | None = None
 
 
 class RequestRefused(Exception):

@@ -21,8 +21,10 @@ from workers.core.queries import GroupView, Page, Queries
 from workers.core.requests import Conflict, NotFound, Requester, RequestRefused
 from workers.core.status import Status
 from workers.core.store.records import GroupStatus
-from workers.core.store.tables import ConditionFailed, Tables, Write
+from workers.core.store.refusals import ConditionFailed
+from workers.core.store.tables import Tables
 from workers.core.store.waves import Wave, WaveGroup, WavePart, WaveStatus, WaveStore, put_wave
+from workers.core.store.writes import Write
 
 PART_SIZE = 100
 """Source servers in one recovery job. Source: AWS, DRS service quotas."""

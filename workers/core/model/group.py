@@ -12,6 +12,7 @@ from workers.core.model.errors import GroupTooLarge, InvalidBody
 from workers.core.model.group_body import (
     MAX_SERVERS,
     GroupBody,
+    GroupUpdateBody,
     ReadOverride,
     ServerBody,
     read_group,
@@ -28,10 +29,13 @@ __all__ = [
     "GroupBody",
     "GroupDefinition",
     "GroupTooLarge",
+    "GroupUpdate",
+    "GroupUpdateBody",
     "InvalidBody",
     "ServerOverride",
     "Target",
     "parse_group",
+    "parse_group_update",
 ]
 
 
@@ -130,6 +134,18 @@ class GroupDefinition:
         return _assemble(members, _stored_config(members), overrides)
 
 
+@dataclass(frozen=True, slots=True)
+class GroupUpdate:
+    """What a group is to be from now on."""
+
+    definition: GroupDefinition
+    """Whole; without an external id the one that is stored stays."""
+    version: int
+    """The version that the requester read: an update over any other one is refused."""
+    force: bool
+    """Apply to every member, also what is ready."""
+
+
 def parse_group(raw: object) -> GroupDefinition:
     """
     Check a request's body in full and make the definition of it.
@@ -144,10 +160,34 @@ def parse_group(raw: object) -> GroupDefinition:
         InvalidBody: Something is wrong; it carries every error.
         GroupTooLarge: There are more than MAX_SERVERS servers.
     """
+    _, definition = _parse(raw, update=False)
+    return definition
+
+
+def parse_group_update(raw: object) -> GroupUpdate:
+    """
+    Check the body of an update in full: that of a group, with the version that it is laid over.
+
+    Parameters:
+        raw: Any JSON value.
+
+    Returns:
+        The definition, in canonical form, with what only an update says.
+
+    Raises:
+        InvalidBody: Something is wrong; it carries every error.
+        GroupTooLarge: There are more than MAX_SERVERS servers.
+    """
+    values, definition = _parse(raw, update=True)
+    version = values["version"]
+    return GroupUpdate(definition, version if isinstance(version, int) else 0, values.get("force") is True)
+
+
+def _parse(raw: object, *, update: bool) -> tuple[Mapping[str, object], GroupDefinition]:
     count = _longest_list(raw)
     if count > MAX_SERVERS:
         raise GroupTooLarge(count, MAX_SERVERS)
-    values, errors = read_group(raw)
+    values, errors = read_group(raw, update=update)
     listed = raw.get("sourceServerIds") if isinstance(raw, dict) else None
     ids = list(dict.fromkeys(each for each in listed if isinstance(each, str))) if isinstance(listed, list) else []
     defaults, wrong_defaults = parse_launch_config(
@@ -160,7 +200,7 @@ def parse_group(raw: object) -> GroupDefinition:
     if errors:
         raise InvalidBody(tuple(errors))
     kept = [ServerOverride(each.source_server_id, each.use_group_defaults, each.launch_config) for each in overrides]
-    return _assemble(values, defaults, kept)
+    return values, _assemble(values, defaults, kept)
 
 
 def _longest_list(raw: object) -> int:

@@ -18,8 +18,8 @@ from workers.core.model.launch_config import LaunchConfig
 from workers.core.model.parse import parse_launch_config
 from workers.core.model.shape import Mark, members_of, read_object
 
-MAX_SERVERS = 500
-"""The greatest number of source servers of a group: what one transaction can open a run for."""
+MAX_SERVERS = 4000
+"""The greatest number of source servers of a group: DRS's quota for an account and Region (adjustable there)."""
 
 
 class _ServerId(TypedDict):
@@ -71,6 +71,18 @@ class GroupBody(_Required, total=False):
     autoRepair: Annotated[bool, Field(description="true or false")]
 
 
+class _Version(TypedDict):
+    version: Annotated[types.GroupVersion, Field(description="the whole number that the group's answers carry")]
+
+
+@with_config(ConfigDict(extra="forbid"))
+class GroupUpdateBody(GroupBody, _Version, total=False):
+    """A protection group as it is to be from now on, over the version that was read."""
+
+    force: Annotated[bool, Field(description="true (apply to every member, also what is ready) or false")]
+
+
+_UPDATE = members_of(GroupUpdateBody)
 _GROUP = members_of(GroupBody)
 _SERVER = members_of(ServerBody)
 _READ_APART = frozenset({"launchConfig", "servers"})
@@ -94,12 +106,13 @@ class ReadOverride:
     """False if the entry is too wrong to tell its effective config."""
 
 
-def read_group(raw: object) -> tuple[dict[str, object], list[FieldError]]:
+def read_group(raw: object, *, update: bool = False) -> tuple[dict[str, object], list[FieldError]]:
     """
     Read the members of a group's body, except the launch configs, which are handed on as they are.
 
     Parameters:
         raw: Any JSON value.
+        update: Whether it is the body of an update, which names the version that it is laid over.
 
     Returns:
         The members that are right, and everything that is wrong.
@@ -107,7 +120,8 @@ def read_group(raw: object) -> tuple[dict[str, object], list[FieldError]]:
     root = Place("")
     if not isinstance(raw, dict):
         return {}, [root.error("The body must be an object that describes a protection group.")]
-    values, errors = read_object(raw, _GROUP, GroupBody.__required_keys__, root, apart=_READ_APART, refused=_NOT_YET)
+    members, body = (_UPDATE, GroupUpdateBody) if update else (_GROUP, GroupBody)
+    values, errors = read_object(raw, members, body.__required_keys__, root, apart=_READ_APART, refused=_NOT_YET)
     errors += _check_ids(raw.get("sourceServerIds"), root.at("sourceServerIds"))
     if "externalId" in raw and "assumeRoleName" not in raw:
         message = "externalId needs assumeRoleName, the role that it opens. Give both or neither."

@@ -109,6 +109,8 @@ Tags: TypeAlias = Annotated[dict[TagKey, TagValue | None], AfterValidator(_few_t
 
 # Any other text names no group of ours, and DynamoDB refuses an empty key or one of over 2 KiB.
 GroupId: TypeAlias = Annotated[str, Field(min_length=1, max_length=64)]
+# DynamoDB and JSON readers hold whole numbers up to this exactly.
+GroupVersion: TypeAlias = Annotated[int, Field(ge=1, le=2**53 - 1)]
 SourceServerId: TypeAlias = Annotated[str, Field(pattern=r"^s-[0-9a-zA-Z]{17}$")]
 AccountId: TypeAlias = Annotated[str, Field(pattern=r"^[0-9]{12}$")]
 # us-east-1, us-gov-west-1, cn-north-1, us-isob-east-1, eusc-de-east-1.

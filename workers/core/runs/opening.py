@@ -25,7 +25,7 @@ from workers.core.store.records import (
     to_item,
 )
 from workers.core.store.runs import Run, close_run, put_run
-from workers.core.store.tables import REMOVE, Write
+from workers.core.store.writes import REMOVE, Write
 
 BASE_DEADLINE = timedelta(minutes=15)
 SECONDS_A_SERVER = 0.2

@@ -13,8 +13,10 @@ from boto3.dynamodb.conditions import Attr
 from workers.core.ports import Clock
 from workers.core.status import NOT_APPLIED, Status, combine
 from workers.core.store.records import ERRORS_SHOWN, Counts, GroupStatus, ServerError, ServerItem, to_item
+from workers.core.store.refusals import ConditionFailed
 from workers.core.store.runs import Run, RunStore, close_run
-from workers.core.store.tables import REMOVE, ConditionFailed, Tables, Write
+from workers.core.store.tables import Tables
+from workers.core.store.writes import REMOVE, Write
 
 log = structlog.get_logger()
 

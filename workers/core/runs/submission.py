@@ -24,8 +24,10 @@ from workers.core.status import Status
 from workers.core.store.groups import GroupStore, put_definition, put_head
 from workers.core.store.membership import find_owners, join_group, read_shards
 from workers.core.store.records import GroupHead, GroupStatus
+from workers.core.store.refusals import ConditionFailed
 from workers.core.store.runs import Run, RunStore
-from workers.core.store.tables import ConditionFailed, Tables, Write
+from workers.core.store.tables import Tables
+from workers.core.store.writes import Write
 
 log = structlog.get_logger()
 

@@ -9,7 +9,8 @@ from boto3.dynamodb.conditions import Attr
 
 from workers.core.model.group import GroupDefinition
 from workers.core.store.records import GroupHead, GroupStatus, from_item, to_item
-from workers.core.store.tables import Tables, Write
+from workers.core.store.tables import Tables
+from workers.core.store.writes import Write
 
 DEFINITIONS_CACHED = 32
 CHUNK_BYTES = 350_000

@@ -16,7 +16,9 @@ from boto3.dynamodb.conditions import Attr
 from workers.core.errors import LeaseHeld, LeaseLost
 from workers.core.ports import Clock
 from workers.core.settings import Settings
-from workers.core.store.tables import REMOVE, ConditionFailed, Item, Tables, Write
+from workers.core.store.refusals import ConditionFailed
+from workers.core.store.tables import Tables
+from workers.core.store.writes import REMOVE, Item, Write
 
 
 @dataclass(slots=True)

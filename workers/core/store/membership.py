@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from boto3.dynamodb.conditions import Attr
 
-from workers.core.store.tables import Tables, Write
+from workers.core.store.tables import Tables
+from workers.core.store.writes import Write
 
 SHARDS = 16
 

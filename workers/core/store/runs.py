@@ -13,7 +13,9 @@ from workers.core.status import ServerRecord, Status, read_server_status
 from workers.core.store.groups import GroupStore
 from workers.core.store.leases import Lease, delete_lease
 from workers.core.store.records import RunHead, ServerItem, from_item, to_item
-from workers.core.store.tables import REMOVE, ConditionFailed, Tables, Write
+from workers.core.store.refusals import ConditionFailed
+from workers.core.store.tables import Tables
+from workers.core.store.writes import REMOVE, Write
 
 RUNS_CACHED = 32
 UNSETTLED = "unsettled"

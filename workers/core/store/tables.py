@@ -6,83 +6,36 @@ jitter; a missing table or endpoint is one clear SetupError. No item is ever wri
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from datetime import timedelta
-from decimal import Decimal
 from typing import Any, Literal
 
-from boto3.dynamodb.conditions import ConditionBase, ConditionExpressionBuilder, Key
-from boto3.dynamodb.types import Binary, TypeDeserializer, TypeSerializer
+from boto3.dynamodb.conditions import ConditionBase, Key
 from botocore.exceptions import BotoCoreError, ClientError
 
-from workers.core.errors import ServiceUnavailable, SetupError
+from workers.core.errors import ServiceUnavailable
 from workers.core.retry import back_off
+from workers.core.store.refusals import is_contention, raise_failed_conditions, translate
+from workers.core.store.writes import (
+    INDEXES,
+    KEYS,
+    Index,
+    Item,
+    TableName,
+    Write,
+    decode,
+    encode,
+    key_of,
+    render_query,
+    render_write,
+)
 
-Item = dict[str, Any]
-TableName = Literal["groups", "runs", "keys", "waves"]
-KEYS: Mapping[TableName, tuple[str, str | None]] = {
-    "groups": ("groupId", "item"),
-    "runs": ("groupId", "item"),
-    "keys": ("key", None),
-    "waves": ("waveId", "item"),
-}
-CONTENTION = frozenset(
-    {
-        "TransactionConflict",
-        "TransactionConflictException",
-        "TransactionInProgressException",
-        "ThrottlingError",
-        "ThrottlingException",
-        "ProvisionedThroughputExceeded",
-        "ProvisionedThroughputExceededException",
-        "RequestLimitExceeded",
-    }
-)
-DENIED = frozenset(
-    {
-        "AccessDeniedException",
-        "ExpiredTokenException",
-        "IncompleteSignatureException",
-        "InvalidSignatureException",
-        "MissingAuthenticationTokenException",
-        "UnrecognizedClientException",
-    }
-)
-SERVER_ERROR = 500
 CONTENTION_TRIES = 12
 FIRST_WAIT = timedelta(milliseconds=40)
 LONGEST_WAIT = timedelta(seconds=1)
-_serializer = TypeSerializer()
-_deserializer = TypeDeserializer()
-
-
-class ConditionFailed(Exception):
-    """The condition of a write did not hold; nothing was written."""
-
-    def __init__(self, failed: Sequence[int] = (0,)) -> None:
-        super().__init__(f"The condition of write {', '.join(map(str, failed))} did not hold.")
-        self.failed = tuple(failed)
-        """Positions, in the transaction, of the writes whose condition did not hold."""
-
-
-@dataclass(frozen=True, slots=True)
-class Write:
-    """One write of a transaction, or one alone."""
-
-    kind: Literal["Put", "Update", "Delete", "ConditionCheck"]
-    table: TableName
-    key: tuple[str, ...]
-    values: Item = field(default_factory=dict)
-    """The attributes to put or to set; one whose value is REMOVE goes."""
-    condition: ConditionBase | None = None
-    add: Mapping[str, int] = field(default_factory=dict)
-    """Numbers to add to, in an update."""
-
-
-REMOVE: Any = object()
-"""Says of an attribute in an update that it goes."""
+BATCH_READ = 100
+BATCH_WRITE = 25
 
 
 class Tables:
@@ -105,32 +58,132 @@ class Tables:
         """Read one item, consistently; None where there is none."""
         async with self._translated():
             answer = await self._client.get_item(
-                TableName=self.name(table), Key=_encode(_key(table, key)), ConsistentRead=True
+                TableName=self.name(table), Key=encode(key_of(table, key)), ConsistentRead=True
             )
-        return _decode(answer["Item"]) if "Item" in answer else None
+        return decode(answer["Item"]) if "Item" in answer else None
+
+    async def get_many(self, table: TableName, keys: Sequence[tuple[str, ...]]) -> list[Item]:
+        """
+        Read many items, consistently, 100 a call.
+
+        Parameters:
+            table: Their table.
+            keys: Their keys, each once.
+
+        Returns:
+            The items that there are, in no order.
+        """
+        found: list[Item] = []
+        for start in range(0, len(keys), BATCH_READ):
+            wanted = [encode(key_of(table, key)) for key in keys[start : start + BATCH_READ]]
+            found += await self._get_batch(self.name(table), wanted)
+        return found
 
     async def query(self, table: TableName, hash_key: str, prefix: str) -> AsyncIterator[Item]:
         """Read the items of a partition whose sort key begins with the prefix ("" for all), consistently, in order."""
-        hash_name, sort_name = KEYS[table]
-        wanted: Any = Key(hash_name).eq(hash_key)
-        if prefix:
-            wanted &= Key(str(sort_name)).begins_with(prefix)
-        built = ConditionExpressionBuilder().build_expression(wanted, is_key_condition=True)
-        request: dict[str, Any] = {
-            "TableName": self.name(table),
-            "KeyConditionExpression": built.condition_expression,
-            "ExpressionAttributeNames": built.attribute_name_placeholders,
-            "ExpressionAttributeValues": _encode(built.attribute_value_placeholders),
-            "ConsistentRead": True,
-        }
+        request = self._ask(table, hash_key, prefix)
         while True:
-            async with self._translated():
-                answer = await self._client.query(**request)
+            answer = await self._query(request)
             for item in answer["Items"]:
-                yield _decode(item)
+                yield decode(item)
             if "LastEvaluatedKey" not in answer:
                 return
             request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+
+    async def read_back(
+        self, table: TableName, hash_key: str, prefix: str, *, limit: int, before: str | None
+    ) -> list[Item]:
+        """
+        Read a page of a partition, consistently, from the greatest sort key down.
+
+        Parameters:
+            table: The table.
+            hash_key: The partition.
+            prefix: What the sort keys begin with.
+            limit: The most items that are answered.
+            before: The sort key that the page before ended with.
+
+        Returns:
+            The items; fewer than the limit only where there are no more.
+        """
+        request = {**self._ask(table, hash_key, prefix), "ScanIndexForward": False}
+        if before is not None:
+            request["ExclusiveStartKey"] = encode(key_of(table, (hash_key, before)))
+        return await self._read_page(request, limit)
+
+    async def read_index(self, index: Index, *, limit: int, after: Item | None) -> list[Item]:
+        """
+        Read a page of a sparse index, in order; what was written a moment ago may not be in it yet.
+
+        Parameters:
+            index: The index.
+            limit: The most items that are answered.
+            after: The item that the page before ended with, as far as keys go.
+
+        Returns:
+            The items; fewer than the limit only where there are no more.
+        """
+        table, sort_name = INDEXES[index]
+        request = {"TableName": self.name(table), "IndexName": index, **render_query(Key(index).eq(index))}
+        if after is not None:
+            names = [*filter(None, KEYS[table]), sort_name]
+            request["ExclusiveStartKey"] = encode({index: index, **{name: after[name] for name in names}})
+        return await self._read_page(request, limit)
+
+    async def delete_all(self, table: TableName, hash_key: str, prefix: str) -> None:
+        """Delete the items of a partition whose sort key begins with the prefix, 25 a call."""
+        hash_name, sort_name = KEYS[table]
+        keys = [(item[hash_name], item[str(sort_name)]) async for item in self.query(table, hash_key, prefix)]
+        for start in range(0, len(keys), BATCH_WRITE):
+            await self._delete_batch(table, keys[start : start + BATCH_WRITE])
+
+    async def _delete_batch(self, table: TableName, keys: list[tuple[str, str]]) -> None:
+        name = self.name(table)
+        left: dict[str, Any] = {name: [{"DeleteRequest": {"Key": encode(key_of(table, key))}} for key in keys]}
+        for attempt in _tries():
+            async with self._translated():
+                answer = await self._retry_contention("batch_write_item", {"RequestItems": left})
+            left = answer.get("UnprocessedItems") or {}
+            if not left:
+                return
+            await _rest(attempt)
+        raise ServiceUnavailable(f"DynamoDB leaves items of {name} undeleted. Try again.")
+
+    async def _get_batch(self, name: str, wanted: list[dict[str, Any]]) -> list[Item]:
+        found: list[Item] = []
+        for attempt in _tries():
+            request = {name: {"Keys": wanted, "ConsistentRead": True}}
+            async with self._translated():
+                answer = await self._retry_contention("batch_get_item", {"RequestItems": request})
+            found += [decode(item) for item in answer["Responses"].get(name, [])]
+            # A full answer leaves keys over, and so does a busy partition.
+            wanted = (answer.get("UnprocessedKeys") or {}).get(name, {}).get("Keys", [])
+            if not wanted:
+                return found
+            await _rest(attempt)
+        raise ServiceUnavailable(f"DynamoDB leaves items of {name} unread. Try again.")
+
+    def _ask(self, table: TableName, hash_key: str, prefix: str) -> dict[str, Any]:
+        hash_name, sort_name = KEYS[table]
+        wanted: ConditionBase = Key(hash_name).eq(hash_key)
+        if prefix:
+            wanted &= Key(str(sort_name)).begins_with(prefix)
+        return {"TableName": self.name(table), "ConsistentRead": True, **render_query(wanted)}
+
+    async def _read_page(self, request: dict[str, Any], limit: int) -> list[Item]:
+        items: list[Item] = []
+        while len(items) < limit:
+            answer = await self._query({**request, "Limit": limit - len(items)})
+            items += [decode(item) for item in answer["Items"]]
+            if "LastEvaluatedKey" not in answer:
+                break
+            # DynamoDB ends a page at 1 MB too.
+            request = {**request, "ExclusiveStartKey": answer["LastEvaluatedKey"]}
+        return items
+
+    async def _query(self, request: dict[str, Any]) -> Any:
+        async with self._translated():
+            return await self._client.query(**request)
 
     async def write(self, write: Write, *, returning: Literal["ALL_NEW", "ALL_OLD"] = "ALL_NEW") -> Item:
         """
@@ -147,12 +200,12 @@ class Tables:
             ConditionFailed: Its condition did not hold.
         """
         operation = {"Put": "put_item", "Update": "update_item", "Delete": "delete_item"}[write.kind]
-        request = self._render(write)
+        request = render_write(write, self.name(write.table))
         if write.kind == "Update":
             request["ReturnValues"] = returning
         async with self._translated():
             answer = await self._retry_contention(operation, request)
-        return _decode(answer.get("Attributes") or {})
+        return decode(answer.get("Attributes") or {})
 
     async def transact(self, writes: Sequence[Write], *, token: str | None = None) -> None:
         """
@@ -165,44 +218,22 @@ class Tables:
         Raises:
             ConditionFailed: With the positions of the writes whose condition did not hold.
         """
-        request: dict[str, Any] = {"TransactItems": [{w.kind: self._render(w)} for w in writes]}
+        request: dict[str, Any] = {"TransactItems": [{w.kind: render_write(w, self.name(w.table))} for w in writes]}
         if token is not None:
             request["ClientRequestToken"] = token
         async with self._translated():
             await self._retry_contention("transact_write_items", request)
 
-    def _render(self, write: Write) -> dict[str, Any]:
-        key = _key(write.table, write.key)
-        rendered: dict[str, Any] = {"TableName": self.name(write.table)}
-        names: dict[str, str] = {}
-        values: dict[str, Any] = {}
-        if write.kind == "Put":
-            rendered["Item"] = _encode({**key, **write.values})
-        else:
-            rendered["Key"] = _encode(key)
-        if write.kind == "Update":
-            rendered["UpdateExpression"] = _update_expression(write, names, values)
-        if write.condition is not None:
-            built = ConditionExpressionBuilder().build_expression(write.condition)
-            rendered["ConditionExpression"] = built.condition_expression
-            names.update(built.attribute_name_placeholders)
-            values.update(built.attribute_value_placeholders)
-        if names:
-            rendered["ExpressionAttributeNames"] = names
-        if values:
-            rendered["ExpressionAttributeValues"] = _encode(values)
-        return rendered
-
     async def _retry_contention(self, operation: str, request: dict[str, Any]) -> Any:
-        for attempt in range(1, CONTENTION_TRIES + 1):
+        for attempt in _tries():
             try:
                 return await getattr(self._client, operation)(**request)
             except ClientError as error:
-                _raise_failed_conditions(error)
+                raise_failed_conditions(error)
                 # The SDK does not retry a cancelled transaction, though nothing is wrong with it.
-                if attempt == CONTENTION_TRIES or not _is_contention(error):
+                if attempt == CONTENTION_TRIES or not is_contention(error):
                     raise
-            await asyncio.sleep(back_off(attempt, first=FIRST_WAIT, longest=LONGEST_WAIT).total_seconds())
+            await _rest(attempt)
         raise AssertionError("unreachable: the last try returns or raises")
 
     @asynccontextmanager
@@ -210,84 +241,14 @@ class Tables:
         try:
             yield
         except ClientError as error:
-            raise self._translate(error) from error
+            raise translate(error, self._stack) from error
         except BotoCoreError as error:
             raise ServiceUnavailable(f"DynamoDB does not answer: {error}") from error
 
-    def _translate(self, error: Exception) -> Exception:
-        """Answer what a refusal of DynamoDB's means; one that is none of AWS's own troubles is a bug."""
-        response: Any = getattr(error, "response", {})
-        code = response.get("Error", {}).get("Code", "")
-        if code == "ResourceNotFoundException":
-            return SetupError(
-                f"A table of stack {self._stack!r} is missing (looked for {self._stack}-groups and its"
-                " siblings). Deploy the stack, or set PRELAUNCH_STACK to the right one.",
-                code="TABLE_MISSING",
-            )
-        if code in DENIED:
-            return SetupError(f"The tables of stack {self._stack!r} may not be used: {error}.", code=code)
-        status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        if code in CONTENTION or code == "TransactionCanceledException" or status >= SERVER_ERROR:
-            return ServiceUnavailable(f"DynamoDB refused a request: {error}", code=code)
-        return error
+
+def _tries() -> range:
+    return range(1, CONTENTION_TRIES + 1)
 
 
-def _update_expression(write: Write, names: dict[str, str], values: dict[str, Any]) -> str:
-    clauses: dict[str, list[str]] = {"SET": [], "REMOVE": [], "ADD": []}
-    # A record holds its own key, which DynamoDB refuses to be told again.
-    values_to_set = {name: value for name, value in write.values.items() if name not in KEYS[write.table]}
-    for position, (attribute, value) in enumerate([*values_to_set.items(), *write.add.items()]):
-        name, placeholder = f"#u{position}", f":u{position}"
-        names[name] = attribute
-        if value is REMOVE:
-            clauses["REMOVE"].append(name)
-            continue
-        values[placeholder] = value
-        if position < len(values_to_set):
-            clauses["SET"].append(f"{name} = {placeholder}")
-        else:
-            clauses["ADD"].append(f"{name} {placeholder}")
-    return " ".join(f"{clause} {', '.join(parts)}" for clause, parts in clauses.items() if parts)
-
-
-def _raise_failed_conditions(error: ClientError) -> None:
-    if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
-        raise ConditionFailed from error
-    reasons = error.response.get("CancellationReasons") or []
-    failed = [n for n, reason in enumerate(reasons) if reason.get("Code") == "ConditionalCheckFailed"]
-    if failed:
-        raise ConditionFailed(failed) from error
-
-
-def _is_contention(error: ClientError) -> bool:
-    codes = {error.response["Error"]["Code"]}
-    codes.update(reason.get("Code", "") for reason in error.response.get("CancellationReasons") or [])
-    return bool(codes & CONTENTION)
-
-
-def _key(table: TableName, key: tuple[str, ...]) -> Item:
-    names = [name for name in KEYS[table] if name is not None]
-    return dict(zip(names, key, strict=True))
-
-
-def _encode(item: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _serializer.serialize(value) for name, value in item.items()}
-
-
-def _decode(item: Mapping[str, Any]) -> Item:
-    return {name: _plain(_deserializer.deserialize(value)) for name, value in item.items()}
-
-
-def _plain(value: Any) -> Any:
-    match value:
-        case Decimal():
-            # Every number of ours is a whole one; boto answers Decimals, which JSON cannot hold.
-            return int(value)
-        case Binary():
-            return bytes(value)
-        case list():
-            return [_plain(member) for member in value]
-        case dict():
-            return {name: _plain(member) for name, member in value.items()}
-        case _:
-            return value
+async def _rest(attempt: int) -> None:
+    await asyncio.sleep(back_off(attempt, first=FIRST_WAIT, longest=LONGEST_WAIT).total_seconds())

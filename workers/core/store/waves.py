@@ -8,7 +8,9 @@ from boto3.dynamodb.conditions import Attr, ConditionBase
 from pydantic.dataclasses import dataclass
 
 from workers.core.store.records import RECORD, from_item, to_item
-from workers.core.store.tables import REMOVE, ConditionFailed, Tables, Write
+from workers.core.store.refusals import ConditionFailed
+from workers.core.store.tables import Tables
+from workers.core.store.writes import REMOVE, Write
 
 
 class WaveStatus(StrEnum):

@@ -1,0 +1,85 @@
+"""What DynamoDB refuses, and what that means to us: a decision of the caller's, contention, or a missing table."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from workers.core.errors import ServiceUnavailable, SetupError
+
+CONTENTION = frozenset(
+    {
+        "TransactionConflict",
+        "TransactionConflictException",
+        "TransactionInProgressException",
+        "ThrottlingError",
+        "ThrottlingException",
+        "ProvisionedThroughputExceeded",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+    }
+)
+DENIED = frozenset(
+    {
+        "AccessDeniedException",
+        "ExpiredTokenException",
+        "IncompleteSignatureException",
+        "InvalidSignatureException",
+        "MissingAuthenticationTokenException",
+        "UnrecognizedClientException",
+    }
+)
+SERVER_ERROR = 500
+
+
+class ConditionFailed(Exception):
+    """The condition of a write did not hold; nothing was written."""
+
+    def __init__(self, failed: Sequence[int] = (0,)) -> None:
+        super().__init__(f"The condition of write {', '.join(map(str, failed))} did not hold.")
+        self.failed = tuple(failed)
+        """Positions, in the transaction, of the writes whose condition did not hold."""
+
+
+def translate(error: Exception, stack: str) -> Exception:
+    """
+    Answer what a refusal of DynamoDB's means.
+
+    Parameters:
+        error: What the SDK raised.
+        stack: Whose tables they are.
+
+    Returns:
+        An error of ours; the very error where it is none of AWS's own troubles, so a bug.
+    """
+    response: Any = getattr(error, "response", {})
+    code = response.get("Error", {}).get("Code", "")
+    if code == "ResourceNotFoundException":
+        return SetupError(
+            f"A table of stack {stack!r} is missing (looked for {stack}-groups and its"
+            " siblings). Deploy the stack, or set PRELAUNCH_STACK to the right one.",
+            code="TABLE_MISSING",
+        )
+    if code in DENIED:
+        return SetupError(f"The tables of stack {stack!r} may not be used: {error}.", code=code)
+    status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    if code in CONTENTION or code == "TransactionCanceledException" or status >= SERVER_ERROR:
+        return ServiceUnavailable(f"DynamoDB refused a request: {error}", code=code)
+    return error
+
+
+def raise_failed_conditions(error: ClientError) -> None:
+    """Raise ConditionFailed where the condition of a write did not hold."""
+    if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
+        raise ConditionFailed from error
+    reasons = error.response.get("CancellationReasons") or []
+    failed = [n for n, reason in enumerate(reasons) if reason.get("Code") == "ConditionalCheckFailed"]
+    if failed:
+        raise ConditionFailed(failed) from error
+
+
+def is_contention(error: ClientError) -> bool:
+    """Tell whether others wrote at the same moment, or too many: nothing is wrong with the request."""
+    codes = {error.response["Error"]["Code"]}
+    codes.update(reason.get("Code", "") for reason in error.response.get("CancellationReasons") or [])
+    return bool(codes & CONTENTION)

@@ -1,0 +1,143 @@
+"""
+Items in Python's types and the writes that DynamoDB is asked for: their form, no I/O.
+
+No write is made without its caller saying what it sets and under which condition.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, Literal
+
+from boto3.dynamodb.conditions import ConditionBase, ConditionExpressionBuilder
+from boto3.dynamodb.types import Binary, TypeDeserializer, TypeSerializer
+
+Item = dict[str, Any]
+TableName = Literal["groups", "runs", "keys", "waves"]
+KEYS: Mapping[TableName, tuple[str, str | None]] = {
+    "groups": ("groupId", "item"),
+    "runs": ("groupId", "item"),
+    "keys": ("key", None),
+    "waves": ("waveId", "item"),
+}
+Index = Literal["named"]
+INDEXES: Mapping[Index, tuple[TableName, str]] = {"named": ("groups", "name")}
+"""A sparse index's table and sort key. Its partition key is an attribute of its own name, with its name as value."""
+_serializer = TypeSerializer()
+_deserializer = TypeDeserializer()
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One write of a transaction, or one alone."""
+
+    kind: Literal["Put", "Update", "Delete", "ConditionCheck"]
+    table: TableName
+    key: tuple[str, ...]
+    values: Item = field(default_factory=dict)
+    """The attributes to put or to set; one whose value is REMOVE goes."""
+    condition: ConditionBase | None = None
+    add: Mapping[str, int] = field(default_factory=dict)
+    """Numbers to add to, in an update."""
+
+
+REMOVE: Any = object()
+"""Says of an attribute in an update that it goes."""
+
+
+def render_write(write: Write, table_name: str) -> dict[str, Any]:
+    """
+    Render a write as the parameters of its operation, which are those of a transaction's member too.
+
+    Parameters:
+        write: The write.
+        table_name: The table's full name.
+
+    Returns:
+        What DynamoDB's API takes.
+    """
+    key = key_of(write.table, write.key)
+    rendered: dict[str, Any] = {"TableName": table_name}
+    names: dict[str, str] = {}
+    values: dict[str, Any] = {}
+    if write.kind == "Put":
+        rendered["Item"] = encode({**key, **write.values})
+    else:
+        rendered["Key"] = encode(key)
+    if write.kind == "Update":
+        rendered["UpdateExpression"] = _update_expression(write, names, values)
+    if write.condition is not None:
+        rendered["ConditionExpression"] = _build(write.condition, names, values)
+    if names:
+        rendered["ExpressionAttributeNames"] = names
+    if values:
+        rendered["ExpressionAttributeValues"] = encode(values)
+    return rendered
+
+
+def render_query(wanted: ConditionBase) -> dict[str, Any]:
+    """Render the keys that a query asks for as its parameters."""
+    names: dict[str, str] = {}
+    values: dict[str, Any] = {}
+    expression = _build(wanted, names, values, is_key=True)
+    return {
+        "KeyConditionExpression": expression,
+        "ExpressionAttributeNames": names,
+        "ExpressionAttributeValues": encode(values),
+    }
+
+
+def _build(wanted: ConditionBase, names: dict[str, str], values: dict[str, Any], *, is_key: bool = False) -> str:
+    built = ConditionExpressionBuilder().build_expression(wanted, is_key_condition=is_key)
+    names.update(built.attribute_name_placeholders)
+    values.update(built.attribute_value_placeholders)
+    return str(built.condition_expression)
+
+
+def _update_expression(write: Write, names: dict[str, str], values: dict[str, Any]) -> str:
+    clauses: dict[str, list[str]] = {"SET": [], "REMOVE": [], "ADD": []}
+    # A record holds its own key, which DynamoDB refuses to be told again.
+    values_to_set = {name: value for name, value in write.values.items() if name not in KEYS[write.table]}
+    for position, (attribute, value) in enumerate([*values_to_set.items(), *write.add.items()]):
+        name, placeholder = f"#u{position}", f":u{position}"
+        names[name] = attribute
+        if value is REMOVE:
+            clauses["REMOVE"].append(name)
+            continue
+        values[placeholder] = value
+        if position < len(values_to_set):
+            clauses["SET"].append(f"{name} = {placeholder}")
+        else:
+            clauses["ADD"].append(f"{name} {placeholder}")
+    return " ".join(f"{clause} {', '.join(parts)}" for clause, parts in clauses.items() if parts)
+
+
+def key_of(table: TableName, key: tuple[str, ...]) -> Item:
+    """Name the parts of an item's key."""
+    names = [name for name in KEYS[table] if name is not None]
+    return dict(zip(names, key, strict=True))
+
+
+def encode(item: Mapping[str, Any]) -> dict[str, Any]:
+    """Turn attributes in Python's types into DynamoDB's."""
+    return {name: _serializer.serialize(value) for name, value in item.items()}
+
+
+def decode(item: Mapping[str, Any]) -> Item:
+    """Turn attributes in DynamoDB's types into Python's."""
+    return {name: _plain(_deserializer.deserialize(value)) for name, value in item.items()}
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case Decimal():
+            # Every number of ours is a whole one; boto answers Decimals, which JSON cannot hold.
+            return int(value)
+        case Binary():
+            return bytes(value)
+        case list():
+            return [_plain(member) for member in value]
+        case dict():
+            return {name: _plain(member) for name, member in value.items()}
+        case _:
+            return value
