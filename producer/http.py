@@ -27,7 +27,6 @@ from workers.core.model.group import parse_group
 from workers.core.queries import Page, ServerFilter
 from workers.core.requests import Requester, RequestRefused
 from workers.core.runs.selection import ApplyRequest
-from workers.core.status import Status
 from workers.core.store.waves import WaveStatus
 from workers.core.waves import WaveRequest
 
@@ -134,10 +133,11 @@ def _add_groups(app: FastAPI) -> None:
         body = parse_apply(await read_json(request, empty={}))
         asked = ApplyRequest(body.force, body.only_failed, body.source_server_ids)
         submitted = await services.submission.apply(groupId, asked, requester)
-        in_hand = submitted.status is None or submitted.status.status is not Status.PENDING
         await services.wait_for_group(groupId, timedelta(seconds=wait))
         view = await services.queries.status(groupId, Page(limit=0))
-        return JSONResponse(render_apply(groupId, view.status), HTTPStatus.OK if in_hand else HTTPStatus.ACCEPTED)
+        return JSONResponse(
+            render_apply(groupId, view.status), HTTPStatus.ACCEPTED if submitted.accepted else HTTPStatus.OK
+        )
 
     @app.get("/protection-groups/{groupId}/launch-config-status")
     async def get_launch_config_status(

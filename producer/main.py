@@ -8,11 +8,17 @@ from producer.services import Services
 from workers.aws.clients import STORE_TRIES, Clients
 from workers.core.clock import read_clock
 from workers.core.contract import Queue
+from workers.core.history import History
 from workers.core.queries import Queries
 from workers.core.queue.send import JobSender
+from workers.core.runs.change import Changes
+from workers.core.runs.removal import Removal
+from workers.core.runs.sending import RunSender
+from workers.core.runs.settle import Aggregator
 from workers.core.runs.submission import Submission
 from workers.core.settings import Settings
 from workers.core.store.groups import GroupStore
+from workers.core.store.receipts import Receipts
 from workers.core.store.runs import RunStore
 from workers.core.store.tables import Tables
 from workers.core.store.waves import WaveStore
@@ -46,20 +52,43 @@ async def open_services(
         # Looked up now: the first wave must not wait for it, and a missing queue is told before any request.
         await asyncio.gather(*(queue.find_queue(name) for name in Queue))
         queries = Queries(groups, runs, read_clock)
+        receipts = Receipts(tables, read_clock)
+        aggregator = Aggregator(tables, runs, read_clock)
+        sender = RunSender(runs=runs, queue=queue, aggregator=aggregator, clock=read_clock)
+        account_id = await clients.account_id()
         submission = Submission(
             tables=tables,
             groups=groups,
             runs=runs,
-            queue=queue,
+            receipts=receipts,
+            sender=sender,
             clock=read_clock,
-            account_id=await clients.account_id(),
+            account_id=account_id,
+        )
+        changes = Changes(
+            tables=tables,
+            groups=groups,
+            runs=runs,
+            receipts=receipts,
+            sender=sender,
+            clock=read_clock,
+            account_id=account_id,
         )
         waves = Waves(
             tables=tables,
             waves=WaveStore(tables),
             queries=queries,
+            receipts=receipts,
             queue=queue,
             clock=read_clock,
             max_ready_age=settings.max_ready_age,
         )
-        yield Services(submission=submission, queries=queries, waves=waves, tables=tables)
+        yield Services(
+            submission=submission,
+            changes=changes,
+            removal=Removal(tables=tables, groups=groups, runs=runs, clock=read_clock),
+            queries=queries,
+            history=History(groups, runs),
+            waves=waves,
+            tables=tables,
+        )

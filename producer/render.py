@@ -4,24 +4,38 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from workers.core.queries import GroupView, StatusView
+from workers.core.history import RunList, RunView
+from workers.core.queries import GroupList, GroupView, StatusView
+from workers.core.runs.change import Reapply
 from workers.core.status import Status
-from workers.core.store.records import GroupStatus, ServerError, ServerItem, to_item
+from workers.core.store.records import GroupHead, GroupStatus, RunHead, ServerError, ServerItem, to_item
 from workers.core.store.waves import Wave, WavePart
 
 
 def render_group(view: GroupView) -> dict[str, Any]:
     """Render a group with where it stands; its external id is never shown."""
-    head = view.head
-    return {
-        "groupId": head.group_id,
-        **view.definition.to_body(),
-        "accountId": head.account_id,
-        "version": head.version,
-        "createdAt": _time(head.created_at),
-        "updatedAt": _time(head.updated_at),
-        "launchConfigStatus": _group_status(head.group_id, view.status),
-    }
+    return {**view.definition.to_body(), **_summary(view.head, view.status)}
+
+
+def render_update(view: GroupView, reapply: Reapply | None) -> dict[str, Any]:
+    """Render a group that was updated, with the run that follows from it."""
+    run = None if reapply is None else {"runId": reapply.run_id, "sourceServerIds": list(reapply.source_server_ids)}
+    return {**render_group(view), "reapply": run}
+
+
+def render_group_list(page: GroupList) -> dict[str, Any]:
+    """Render a page of groups, without their members."""
+    return _page("protectionGroups", [_summary(each.head, each.status) for each in page.groups], page.next_token)
+
+
+def render_runs(page: RunList) -> dict[str, Any]:
+    """Render a page of a group's runs."""
+    return _page("applyRuns", [_run(head) for head in page.runs], page.next_token)
+
+
+def render_run(view: RunView) -> dict[str, Any]:
+    """Render one run with the source servers that it lists."""
+    return {**_run(view.head), "sourceServerIds": list(view.source_server_ids)}
 
 
 def render_apply(group_id: str, status: GroupStatus | None) -> dict[str, Any]:
@@ -67,6 +81,45 @@ def render_wave(wave: Wave, parts: list[WavePart]) -> dict[str, Any]:
         "acceptedAt": _time(wave.accepted_at),
         "startedAt": _time(wave.started_at),
         "requestedBy": wave.requested_by,
+    }
+
+
+def _page(name: str, items: list[dict[str, Any]], next_token: str | None) -> dict[str, Any]:
+    return {name: items} if next_token is None else {name: items, "nextToken": next_token}
+
+
+def _summary(head: GroupHead, status: GroupStatus | None) -> dict[str, Any]:
+    return {
+        "groupId": head.group_id,
+        "groupName": head.name,
+        "region": head.region,
+        "accountId": head.account_id,
+        "version": head.version,
+        "createdAt": _time(head.created_at),
+        "updatedAt": _time(head.updated_at),
+        "launchConfigStatus": _group_status(head.group_id, status),
+    }
+
+
+def _run(head: RunHead) -> dict[str, Any]:
+    unsettled = "superseded" if head.is_superseded else Status.PENDING.value
+    return {
+        "runId": head.run_id,
+        "generation": head.generation,
+        "status": head.outcome.value if head.outcome is not None else unsettled,
+        "supersededBy": head.superseded_by,
+        "mode": head.mode.value,
+        "reason": head.reason,
+        "requestedBy": head.requested_by,
+        "door": head.door,
+        "requestId": head.request_id or None,
+        "version": head.config_version,
+        "listedServers": head.listed,
+        "appliedServers": head.counts.applied if head.counts else None,
+        "failedServers": head.counts.failed if head.counts else None,
+        "openedAt": _time(head.opened_at),
+        "settledAt": _time(head.settled_at),
+        "deadline": _time(head.deadline),
     }
 
 

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from workers.core.errors import RetryableError
+from workers.core.history import History
 from workers.core.queries import Queries
+from workers.core.runs.change import Changes
+from workers.core.runs.removal import Removal
 from workers.core.runs.submission import Submission
 from workers.core.store.tables import Tables
 from workers.core.store.waves import WaveStatus
@@ -23,7 +26,10 @@ class Services:
     """The operations of every door."""
 
     submission: Submission
+    changes: Changes
+    removal: Removal
     queries: Queries
+    history: History
     waves: Waves
     tables: Tables
 

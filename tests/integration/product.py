@@ -23,9 +23,11 @@ from producer.services import Services
 from tests.integration.conftest import make_client
 from workers.aws.clients import Clients
 from workers.core.contract import APPLY_ACTOR, Queue
+from workers.core.model.group import parse_group_update
 from workers.core.outcome import Acknowledge, Outcome
 from workers.core.queue.job import decode_job
 from workers.core.requests import Requester
+from workers.core.runs.change import Updated
 from workers.core.settings import Settings
 from workers.main import WorkerUseCases, wire
 
@@ -149,6 +151,15 @@ class Product:
 
     async def apply(self, group_id: str, **body: Any) -> httpx.Response:
         return await self.api.post(f"/protection-groups/{group_id}/apply-launch-configs", json=body)
+
+    async def update(
+        self, group_id: str, change: dict[str, Any], *, requester: Requester = TESTER, **more: Any
+    ) -> Updated:
+        """Read a group, change members of its definition, and put it back."""
+        view = await self.services.queries.group(group_id)
+        body = {**view.definition.to_body(), "version": view.head.version, **change, **more}
+        body = {name: value for name, value in body.items() if value is not None}
+        return await self.services.changes.update_group(group_id, parse_group_update(body), requester)
 
     async def status(self, group_id: str, **query: Any) -> dict[str, Any]:
         answer = await self.api.get(f"/protection-groups/{group_id}/launch-config-status", params=query)

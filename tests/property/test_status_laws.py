@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.fakes.runs import MEMBERS, OPENED_AT, REQUESTER, recorded_runs, run_over, status_of
 from tests.fakes.strategies import thorough
-from workers.core.runs.opening import open_status, put_next_run
+from workers.core.runs.opening import open_status, put_opening
 from workers.core.runs.selection import ApplyRequest, is_in_hand, select_listed
 from workers.core.runs.settle import combine_status
 from workers.core.status import (
@@ -19,7 +19,7 @@ from workers.core.status import (
     combine,
     read_server_status,
 )
-from workers.core.store.records import GroupHead, ServerItem
+from workers.core.store.records import ServerItem
 from workers.core.store.runs import Run
 
 READY, FAILED, PENDING = Status.READY, Status.FAILED, Status.PENDING
@@ -166,9 +166,8 @@ def test_the_transitions_are_those_that_happen() -> None:
 def test_a_superseded_run_is_closed_by_its_successor(before: Status) -> None:
     """Whoever opens over an unsettled run closes it in the same transaction; a settled one is left as it is."""
     run = run_over(MEMBERS[:2], frozenset(MEMBERS[:2]), generation=4)
-    head = GroupHead("pg-1", "web", "us-east-1", "111122223333", 1, OPENED_AT, OPENED_AT)
     earlier = status_of(run_over(MEMBERS[:2], frozenset()), before)
-    writes = put_next_run(run, head, earlier, status_of(run))
+    writes = put_opening(run, earlier, status_of(run))
     closed = [write for write in writes if write.key == ("pg-1", "head#0000000003")]
     assert len(closed) == (1 if before is PENDING else 0)
     # Every write is planned over the state that was read: none is unconditional.

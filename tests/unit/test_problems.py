@@ -20,7 +20,7 @@ MEMBERS = {"type", "title", "status", "code", "detail", "errors"}
     [
         (InvalidBody((WRONG,)), 400, "INVALID_LAUNCH_CONFIG"),
         (InvalidBody((WRONG, WRONG_SERVER)), 400, "INVALID_BODY"),
-        (GroupTooLarge(501, 500), 413, "GROUP_TOO_LARGE"),
+        (GroupTooLarge(4001, 4000), 413, "GROUP_TOO_LARGE"),
         (group_not_found("pg-1"), 404, "GROUP_NOT_FOUND"),
         (NotFound("no wave", code="WAVE_NOT_FOUND"), 404, "WAVE_NOT_FOUND"),
         (Conflict("taken", (WRONG_SERVER,), code="SERVER_CONFLICT"), 409, "SERVER_CONFLICT"),

@@ -178,8 +178,11 @@ class ApplyServer:
         if not recorded:
             await self._leases.give_back(claim.lease, last_write_at=claim.last_write_at, outcome=True)
             return await self._pass_by(claim.current)
-        done = await self._runs.count_done(run.group_id, run.head.generation)
-        if done >= run.head.listed:
+        head = await self._runs.count_done(run.group_id, run.head.generation)
+        if head.deleted_at is not None:
+            # Recorded after its group was deleted: nobody else would ever take it away.
+            await self._runs.delete_server(run.group_id, item.source_server_id)
+        elif head.done >= run.head.listed:
             await self._aggregator.settle_if_complete(run, claim.current.status)
         return Acknowledge(item.status)
 

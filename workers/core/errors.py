@@ -131,6 +131,12 @@ class VersionVanished(StaleTemplate):
         self.version = version
 
 
+class GroupDeleted(PermanentError):
+    """The protection group was deleted while something was still to be done for it."""
+
+    code = "GROUP_DELETED"
+
+
 class WorkerLost(PermanentError):
     """Five workers took the source server's job and none of them reported an outcome."""
 

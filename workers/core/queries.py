@@ -1,14 +1,16 @@
 """Answers about groups. None mixes two moments: the status is read before and after the items."""
 
 import asyncio
+import base64
+import json
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from workers.core.errors import ServiceUnavailable
+from workers.core.errors import GroupDeleted, ServiceUnavailable
 from workers.core.model.group import GroupDefinition
 from workers.core.ports import Clock
-from workers.core.requests import Conflict, RequestRefused, group_not_found
+from workers.core.requests import Conflict, NotFound, bad_token, group_not_found
 from workers.core.runs.settle import combine_status
 from workers.core.status import Status
 from workers.core.store.groups import GroupStore
@@ -16,6 +18,9 @@ from workers.core.store.records import GroupHead, GroupStatus, ServerItem
 from workers.core.store.runs import Run, RunStore
 
 READ_TRIES = 10
+MAX_KEY = 200
+LIVE_READS = 8
+"""Pending groups of a list that are read at once."""
 
 
 class ServerFilter(StrEnum):
@@ -42,6 +47,22 @@ class GroupView:
     head: GroupHead
     definition: GroupDefinition
     status: GroupStatus | None
+
+
+@dataclass(frozen=True, slots=True)
+class GroupSummary:
+    """A group in a list: without its members."""
+
+    head: GroupHead
+    status: GroupStatus | None
+
+
+@dataclass(frozen=True, slots=True)
+class GroupList:
+    """A page of the groups, by name."""
+
+    groups: list[GroupSummary]
+    next_token: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +100,57 @@ class Queries:
         Raises:
             NotFound: There is no such group.
         """
-        head, status = await asyncio.gather(self._groups.read_head(group_id), self._groups.read_status(group_id))
-        if head is None:
-            raise group_not_found(group_id)
-        definition = await self._groups.read_definition(group_id, head.version)
-        if status is not None and status.status is Status.PENDING:
-            # A settled status says all; of a pending one the members' items say how far it is.
-            status = (await self.status(group_id, Page(limit=0))).status
-        return GroupView(head, definition, status)
+        for _ in range(READ_TRIES):
+            head = await self._groups.read_head(group_id)
+            if head is None:
+                raise group_not_found(group_id)
+            try:
+                definition = await self._groups.read_definition(group_id, head.version)
+            except GroupDeleted:
+                continue
+            status = await self._read_live_status(group_id, await self._groups.read_status(group_id))
+            after = await self._groups.read_head(group_id)
+            # An update in between would show the new status beside the old definition.
+            if after is not None and after.version == head.version:
+                return GroupView(head, definition, status)
+        raise ServiceUnavailable(f"{group_id} changes faster than it can be read. Try again.")
+
+    async def groups(self, limit: int, token: str | None) -> GroupList:
+        """
+        List groups by name.
+
+        Parameters:
+            limit: The most that are answered, 1 to 1,000.
+            token: The one that the page before gave; None for the first page.
+
+        Returns:
+            A page; a group that was made or renamed a moment ago may not be where it belongs yet.
+
+        Raises:
+            RequestRefused: The token is none of ours.
+        """
+        named = await self._groups.read_named(limit, _read_name_token(token) if token else None)
+        found = await self._groups.read_many([group_id for _, group_id in named])
+        gate = asyncio.Semaphore(LIVE_READS)
+
+        async def summarize(group_id: str) -> GroupSummary:
+            head, status = found[group_id]
+            async with gate:
+                return GroupSummary(head, await self._read_live_status(group_id, status))
+
+        present = [group_id for _, group_id in named if group_id in found]
+        groups = await asyncio.gather(*(summarize(group_id) for group_id in present))
+        return GroupList(list(groups), _write_name_token(named[-1]) if len(named) == limit else None)
+
+    async def _read_live_status(self, group_id: str, status: GroupStatus | None) -> GroupStatus | None:
+        """A settled status says all; of a pending one the members' items say how far it is."""
+        if status is None or status.status is not Status.PENDING:
+            return status
+        try:
+            return (await self.status(group_id, Page(limit=0))).status
+        except NotFound:
+            # Deleted a moment after it was read.
+            return status
 
     async def is_settled(self, group_id: str) -> bool:
         """Tell whether no run of the group is under way, by its status item alone."""
@@ -158,9 +222,25 @@ def _check_token(token: str | None, status: GroupStatus) -> str:
     generation, _, rest = token.partition(".")
     state, _, member = rest.partition(".")
     if not (generation.isdecimal() and state in set(Status) and member):
-        raise RequestRefused("nextToken is none that a status answer gave.", code="INVALID_BODY")
+        raise bad_token()
     if (int(generation), state) != (status.generation, status.status.value):
         raise Conflict(
             "The group's status changed since the page before. Read again from the first page.", code="STATUS_CHANGED"
         )
     return member
+
+
+def _write_name_token(last: tuple[str, str]) -> str:
+    return base64.urlsafe_b64encode(json.dumps(last, ensure_ascii=False).encode()).decode()
+
+
+def _read_name_token(token: str) -> tuple[str, str]:
+    try:
+        match json.loads(base64.b64decode(token, altchars=b"-_", validate=True)):
+            case [str() as name, str() as group_id] if 0 < len(name) <= MAX_KEY and 0 < len(group_id) <= MAX_KEY:
+                # What is no text for DynamoDB is none that we gave.
+                (name + group_id).encode()
+                return name, group_id
+    except ValueError:
+        pass
+    raise bad_token()

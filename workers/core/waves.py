@@ -20,8 +20,8 @@ from workers.core.ports import Clock, Job, JobQueue
 from workers.core.queries import GroupView, Page, Queries
 from workers.core.requests import Conflict, NotFound, Requester, RequestRefused
 from workers.core.status import Status
+from workers.core.store.receipts import Receipt, Receipts
 from workers.core.store.records import GroupStatus
-from workers.core.store.refusals import ConditionFailed
 from workers.core.store.tables import Tables
 from workers.core.store.waves import Wave, WaveGroup, WavePart, WaveStatus, WaveStore, put_wave
 from workers.core.store.writes import Write
@@ -49,6 +49,7 @@ class Waves:
         tables: Tables,
         waves: WaveStore,
         queries: Queries,
+        receipts: Receipts,
         queue: JobQueue,
         clock: Clock,
         max_ready_age: timedelta,
@@ -56,6 +57,7 @@ class Waves:
         self._tables = tables
         self._waves = waves
         self._queries = queries
+        self._receipts = receipts
         self._queue = queue
         self._clock = clock
         self._max_ready_age = max_ready_age
@@ -74,27 +76,43 @@ class Waves:
         Raises:
             NotFound: There is no such group.
             Conflict: `NOT_READY`, with every source server that is not.
+            RequestRefused: The requester's key was used for another request.
             ServiceUnavailable: The message could not be sent; nothing is started.
         """
         accepted_at = self._clock()
         for _ in range(ACCEPT_TRIES):
-            views = await asyncio.gather(*(self._queries.group(group_id) for group_id in request.group_ids))
-            await self._check_ready(views, accepted_at)
-            wave, parts = _plan_wave(request, views, requester, accepted_at)
-            writes = [*put_wave(wave, parts), *_still_ready(wave)]
-            if len(writes) > TRANSACTION_ITEMS:
-                raise RequestRefused(
-                    f"A wave of {len(views)} groups in {len(parts)} parts is too large to be accepted as one."
-                    " Start it as several waves.",
-                    code="INVALID_BODY",
-                )
-            try:
-                await self._tables.transact(writes)
-            except ConditionFailed:
-                continue
-            await self._send(wave, parts)
-            return wave, parts
+            accepted = await self._receipts.do_once(
+                requester,
+                lambda: self._try_accept(request, requester, accepted_at),
+                lambda receipt: self.get(receipt.subject),
+            )
+            if accepted is not None:
+                return accepted
         raise ServiceUnavailable("The groups change while the wave is accepted. Try again.")
+
+    async def _try_accept(
+        self, request: WaveRequest, requester: Requester, accepted_at: datetime
+    ) -> tuple[Wave, list[WavePart]] | None:
+        """Store the wave over the generations that are ready now; None where one changed meanwhile."""
+        views = await asyncio.gather(*(self._queries.group(group_id) for group_id in request.group_ids))
+        await self._check_ready(views, accepted_at)
+        wave, parts = _plan_wave(request, views, requester, accepted_at)
+        receipts = self._receipts.put(requester, Receipt(wave.wave_id, accepted=True))
+        writes = [*put_wave(wave, parts), *_still_ready(wave), *receipts]
+        if len(writes) > TRANSACTION_ITEMS:
+            raise RequestRefused(
+                f"A wave of {len(views)} groups in {len(parts)} parts is too large to be accepted as one."
+                " Start it as several waves.",
+                code="INVALID_BODY",
+            )
+
+        async def is_stored() -> bool:
+            return await self._waves.read(wave.wave_id) is not None
+
+        if not await self._tables.commit(writes, is_stored):
+            return None
+        await self._send(wave, parts)
+        return wave, parts
 
     async def get(self, wave_id: str) -> tuple[Wave, list[WavePart]]:
         """
@@ -115,7 +133,7 @@ class Waves:
         return found
 
     async def _send(self, wave: Wave, parts: list[WavePart]) -> None:
-        job = Job(WAVE_ACTOR, wave.wave_id, {"waveId": wave.wave_id})
+        job = Job(WAVE_ACTOR, wave.wave_id, {"waveId": wave.wave_id, "requestId": wave.request_id})
         try:
             await self._queue.send(Queue.URGENT, [job])
         except (ServiceUnavailable, SetupError):
@@ -177,6 +195,7 @@ def _plan_wave(
         accepted_at=now,
         requested_by=requester.principal,
         door=requester.door,
+        request_id=requester.request_id,
     )
     cut = [(view.head.group_id, members) for view in views for members in _cut(view.definition.source_server_ids)]
     return wave, [WavePart(number, group_id, members) for number, (group_id, members) in enumerate(cut)]

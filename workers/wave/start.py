@@ -12,13 +12,21 @@ from datetime import timedelta
 
 import structlog
 
-from workers.core.errors import JobInProgress, LeaseLost, PermanentError, QuotaExceeded, RetryableError, Throttled
+from workers.core.errors import (
+    GroupDeleted,
+    JobInProgress,
+    LeaseLost,
+    PermanentError,
+    QuotaExceeded,
+    RetryableError,
+    Throttled,
+)
 from workers.core.model.group import Target
 from workers.core.outcome import Acknowledge, Outcome, Redeliver
 from workers.core.ports import Clock, Recovery, RecoveryJob
 from workers.core.settings import Settings
 from workers.core.store.groups import GroupStore
-from workers.core.store.waves import Wave, WavePart, WaveStatus, WaveStore
+from workers.core.store.waves import Wave, WaveGroup, WavePart, WaveStatus, WaveStore
 
 log = structlog.get_logger()
 
@@ -49,7 +57,7 @@ class StartWave:
         if wave.status is not WaveStatus.STARTING:
             return Acknowledge(wave.status)
         targets = await self._read_targets(wave)
-        starting = (self._start_part(wave, part, targets[part.group_id]) for part in parts)
+        starting = (self._settle_part(wave, part, targets.get(part.group_id)) for part in parts)
         # All of them to their end: one part's trouble must not leave the others running unowned.
         outcomes = await asyncio.gather(*starting, return_exceptions=True)
         for outcome in outcomes:
@@ -67,14 +75,27 @@ class StartWave:
         return Acknowledge(status)
 
     async def _read_targets(self, wave: Wave) -> Mapping[str, Target]:
-        definitions = await asyncio.gather(
-            *(self._groups.read_definition(group.group_id, group.config_version) for group in wave.groups)
-        )
-        return {group.group_id: d.target for group, d in zip(wave.groups, definitions, strict=True)}
+        """Tell where each group's source servers are; a group that was deleted is left out."""
+        targets = await asyncio.gather(*(self._read_target(group) for group in wave.groups))
+        named = zip(wave.groups, targets, strict=True)
+        return {group.group_id: target for group, target in named if target is not None}
 
-    async def _start_part(self, wave: Wave, part: WavePart, target: Target) -> WavePart | Redeliver:
+    async def _read_target(self, group: WaveGroup) -> Target | None:
+        if await self._groups.read_head(group.group_id) is None:
+            return None
+        try:
+            return (await self._groups.read_definition(group.group_id, group.config_version)).target
+        except GroupDeleted:
+            return None
+
+    async def _settle_part(self, wave: Wave, part: WavePart, target: Target | None) -> WavePart | Redeliver:
         if part.is_done:
             return part
+        if target is None:
+            return await self._waves.record_part(wave.wave_id, _refuse_deleted(wave, part))
+        return await self._start_part(wave, part, target)
+
+    async def _start_part(self, wave: Wave, part: WavePart, target: Target) -> WavePart | Redeliver:
         left = part.starting_at + self._under_way - self._clock() if part.starting_at else timedelta(0)
         if left > timedelta(0):
             return Redeliver("part_under_way", left)
@@ -123,6 +144,18 @@ class StartWave:
 
     async def _find_job(self, wave: Wave, part: WavePart, target: Target) -> RecoveryJob | None:
         return await self._recovery.find(target, _tags(wave, part), since=wave.accepted_at - CLOCK_SKEW)
+
+
+def _refuse_deleted(wave: Wave, part: WavePart) -> WavePart:
+    deleted = GroupDeleted(f"Protection group {part.group_id} was deleted before its recovery was started.")
+    message = deleted.message
+    if part.starting_at is not None:
+        # How to reach its account went with the group: nobody of ours can look for the job.
+        message = (
+            f"Protection group {part.group_id} was deleted while its recovery was being started. Whether it was, DRS"
+            f" says: look for a recovery job with the tag prelaunch:waveId = {wave.wave_id}."
+        )
+    return replace(part, error_code=deleted.code, error_message=message)
 
 
 def _tags(wave: Wave, part: WavePart) -> dict[str, str]:

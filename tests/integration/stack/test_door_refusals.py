@@ -112,8 +112,8 @@ async def test_a_body_over_one_mebibyte_is_refused(product: Product, path: str) 
 
 
 async def test_too_many_servers_are_refused(product: Product) -> None:
-    """501 servers are more than one transaction can open a run for: 413, and nothing is stored."""
-    members = [f"s-{number:017d}" for number in range(501)]
+    """4,001 servers are more than an account and Region can have: 413, and nothing is stored."""
+    members = [f"s-{number:017d}" for number in range(4001)]
     answer = await product.api.post(GROUPS, json=product.body(members))
     assert (answer.status_code, problem_of(answer)["code"]) == (413, "GROUP_TOO_LARGE")
     assert product.writes() == {}

@@ -74,11 +74,11 @@ class InvalidBody(Exception):
 class GroupTooLarge(Exception):
     """The group has more servers than one transaction can open a run for."""
 
-    def __init__(self, count: int, limit: int) -> None:
+    def __init__(self, count: int, limit: int, unit: str = "source servers") -> None:
         self.count = count
         self.limit = limit
         super().__init__(
-            f"A protection group holds at most {limit} servers; this one has {count}. Split it into several groups."
+            f"A protection group holds at most {limit} {unit}; this one has {count}. Split it into several groups."
         )
 
 

@@ -5,16 +5,18 @@ Every write carries the condition under which it was planned, so that a generati
 other than the one that was read.
 """
 
+import json
 import uuid
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from boto3.dynamodb.conditions import Attr
-
+from workers.core.model.errors import GroupTooLarge
 from workers.core.model.group import GroupDefinition
 from workers.core.requests import Requester
 from workers.core.runs.settle import combine_status
 from workers.core.status import Status
+from workers.core.store.groups import is_status
 from workers.core.store.records import (
     Counts,
     GroupHead,
@@ -31,6 +33,9 @@ BASE_DEADLINE = timedelta(minutes=15)
 SECONDS_A_SERVER = 0.2
 """One token of the scarcest bucket: CreateLaunchTemplateVersion and ModifyLaunchTemplate refill 5/s."""
 RESEND_AFTER = timedelta(seconds=30)
+MAX_OPENING_BYTES = 1_000_000
+MAX_OPENING_ITEMS = 30
+"""DynamoDB takes 4 MB and 100 items; the rest is left to the shards of the membership index."""
 
 
 def new_run_id() -> str:
@@ -74,6 +79,7 @@ def plan_run(
         mode=Mode.APPLY,
         listed=len(listed),
         done=0,
+        request_id=requester.request_id,
         opened_at=now,
         deadline=now + BASE_DEADLINE + timedelta(seconds=4 * len(listed) * SECONDS_A_SERVER),
         resend_after=now + RESEND_AFTER,
@@ -99,22 +105,48 @@ def open_status(
     return replace(combine_status(run, servers, opened, now), status=Status.PENDING, last_applied=now)
 
 
-def put_first_run(run: Run, requester: Requester) -> list[Write]:
-    """Write the first generation of a group."""
-    status = to_item(open_status(run, {}, None, requester, run.head.opened_at))
-    absent = Attr("groupId").not_exists()
-    put_status = Write("Put", "groups", (run.group_id, "status"), status, condition=absent)
-    return [put_status, *put_run(run.group_id, run.head, run.listed)]
+def put_opening(run: Run, before: GroupStatus | None, opened: GroupStatus) -> list[Write]:
+    """
+    Write a generation: the group's first, or one that follows another and supersedes it if that is unsettled.
 
+    Parameters:
+        run: The run of the generation.
+        before: The group's status as it was read; None where nothing was ever to be applied.
+        opened: Its status from then on.
 
-def put_next_run(run: Run, head: GroupHead, before: GroupStatus, opened: GroupStatus) -> list[Write]:
-    """Write a generation that follows another, which it supersedes if that one is unsettled."""
-    values = to_item(opened)
-    gone = {name: REMOVE for name in ("verifiedAt", "heldBy") if name not in values}
-    unchanged = Attr("generation").eq(before.generation) & Attr("status").eq(before.status.value)
-    definition = Write("ConditionCheck", "groups", (run.group_id, "group"), condition=Attr("version").eq(head.version))
-    status = Write("Update", "groups", (run.group_id, "status"), {**values, **gone}, condition=unchanged)
-    writes = [definition, status, *put_run(run.group_id, run.head, run.listed)]
-    if before.status is Status.PENDING:
-        writes.append(close_run(run.group_id, before.generation, supersededBy=run.head.generation))
+    Returns:
+        Writes that hold only while the status is the one that was read.
+    """
+    key, values = (run.group_id, "status"), to_item(opened)
+    if before is None:
+        status = Write("Put", "groups", key, values, condition=is_status(None))
+    else:
+        gone = {name: REMOVE for name in ("verifiedAt", "heldBy") if name not in values}
+        status = Write("Update", "groups", key, {**values, **gone}, condition=is_status(before))
+    writes = [status, *put_run(run.group_id, run.head, run.listed)]
+    if before is not None and before.status is Status.PENDING:
+        at = run.head.opened_at.isoformat()
+        writes.append(close_run(run.group_id, before.generation, supersededBy=run.head.generation, settledAt=at))
     return writes
+
+
+def check_size(writes: Sequence[Write]) -> None:
+    """
+    Refuse what no one transaction can hold.
+
+    The shards of the membership index are left out: they hold other groups' source servers too.
+
+    Parameters:
+        writes: Those of an opening.
+
+    Raises:
+        GroupTooLarge: They are too many or too large.
+    """
+    puts = [write for write in writes if write.kind == "Put" and write.table != "keys"]
+    size = sum(_measure(value) for write in puts for value in write.values.values())
+    if size > MAX_OPENING_BYTES or len(writes) > MAX_OPENING_ITEMS:
+        raise GroupTooLarge(size, MAX_OPENING_BYTES, "bytes, packed")
+
+
+def _measure(value: object) -> int:
+    return len(value) if isinstance(value, bytes) else len(json.dumps(value))

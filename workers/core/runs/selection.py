@@ -46,3 +46,46 @@ def is_in_hand(status: Status, listed: frozenset[str], statuses: Mapping[str, St
     wanted = {member for member in asked if statuses[member] is not Status.READY}
     # Who asks only for what is ready must not set off the group's failed members.
     return not wanted or (status is Status.PENDING and wanted <= listed)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What an update of a group changes for its source servers."""
+
+    joining: frozenset[str]
+    leaving: frozenset[str]
+    changed: frozenset[str]
+    """Members before and after, of which something else is wanted now."""
+    not_ready: frozenset[str]
+    """Members before and after that are not ready."""
+
+    @property
+    def needs_generation(self) -> bool:
+        """Tell whether the group is no more what its current generation was opened for."""
+        return bool(self.joining or self.leaving or self.changed)
+
+    @property
+    def listed(self) -> frozenset[str]:
+        """List what is not known to have what is wanted now."""
+        return self.joining | self.changed | self.not_ready
+
+
+def find_change(before: Mapping[str, str], after: Mapping[str, str], statuses: Mapping[str, Status]) -> Change:
+    """
+    Find what an update changes.
+
+    Parameters:
+        before: Each member to the digest of its effective launch config, before the update.
+        after: The same after it.
+        statuses: Every earlier member's status at the current generation; none where there is no generation.
+
+    Returns:
+        The change.
+    """
+    kept = before.keys() & after.keys()
+    return Change(
+        joining=frozenset(after.keys() - before.keys()),
+        leaving=frozenset(before.keys() - after.keys()),
+        changed=frozenset(member for member in kept if before[member] != after[member]),
+        not_ready=frozenset(member for member in kept if statuses.get(member, Status.READY) is not Status.READY),
+    )

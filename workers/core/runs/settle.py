@@ -5,13 +5,14 @@ It reads the members' items, for no counter is the truth, and writes only if the
 read for and still pending. So whoever looks, and however often, the group is settled once.
 """
 
+from dataclasses import replace
 from datetime import datetime
 
 import structlog
-from boto3.dynamodb.conditions import Attr
 
 from workers.core.ports import Clock
 from workers.core.status import NOT_APPLIED, Status, combine
+from workers.core.store.groups import is_status
 from workers.core.store.records import ERRORS_SHOWN, Counts, GroupStatus, ServerError, ServerItem, to_item
 from workers.core.store.refusals import ConditionFailed
 from workers.core.store.runs import Run, RunStore, close_run
@@ -92,9 +93,10 @@ class Aggregator:
             return None
         values = to_item(after)
         gone = {name: REMOVE for name in ("verifiedAt", "heldBy") if name not in values}
-        ours = Attr("generation").eq(run.head.generation) & Attr("status").eq(Status.PENDING.value)
+        ours = is_status(replace(before, status=Status.PENDING))
         status = Write("Update", "groups", (run.group_id, "status"), {**values, **gone}, condition=ours)
-        close = close_run(run.group_id, run.head.generation, settledAt=values["lastApplied"])
+        settled = {"settledAt": values["lastApplied"], "outcome": values["status"], "counts": values["counts"]}
+        close = close_run(run.group_id, run.head.generation, **settled)
         try:
             await self._tables.transact([status, close])
         except ConditionFailed:

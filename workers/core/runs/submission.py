@@ -6,28 +6,26 @@ is opened over a state other than the one that was read.
 """
 
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import structlog
-from boto3.dynamodb.conditions import Attr
 
-from workers.core.contract import APPLY_ACTOR, Queue
-from workers.core.errors import ServiceUnavailable, SetupError
-from workers.core.model.errors import FieldError, InvalidBody
+from workers.core.errors import ServiceUnavailable
+from workers.core.model.errors import FieldError
 from workers.core.model.group import GroupDefinition
-from workers.core.ports import Clock, Job, JobQueue
-from workers.core.requests import Conflict, Requester, RequestRefused, group_not_found
-from workers.core.runs.opening import new_run_id, open_status, plan_run, put_first_run, put_next_run
+from workers.core.ports import Clock
+from workers.core.requests import Requester, RequestRefused, group_not_found
+from workers.core.runs.members import check_access, plan_membership, take_name
+from workers.core.runs.opening import check_size, new_run_id, open_status, plan_run, put_opening
 from workers.core.runs.selection import ApplyRequest, is_in_hand, select_listed
+from workers.core.runs.sending import RunSender
 from workers.core.status import Status
-from workers.core.store.groups import GroupStore, put_definition, put_head
-from workers.core.store.membership import find_owners, join_group, read_shards
+from workers.core.store.groups import GroupStore, check_head, put_definition, put_head
+from workers.core.store.receipts import Receipt, Receipts
 from workers.core.store.records import GroupHead, GroupStatus
-from workers.core.store.refusals import ConditionFailed
 from workers.core.store.runs import Run, RunStore
 from workers.core.store.tables import Tables
-from workers.core.store.writes import Write
 
 log = structlog.get_logger()
 
@@ -40,12 +38,12 @@ class Submitted:
 
     status: GroupStatus | None
     """None where the group has no launch config."""
-    opened: bool
-    """Whether it opened a generation; otherwise the state or the run that there was answers it."""
+    accepted: bool
+    """Whether work is under way for it; otherwise there was nothing to do."""
 
 
 class Submission:
-    """Opens generations and sends their jobs."""
+    """Creates groups and opens generations of those that there are."""
 
     def __init__(
         self,
@@ -53,14 +51,16 @@ class Submission:
         tables: Tables,
         groups: GroupStore,
         runs: RunStore,
-        queue: JobQueue,
+        receipts: Receipts,
+        sender: RunSender,
         clock: Clock,
         account_id: str,
     ) -> None:
         self._tables = tables
         self._groups = groups
         self._runs = runs
-        self._queue = queue
+        self._receipts = receipts
+        self._sender = sender
         self._clock = clock
         self._account_id = account_id
         """The account that we run in: that of a group which names none."""
@@ -78,41 +78,54 @@ class Submission:
 
         Raises:
             Conflict: Its name or one of its source servers is another group's.
+            GroupTooLarge: It does not fit into one transaction.
+            RequestRefused: The requester's key was used for another request.
             ServiceUnavailable: The stack's tables are too contended or do not answer; what was not answered may
                 have been stored.
         """
         group_id = f"pg-{uuid.uuid4().hex[:17]}"
         account_id = definition.target.account_id or self._account_id
-        _check_access(definition, account_id, self._account_id)
+        check_access(definition, account_id, self._account_id)
         # Stored by its number: one account has one bucket and one index, whether a group names it or means it.
         definition = replace(definition, target=replace(definition.target, account_id=account_id))
         now = self._clock()
         head = GroupHead(group_id, definition.name, definition.target.region, account_id, 1, now, now)
-        run = plan_run(
-            head,
-            definition,
-            generation=1,
-            listed=frozenset(definition.source_server_ids),
-            requester=requester,
-            now=now,
-        )
-        token = str(uuid.uuid4())
         for _ in range(OPEN_TRIES):
-            writes = [*await self._join(definition, head), *put_definition(group_id, 1, definition)]
-            if definition.has_launch_config():
-                writes += put_first_run(run, requester)
-            try:
-                await self._tables.transact(writes, token=token)
-            except ConditionFailed:
-                # The id is new: a group that is there is ours, and only the answer to the first try was lost.
-                if await self._groups.read_head(group_id) is None:
-                    token = str(uuid.uuid4())
-                    continue
-            if definition.has_launch_config():
-                await self._send(run)
-            log.info("group.created", group_id=group_id, servers=len(definition.source_server_ids))
-            return head
+            created = await self._receipts.do_once(
+                requester,
+                lambda: self._try_create(head, definition, requester),
+                lambda receipt: self._read_head(receipt.subject),
+            )
+            if created is not None:
+                return created
         raise ServiceUnavailable("Other groups of this account change at the same time. Try again.")
+
+    async def _try_create(self, head: GroupHead, definition: GroupDefinition, requester: Requester) -> GroupHead | None:
+        members = definition.source_server_ids
+        run = plan_run(
+            head, definition, generation=1, listed=frozenset(members), requester=requester, now=head.created_at
+        )
+        opened = open_status(run, {}, None, requester, head.created_at) if definition.has_launch_config() else None
+        writes = [
+            put_head(head),
+            *take_name(head),
+            *await plan_membership(self._tables, head, definition, joining=members),
+            *put_definition(head.group_id, 1, definition),
+            *self._receipts.put(requester, Receipt(head.group_id, 1, accepted=True)),
+            *(put_opening(run, None, opened) if opened else []),
+        ]
+        check_size(writes)
+
+        async def is_stored() -> bool:
+            # The id is new: a group that is there is ours, and only the answer was lost.
+            return await self._groups.read_head(head.group_id) is not None
+
+        if not await self._tables.commit(writes, is_stored):
+            return None
+        if opened is not None:
+            await self._sender.send(run, opened)
+        log.info("group.created", group_id=head.group_id, servers=len(members))
+        return head
 
     async def apply(self, group_id: str, request: ApplyRequest, requester: Requester) -> Submitted:
         """
@@ -127,12 +140,15 @@ class Submission:
             The run or the state that answers the request.
 
         Raises:
-            RequestRefused: There is no such group, or a source server that is asked for is no member.
+            RequestRefused: There is no such group, a source server that is asked for is no member, or the
+                requester's key was used for another request.
             ServiceUnavailable: The stack's tables are too contended or do not answer.
         """
         run_id = new_run_id()
         for _ in range(OPEN_TRIES):
-            submitted = await self._try_apply(group_id, request, requester, run_id)
+            submitted = await self._receipts.do_once(
+                requester, lambda: self._try_apply(group_id, request, requester, run_id), self._repeat
+            )
             if submitted is not None:
                 return submitted
         raise ServiceUnavailable(f"Others change {group_id} at the same time. Try again.")
@@ -141,31 +157,25 @@ class Submission:
         self, group_id: str, request: ApplyRequest, requester: Requester, run_id: str
     ) -> Submitted | None:
         """Answer from what there is or open a generation over it; None where it changed meanwhile."""
-        head = await self._groups.read_head(group_id)
-        if head is None:
-            raise group_not_found(group_id)
+        head = await self._read_head(group_id)
         status = await self._groups.read_status(group_id)
         if status is None:
-            return Submitted(None, opened=False)
+            return await self._answer(None, group_id, requester)
         run = await self._runs.read_run(group_id, status.generation)
         if run is None:
             # Head and list are written in one transaction with the status: the group was deleted just now.
             raise group_not_found(group_id)
-        if status.run_id == run_id:
-            # An earlier try of this very request committed, and only its answer was lost.
-            await self._send_if_unsent(run, status)
-            return Submitted(status, opened=True)
         _check_members(run.definition, request)
         servers = await self._runs.read_servers(group_id)
         statuses = run.read_statuses(servers)
         listed = select_listed(statuses, request)
         if not listed or is_in_hand(status.status, run.listed, statuses, request):
-            await self._send_if_unsent(run, status)
-            return Submitted(status, opened=False)
+            await self._sender.send_if_unsent(run, status)
+            return await self._answer(status, group_id, requester)
         now = self._clock()
         next_run = plan_run(
             head,
-            run.definition,
+            await self._groups.read_definition(group_id, head.version),
             generation=status.generation + 1,
             listed=listed,
             requester=requester,
@@ -173,73 +183,42 @@ class Submission:
             run_id=run_id,
         )
         opened = open_status(next_run, servers, status, requester, now)
-        try:
-            await self._tables.transact(put_next_run(next_run, head, status, opened))
-        except ConditionFailed:
-            return None
-        await self._send(next_run)
-        return Submitted(opened, opened=True)
-
-    async def _join(self, definition: GroupDefinition, head: GroupHead) -> list[Write]:
-        members = definition.source_server_ids
-        name_key = f"name#{definition.name}"
-        shards = await read_shards(self._tables, head.account_id, head.region, members)
-        _check_conflicts(definition, await self._tables.get("keys", name_key), find_owners(shards, members))
-        name = Write("Put", "keys", (name_key,), {"groupId": head.group_id}, condition=Attr("key").not_exists())
-        return [put_head(head), name, *join_group(shards, head.group_id, members)]
-
-    async def _send_if_unsent(self, run: Run, status: GroupStatus) -> None:
-        if status.status is not Status.PENDING:
-            return
-        head = await self._runs.read_head(run.group_id, run.head.generation)
-        if head is not None and head.sent_at is None:
-            await self._send(run)
-
-    async def _send(self, run: Run) -> None:
-        jobs = [
-            Job(
-                APPLY_ACTOR,
-                run.group_id,
-                {"groupId": run.group_id, "sourceServerId": member, "generation": run.head.generation},
-            )
-            for member in sorted(run.listed)
+        receipt = Receipt(group_id, next_run.head.generation, accepted=True)
+        writes = [
+            check_head(head),
+            *put_opening(next_run, status, opened),
+            *self._receipts.put(requester, receipt),
         ]
-        try:
-            await self._queue.send(Queue.NORMAL, jobs)
-            await self._runs.mark_sent(run.group_id, run.head.generation, self._clock())
-        except (ServiceUnavailable, SetupError) as error:
-            # The run is accepted and stays: whoever asks for it again, or sweeps, sends what was not sent.
-            log.warning("run.not_sent", group_id=run.group_id, generation=run.head.generation, error=error.message)
+        if not await self._tables.commit(writes, lambda: self._is_open(next_run)):
+            return None
+        await self._sender.send(next_run, opened)
+        return Submitted(opened, accepted=True)
+
+    async def _repeat(self, receipt: Receipt) -> Submitted:
+        return Submitted(await self._groups.read_status(receipt.subject), receipt.accepted)
+
+    async def _answer(self, status: GroupStatus | None, group_id: str, requester: Requester) -> Submitted | None:
+        """Answer by what there is; None where the requester's key was taken meanwhile."""
+        accepted = status is not None and status.status is Status.PENDING
+        receipt = self._receipts.put(requester, Receipt(group_id, accepted=accepted))
+        if receipt and not await self._tables.commit(receipt, _never_stored):
+            return None
+        return Submitted(status, accepted)
+
+    async def _is_open(self, run: Run) -> bool:
+        head = await self._runs.read_head(run.group_id, run.head.generation)
+        return head is not None and head.run_id == run.head.run_id
+
+    async def _read_head(self, group_id: str) -> GroupHead:
+        head = await self._groups.read_head(group_id)
+        if head is None:
+            raise group_not_found(group_id)
+        return head
 
 
-def _check_conflicts(definition: GroupDefinition, named: Mapping[str, object] | None, owners: dict[str, str]) -> None:
-    errors = [
-        FieldError(
-            pointer=f"/sourceServerIds/{definition.source_server_ids.index(server)}",
-            code="SERVER_CONFLICT",
-            message=f"{server} belongs to protection group {owner} already; a source server is in one at most.",
-            source_server_id=server,
-        )
-        for server, owner in owners.items()
-    ]
-    if named is not None:
-        taken = f"Protection group {named['groupId']} is named {definition.name!r} already. Choose another name."
-        errors.insert(0, FieldError("/groupName", "GROUP_NAME_EXISTS", taken, None))
-    if errors:
-        raise Conflict(errors[0].message, tuple(errors), code=errors[0].code)
-
-
-def _check_access(definition: GroupDefinition, account_id: str, own_account_id: str) -> None:
-    if account_id == own_account_id or definition.target.assume_role_name:
-        return
-    missing = FieldError(
-        "/accountId",
-        "INVALID_BODY",
-        f"Account {account_id} is not the one that prelaunch runs in ({own_account_id}): name the role to assume"
-        " there in assumeRoleName.",
-        None,
-    )
-    raise InvalidBody((missing,))
+async def _never_stored() -> bool:
+    # Nothing came of it but the receipt: the next try finds that.
+    return False
 
 
 def _check_members(definition: GroupDefinition, request: ApplyRequest) -> None:

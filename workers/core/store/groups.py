@@ -3,10 +3,12 @@
 import json
 import zlib
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Literal
 
-from boto3.dynamodb.conditions import Attr
+from boto3.dynamodb.conditions import Attr, ConditionBase
 
+from workers.core.errors import GroupDeleted
 from workers.core.model.group import GroupDefinition
 from workers.core.store.records import GroupHead, GroupStatus, from_item, to_item
 from workers.core.store.tables import Tables
@@ -35,19 +37,88 @@ class GroupStore:
         return from_item(GroupStatus, item) if item else None
 
     async def read_definition(self, group_id: str, version: int) -> GroupDefinition:
-        """Read members, defaults and overrides as they were at this version, which never changes."""
+        """
+        Read members, defaults and overrides as they were at this version, which never changes.
+
+        Parameters:
+            group_id: The group.
+            version: The definition's.
+
+        Returns:
+            The definition.
+
+        Raises:
+            GroupDeleted: The group is gone.
+        """
         key = (group_id, version)
         if key not in self._definitions:
             parts = [item["data"] async for item in self._tables.query("groups", group_id, _config_prefix(version))]
+            if not parts:
+                raise GroupDeleted(f"Protection group {group_id} was deleted.")
             self._definitions[key] = GroupDefinition.from_json(json.loads(zlib.decompress(b"".join(parts))))
         while len(self._definitions) > DEFINITIONS_CACHED:
             self._definitions.popitem(last=False)
         return self._definitions[key]
 
+    async def read_many(self, group_ids: Sequence[str]) -> dict[str, tuple[GroupHead, GroupStatus | None]]:
+        """Read what many groups are and where they stand; one that is gone is left out."""
+        keys = [(group_id, item) for group_id in group_ids for item in ("group", "status")]
+        items = {(item["groupId"], item["item"]): item for item in await self._tables.get_many("groups", keys)}
+        heads = {each: items[each, "group"] for each in group_ids if (each, "group") in items}
+        statuses = {each: items[each, "status"] for each in heads if (each, "status") in items}
+        return {
+            each: (from_item(GroupHead, head), from_item(GroupStatus, statuses[each]) if each in statuses else None)
+            for each, head in heads.items()
+        }
 
-def put_head(head: GroupHead) -> Write:
-    """Put a group that is not there yet."""
-    return Write("Put", "groups", (head.group_id, "group"), to_item(head), condition=Attr("groupId").not_exists())
+    async def read_named(self, limit: int, after: tuple[str, str] | None) -> list[tuple[str, str]]:
+        """
+        List groups by name, then id; one that was made a moment ago may not be there yet.
+
+        Parameters:
+            limit: The most that are answered.
+            after: Name and id of the group that the page before ended with.
+
+        Returns:
+            Name and id of each.
+        """
+        start = {"name": after[0], "groupId": after[1], "item": "group"} if after else None
+        items = await self._tables.read_index("named", limit=limit, after=start)
+        return [(item["name"], item["groupId"]) for item in items]
+
+    async def delete_definitions(self, group_id: str) -> None:
+        """Delete every version of a deleted group's definition."""
+        await self._tables.delete_all("groups", group_id, "config#")
+
+
+def put_head(head: GroupHead, *, over: int | None = None) -> Write:
+    """Put a group over the version that was read; None: over none, for the group is new."""
+    unchanged = Attr("groupId").not_exists() if over is None else Attr("version").eq(over)
+    return Write("Put", "groups", (head.group_id, "group"), {**to_item(head), "named": "named"}, condition=unchanged)
+
+
+def check_head(head: GroupHead) -> Write:
+    """Check that a group is still as it was read."""
+    unchanged = Attr("version").eq(head.version)
+    return Write("ConditionCheck", "groups", (head.group_id, "group"), condition=unchanged)
+
+
+def delete_head(head: GroupHead) -> Write:
+    """Delete a group that is still as it was read."""
+    return Write("Delete", "groups", (head.group_id, "group"), condition=Attr("version").eq(head.version))
+
+
+def check_status(group_id: str, status: GroupStatus | None, *, delete: bool = False) -> Write:
+    """Check that a group's status is the one that was read, and perhaps delete it."""
+    kind: Literal["Delete", "ConditionCheck"] = "Delete" if delete else "ConditionCheck"
+    return Write(kind, "groups", (group_id, "status"), condition=is_status(status))
+
+
+def is_status(status: GroupStatus | None) -> ConditionBase:
+    """Write the condition that a group's status is still the one that was read."""
+    if status is None:
+        return Attr("groupId").not_exists()
+    return Attr("generation").eq(status.generation) & Attr("status").eq(status.status.value)
 
 
 def put_definition(group_id: str, version: int, definition: GroupDefinition) -> Iterator[Write]:

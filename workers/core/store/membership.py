@@ -6,7 +6,7 @@ never take the same source server. Whoever loses reads again.
 """
 
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from boto3.dynamodb.conditions import Attr
@@ -42,17 +42,31 @@ def find_owners(shards: Iterable[Shard], source_server_ids: Iterable[str]) -> di
     return {server: owners[server] for server in source_server_ids if server in owners}
 
 
-def join_group(shards: Iterable[Shard], group_id: str, source_server_ids: Iterable[str]) -> Iterator[Write]:
-    """Write the source servers into their shards as members of the group."""
-    joining = list(source_server_ids)
+def change_members(
+    shards: Iterable[Shard], group_id: str, *, joining: Collection[str], leaving: Collection[str] = frozenset()
+) -> Iterator[Write]:
+    """
+    Write source servers into their shards as members of the group, and others out of them.
+
+    Parameters:
+        shards: Every shard that one of them stands in, as it was read.
+        group_id: The group.
+        joining: Source servers that no group has.
+        leaving: Members of this group.
+
+    Yields:
+        One write a shard.
+    """
+    left = frozenset(leaving)
     for shard in shards:
         number = int(shard.key.rpartition("#")[2])
+        kept = {server: owner for server, owner in shard.owners.items() if server not in left or owner != group_id}
         added = {server: group_id for server in joining if _shard_of(server) == number}
         yield Write(
             "Put",
             "keys",
             (shard.key,),
-            {"version": shard.version + 1, "owners": {**shard.owners, **added}},
+            {"version": shard.version + 1, "owners": {**kept, **added}},
             condition=Attr("version").eq(shard.version) if shard.version else Attr("key").not_exists(),
         )
 

@@ -80,6 +80,8 @@ class GroupHead:
     """Grows with every change of the definition; also the version of the config's chunks."""
     created_at: datetime
     updated_at: datetime
+    change_id: str = ""
+    """Names the request that made this version: whose answer was lost finds its own change by it."""
 
 
 @dataclass(frozen=True, slots=True, config=RECORD)
@@ -104,6 +106,17 @@ class RunHead:
     sent_at: datetime | None = None
     settled_at: datetime | None = None
     superseded_by: int | None = None
+    outcome: Status | None = None
+    """What the group became when this run settled."""
+    counts: Counts | None = None
+    request_id: str = ""
+    deleted_at: datetime | None = None
+    """When the group was deleted; what is recorded after that goes too."""
+
+    @property
+    def is_superseded(self) -> bool:
+        """Tell whether a newer run owns the group."""
+        return self.superseded_by is not None
 
 
 @dataclass(frozen=True, slots=True, config=RECORD)
@@ -123,6 +136,19 @@ class ServerItem:
     refused_version: int | None = None
     """The version of the launch template that EC2 stored with a warning, if the last write ended so."""
     errors: tuple[ServerError, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, config=RECORD)
+class GroupEvent:
+    """What was done to a group without a run."""
+
+    kind: str
+    """`deleted`."""
+    at: datetime
+    group_name: str
+    requested_by: str
+    door: str
+    request_id: str = ""
 
 
 _T = TypeVar("_T")

@@ -7,15 +7,16 @@ from functools import cached_property
 
 from boto3.dynamodb.conditions import Attr
 
+from workers.core.errors import GroupDeleted
 from workers.core.model.digest import digest_group, digest_launch_config
 from workers.core.model.group import GroupDefinition, Target
 from workers.core.status import ServerRecord, Status, read_server_status
 from workers.core.store.groups import GroupStore
 from workers.core.store.leases import Lease, delete_lease
-from workers.core.store.records import RunHead, ServerItem, from_item, to_item
+from workers.core.store.records import GroupEvent, RunHead, ServerItem, from_item, to_item
 from workers.core.store.refusals import ConditionFailed
 from workers.core.store.tables import Tables
-from workers.core.store.writes import REMOVE, Write
+from workers.core.store.writes import REMOVE, Item, Write
 
 RUNS_CACHED = 32
 UNSETTLED = "unsettled"
@@ -76,21 +77,61 @@ class RunStore:
         return from_item(RunHead, item) if item else None
 
     async def read_run(self, group_id: str, generation: int) -> Run | None:
-        """Read a run; its head's counters and times are as they were when it was first read here."""
+        """
+        Read a run; its head's counters and times are as they were when it was first read here.
+
+        Returns:
+            The run; None where there is none, or its group was deleted.
+
+        Parameters:
+            group_id: The group.
+            generation: The run's.
+        """
         key = (group_id, generation)
         if key in self._cache:
             self._cache.move_to_end(key)
             return self._cache[key]
         head = await self.read_head(group_id, generation)
-        listed = await self._tables.get("runs", group_id, _padded("list", generation))
-        if head is None or listed is None:
+        if head is None:
             return None
-        definition = await self._groups.read_definition(group_id, head.config_version)
-        run = Run(group_id, head, frozenset(listed["sourceServerIds"]), definition)
+        try:
+            definition = await self._groups.read_definition(group_id, head.config_version)
+        except GroupDeleted:
+            return None
+        run = Run(group_id, head, frozenset(await self.read_listed(group_id, generation)), definition)
         self._cache[key] = run
         while len(self._cache) > RUNS_CACHED:
             self._cache.popitem(last=False)
         return run
+
+    async def read_heads(self, group_id: str, *, limit: int, before: int | None) -> list[RunHead]:
+        """
+        Read the heads of a group's runs, newest first.
+
+        Parameters:
+            group_id: The group.
+            limit: The most that are answered.
+            before: Only older generations than this; None for all.
+
+        Returns:
+            The heads; fewer than the limit only where there are no more.
+        """
+        key = None if before is None else _padded("head", before)
+        items = await self._tables.read_back("runs", group_id, "head#", limit=limit, before=key)
+        return [from_item(RunHead, item) for item in items]
+
+    async def read_listed(self, group_id: str, generation: int) -> tuple[str, ...]:
+        """Read which source servers a run lists."""
+        item = await self._tables.get("runs", group_id, _padded("list", generation))
+        return tuple(item["sourceServerIds"]) if item else ()
+
+    async def delete_servers(self, group_id: str) -> None:
+        """Delete what is recorded of a deleted group's source servers."""
+        await self._tables.delete_all("runs", group_id, "server#")
+
+    async def delete_server(self, group_id: str, source_server_id: str) -> None:
+        """Delete what is recorded of one source server of a deleted group."""
+        await self._tables.write(Write("Delete", "runs", (group_id, f"server#{source_server_id}")))
 
     async def read_servers(self, group_id: str) -> dict[str, ServerItem]:
         """Read what is recorded of every source server that ever was a member."""
@@ -134,8 +175,8 @@ class RunStore:
             return False
         return True
 
-    async def count_done(self, group_id: str, generation: int) -> int:
-        """Count one more recorded outcome and answer how many: a hint to look, never the truth."""
+    async def count_done(self, group_id: str, generation: int) -> RunHead:
+        """Count one more recorded outcome and answer the run's head: its count is a hint to look, never the truth."""
         write = Write(
             "Update",
             "runs",
@@ -143,7 +184,7 @@ class RunStore:
             add={"done": 1},
             condition=Attr("runId").exists(),
         )
-        return int((await self._tables.write(write))["done"])
+        return from_item(RunHead, await self._tables.write(write))
 
     async def mark_sent(self, group_id: str, generation: int, at: datetime) -> None:
         """Note that the jobs of a run were sent."""
@@ -168,10 +209,15 @@ def put_run(group_id: str, head: RunHead, listed: frozenset[str]) -> list[Write]
     ]
 
 
-def close_run(group_id: str, generation: int, **values: str | int) -> Write:
-    """Take a run out of the sparse index, as settled or superseded."""
+def close_run(group_id: str, generation: int, **values: str | int | Item) -> Write:
+    """Take a run out of the sparse index, as settled, superseded or deleted with its group."""
     key = (group_id, _padded("head", generation))
     return Write("Update", "runs", key, {**values, UNSETTLED: REMOVE}, condition=Attr("runId").exists())
+
+
+def put_event(group_id: str, event: GroupEvent) -> Write:
+    """Put on record what was done to a group without a run."""
+    return Write("Put", "runs", (group_id, f"event#{event.at.isoformat()}#{event.kind}"), to_item(event))
 
 
 def _padded(kind: str, generation: int) -> str:

@@ -6,7 +6,8 @@ jitter; a missing table or endpoint is one clear SetupError. No item is ever wri
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any, Literal
@@ -16,7 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from workers.core.errors import ServiceUnavailable
 from workers.core.retry import back_off
-from workers.core.store.refusals import is_contention, raise_failed_conditions, translate
+from workers.core.store.refusals import ConditionFailed, is_contention, raise_failed_conditions, translate
 from workers.core.store.writes import (
     INDEXES,
     KEYS,
@@ -149,6 +150,30 @@ class Tables:
             await _rest(attempt)
         raise ServiceUnavailable(f"DynamoDB leaves items of {name} undeleted. Try again.")
 
+    async def commit(self, writes: Sequence[Write], is_stored: Callable[[], Awaitable[bool]]) -> bool:
+        """
+        Do all writes or none, and find out which where no answer says it.
+
+        Parameters:
+            writes: At most 100.
+            is_stored: Reads whether they are done.
+
+        Returns:
+            Whether they are; False where a condition did not hold.
+
+        Raises:
+            ServiceUnavailable: They are not done as far as can be read, and DynamoDB does not say why.
+        """
+        try:
+            await self.transact(writes)
+        except ConditionFailed:
+            # A try before, whose answer was lost, may be what the condition met.
+            return await is_stored()
+        except ServiceUnavailable:
+            if not await is_stored():
+                raise
+        return True
+
     async def _get_batch(self, name: str, wanted: list[dict[str, Any]]) -> list[Item]:
         found: list[Item] = []
         for attempt in _tries():
@@ -207,20 +232,21 @@ class Tables:
             answer = await self._retry_contention(operation, request)
         return decode(answer.get("Attributes") or {})
 
-    async def transact(self, writes: Sequence[Write], *, token: str | None = None) -> None:
+    async def transact(self, writes: Sequence[Write]) -> None:
         """
         Do all writes or none.
 
         Parameters:
             writes: At most 100.
-            token: The same for the same request, so that a repeated one has its effect once (36 characters).
 
         Raises:
             ConditionFailed: With the positions of the writes whose condition did not hold.
         """
-        request: dict[str, Any] = {"TransactItems": [{w.kind: render_write(w, self.name(w.table))} for w in writes]}
-        if token is not None:
-            request["ClientRequestToken"] = token
+        request: dict[str, Any] = {
+            "TransactItems": [{w.kind: render_write(w, self.name(w.table))} for w in writes],
+            # One for all tries, the SDK's and ours: repeated after a lost answer, it has its effect once.
+            "ClientRequestToken": str(uuid.uuid4()),
+        }
         async with self._translated():
             await self._retry_contention("transact_write_items", request)
 

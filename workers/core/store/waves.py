@@ -50,6 +50,7 @@ class Wave:
     door: str
     started_at: datetime | None = None
     """When DRS answered the last StartRecovery."""
+    request_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, config=RECORD)

@@ -1,0 +1,116 @@
+"""A request that is repeated under its key has one effect and the same answer; the key names no other request."""
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from tests.integration.product import TESTER, Product
+from workers.core.contract import Queue
+from workers.core.model.group import parse_group
+from workers.core.requests import Requester, RequestKey, RequestRefused
+from workers.core.runs.selection import ApplyRequest
+from workers.core.waves import WaveRequest
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+FORCE = ApplyRequest(force=True)
+
+
+def keyed(key: str, fingerprint: str = "f" * 64, principal: str = "tester") -> Requester:
+    return replace(TESTER, principal=principal, key=RequestKey(key, fingerprint))
+
+
+async def test_a_repeated_creation_makes_one_group(product: Product) -> None:
+    """Trace 20: repeated later or at once under its key, one group is made, and every answer names it."""
+    for key in ("later", "at once"):
+        definition = parse_group(product.body(product.add_servers(2)))
+        create = product.services.submission.create_group
+        if key == "later":
+            heads = [await create(definition, keyed(key)) for _ in range(2)]
+        else:
+            heads = await asyncio.gather(*(create(definition, keyed(key)) for _ in range(4)))
+        assert len({head.group_id for head in heads}) == 1
+        assert len(product.take_jobs()) == 2
+
+
+async def test_a_repeated_apply_opens_one_generation(product: Product) -> None:
+    """Force would open one each time; under one key it opens one, also after that has settled."""
+    group_id = await product.create_ready(product.add_servers(2))
+    apply = product.services.submission.apply
+    first = await asyncio.gather(*(apply(group_id, FORCE, keyed("a")) for _ in range(3)))
+    assert {(each.accepted, each.status and each.status.generation) for each in first} == {(True, 2)}
+    await product.drain()
+    again = await apply(group_id, FORCE, keyed("a"))
+    assert again.accepted
+    assert again.status is not None
+    assert (again.status.generation, again.status.status.value) == (2, "ready")
+    assert (await apply(group_id, FORCE, keyed("b"))).status is not None
+    assert (await product.status(group_id))["generation"] == 3
+
+
+async def test_a_key_without_effect_is_remembered_too(product: Product) -> None:
+    """An apply that found nothing to do answers the same when it is repeated, and cannot be another request."""
+    group_id = await product.create_ready(product.add_servers(1))
+    apply = product.services.submission.apply
+    for _ in range(2):
+        assert not (await apply(group_id, ApplyRequest(), keyed("none"))).accepted
+    with pytest.raises(RequestRefused) as refused:
+        await apply(group_id, FORCE, keyed("none", "e" * 64))
+    assert refused.value.code == "IDEMPOTENCY_KEY_REUSED"
+    assert (await product.status(group_id))["generation"] == 1
+
+
+async def test_a_repeated_update_answers_its_own_run(product: Product) -> None:
+    """The second time it is no VERSION_CONFLICT but the answer of the first; one run, its servers named."""
+    members = product.add_servers(2)
+    group_id = await product.create_ready(members)
+    change = {"launchConfig": {"monitoring": True}}
+    first = await product.update(group_id, change, requester=keyed("u"), version=1)
+    again = await product.update(group_id, change, requester=keyed("u"), version=1)
+    assert first.reapply == again.reapply
+    assert (first.head.version, again.head.version) == (2, 2)
+    assert len(product.take_jobs()) == 2
+    quiet = [
+        await product.update(group_id, {**change, "description": "x"}, requester=keyed("q"), version=2)
+        for _ in range(2)
+    ]
+    assert quiet[0].head.version == quiet[1].head.version == 3
+
+
+async def test_a_repeated_wave_starts_once(product: Product) -> None:
+    """One wave, one message."""
+    group_id = await product.create_ready(product.add_servers(1))
+    accept = product.services.waves.accept
+    waves = [await accept(WaveRequest((group_id,)), keyed("w")) for _ in range(2)]
+    assert waves[0][0].wave_id == waves[1][0].wave_id
+    assert len(product.take_jobs(Queue.URGENT)) == 1
+
+
+async def test_a_key_is_the_principals_own_and_ends(product: Product) -> None:
+    """Another principal's equal key names another request; a day later the same key can name a new one."""
+    group_id = await product.create_ready(product.add_servers(1))
+    apply = product.services.submission.apply
+    await apply(group_id, FORCE, keyed("k"))
+    await apply(group_id, FORCE, keyed("k", "e" * 64, principal="another"))
+    assert (await product.status(group_id))["generation"] == 3
+    product.clock.advance(timedelta(hours=23, minutes=59))
+    with pytest.raises(RequestRefused):
+        await apply(group_id, FORCE, keyed("k", "d" * 64))
+    product.clock.advance(timedelta(minutes=2))
+    await apply(group_id, FORCE, keyed("k", "d" * 64))
+    assert (await product.status(group_id))["generation"] == 4
+
+
+async def test_a_refused_request_leaves_its_key_free(product: Product) -> None:
+    """Nothing was done under it, so it can be mended and sent again under the same key."""
+    taken = await product.create(product.add_servers(1), groupName="taken already")
+    assert taken
+    members = product.add_servers(1)
+    definition = parse_group(product.body(members, groupName="taken already"))
+    with pytest.raises(RequestRefused):
+        await product.services.submission.create_group(definition, keyed("r"))
+    mended = parse_group(product.body(members, groupName="free"))
+    head = await product.services.submission.create_group(mended, keyed("r", "e" * 64))
+    assert head.name == "free"

@@ -1,0 +1,83 @@
+"""What was done to a group: its apply runs, newest first. Reads only."""
+
+from dataclasses import dataclass
+
+from workers.core.requests import NotFound, bad_token, group_not_found
+from workers.core.store.groups import GroupStore
+from workers.core.store.records import RunHead
+from workers.core.store.runs import RunStore
+
+RUNS_READ = 100
+GENERATION_DIGITS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class RunList:
+    """A page of a group's runs, newest first."""
+
+    runs: list[RunHead]
+    next_token: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """One run."""
+
+    head: RunHead
+    source_server_ids: tuple[str, ...]
+    """What it lists, in order."""
+
+
+class History:
+    """Answers about what was done."""
+
+    def __init__(self, groups: GroupStore, runs: RunStore) -> None:
+        self._groups = groups
+        self._runs = runs
+
+    async def runs(self, group_id: str, limit: int, token: str | None) -> RunList:
+        """
+        List a group's runs, newest first.
+
+        Parameters:
+            group_id: The group.
+            limit: The most that are answered, 1 to 1,000.
+            token: The one that the page before gave; None for the first page.
+
+        Returns:
+            A page.
+
+        Raises:
+            NotFound: There is no such group.
+            RequestRefused: The token is none of ours.
+        """
+        if token is not None and not (token.isascii() and token.isdecimal() and len(token) <= GENERATION_DIGITS):
+            raise bad_token()
+        if await self._groups.read_head(group_id) is None:
+            raise group_not_found(group_id)
+        heads = await self._runs.read_heads(group_id, limit=limit, before=int(token) if token else None)
+        return RunList(heads, str(heads[-1].generation) if len(heads) == limit else None)
+
+    async def run(self, group_id: str, run_id: str) -> RunView:
+        """
+        Read one run of a group.
+
+        Parameters:
+            group_id: The group.
+            run_id: The run.
+
+        Returns:
+            The run with the source servers that it lists.
+
+        Raises:
+            NotFound: There is no such group, or no such run of it.
+        """
+        before: str | None = None
+        while True:
+            page = await self.runs(group_id, RUNS_READ, before)
+            for head in page.runs:
+                if head.run_id == run_id:
+                    return RunView(head, await self._runs.read_listed(group_id, head.generation))
+            before = page.next_token
+            if before is None:
+                raise NotFound(f"{group_id} has no apply run {run_id!r}.", code="RUN_NOT_FOUND")

@@ -1,0 +1,251 @@
+"""
+Changing a group: its definition and the generation that follows from it in one transaction, or its end.
+
+An update is laid over the version that the requester read, and over no other. What it leaves as it was is not
+applied again; what it changes, adds, or finds not ready is.
+"""
+
+import uuid
+from dataclasses import dataclass, replace
+
+import structlog
+
+from workers.core.errors import ServiceUnavailable
+from workers.core.model.digest import digest_launch_config
+from workers.core.model.errors import FieldError, InvalidBody
+from workers.core.model.group import GroupDefinition, GroupUpdate
+from workers.core.ports import Clock
+from workers.core.requests import Conflict, Requester, group_not_found
+from workers.core.runs.members import check_access, plan_membership, take_name
+from workers.core.runs.opening import check_size, new_run_id, open_status, plan_run, put_opening
+from workers.core.runs.selection import Change, find_change
+from workers.core.runs.sending import RunSender
+from workers.core.status import Status
+from workers.core.store.groups import GroupStore, check_status, put_definition, put_head
+from workers.core.store.receipts import Receipt, Receipts
+from workers.core.store.records import GroupHead, GroupStatus, ServerItem
+from workers.core.store.runs import Run, RunStore
+from workers.core.store.tables import Tables
+from workers.core.store.writes import Write
+
+log = structlog.get_logger()
+
+UPDATE_TRIES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Reapply:
+    """The run that an update led to."""
+
+    run_id: str
+    source_server_ids: tuple[str, ...]
+    """What it lists, in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Updated:
+    """What became of an update."""
+
+    head: GroupHead
+    reapply: Reapply | None
+    """None where nothing was to be applied."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Before:
+    """A group as it was read, for one try."""
+
+    head: GroupHead
+    definition: GroupDefinition
+    status: GroupStatus | None
+    run: Run | None
+    servers: dict[str, ServerItem]
+
+    def find_change(self, definition: GroupDefinition) -> Change:
+        statuses = self.run.read_statuses(self.servers) if self.run else {}
+        return find_change(_hash_configs(self.definition), _hash_configs(definition), statuses)
+
+    def is_in_hand(self, definition: GroupDefinition, change: Change) -> bool:
+        """Tell whether the current run does already what there is to do, in the same way."""
+        if self.run is None or change.needs_generation or self.run.target != definition.target:
+            return False
+        return bool(change.listed) and change.listed <= self.run.listed and self.is_pending()
+
+    def is_pending(self) -> bool:
+        return self.status is not None and self.status.status is Status.PENDING
+
+    def choose_listed(self, definition: GroupDefinition, change: Change, *, force: bool) -> frozenset[str] | None:
+        """Choose what the generation that the update needs lists; None where it needs none."""
+        everyone = frozenset(definition.source_server_ids)
+        if self.status is None:
+            # Nothing was ever to be applied: now everything is, or still nothing.
+            return everyone if definition.has_launch_config() else None
+        if force:
+            return everyone
+        if change.needs_generation or (change.listed and not self.is_in_hand(definition, change)):
+            return change.listed
+        return None
+
+
+class Changes:
+    """Changes groups that there are."""
+
+    def __init__(
+        self,
+        *,
+        tables: Tables,
+        groups: GroupStore,
+        runs: RunStore,
+        receipts: Receipts,
+        sender: RunSender,
+        clock: Clock,
+        account_id: str,
+    ) -> None:
+        self._tables = tables
+        self._groups = groups
+        self._runs = runs
+        self._receipts = receipts
+        self._sender = sender
+        self._clock = clock
+        self._account_id = account_id
+        """The account that we run in."""
+
+    async def update_group(self, group_id: str, update: GroupUpdate, requester: Requester) -> Updated:
+        """
+        Replace a group's definition, and apply what that changes.
+
+        Parameters:
+            group_id: The group.
+            update: What it is to be, checked.
+            requester: Who asks.
+
+        Returns:
+            The group as it was stored, and the run that follows.
+
+        Raises:
+            RequestRefused: There is no such group, or the requester's key was used for another request.
+            Conflict: It was changed since the requester read it, or its name or a source server is another
+                group's.
+            InvalidBody: It would move to another account or Region.
+            GroupTooLarge: It does not fit into one transaction.
+            ServiceUnavailable: The stack's tables are too contended or do not answer; what was not answered may
+                have been stored.
+        """
+        change_id, run_id = uuid.uuid4().hex, new_run_id()
+        for _ in range(UPDATE_TRIES):
+            updated = await self._receipts.do_once(
+                requester,
+                lambda: self._try_update(group_id, update, requester, change_id=change_id, run_id=run_id),
+                self._repeat,
+            )
+            if updated is not None:
+                return updated
+        raise ServiceUnavailable(f"Others change {group_id} or groups of its account at the same time. Try again.")
+
+    async def _try_update(
+        self, group_id: str, update: GroupUpdate, requester: Requester, *, change_id: str, run_id: str
+    ) -> Updated | None:
+        """Store the update over what there is; None where that changed meanwhile."""
+        before = await self._read(group_id)
+        _check_version(before.head, update)
+        definition = self._place(update.definition, before)
+        now = self._clock()
+        head = replace(
+            before.head, name=definition.name, version=update.version + 1, updated_at=now, change_id=change_id
+        )
+        change = before.find_change(definition)
+        listed = before.choose_listed(definition, change, force=update.force)
+        generation = before.status.generation + 1 if before.status else 1
+        run = None
+        if listed is not None:
+            run = plan_run(
+                head, definition, generation=generation, listed=listed, requester=requester, now=now, run_id=run_id
+            )
+        opened = open_status(run, before.servers, before.status, requester, now) if run else None
+        writes = [
+            put_head(head, over=update.version),
+            *put_definition(group_id, head.version, definition),
+            *take_name(head, instead_of=before.head.name),
+            *await plan_membership(self._tables, head, definition, joining=change.joining, leaving=change.leaving),
+            *self._open(before, run, opened),
+            *self._receipts.put(requester, Receipt(group_id, run.head.generation if run else 0)),
+        ]
+        check_size(writes)
+
+        async def is_stored() -> bool:
+            stored = await self._groups.read_head(group_id)
+            return stored is not None and stored.change_id == change_id
+
+        if not await self._tables.commit(writes, is_stored):
+            return None
+        log.info("group.updated", group_id=group_id, version=head.version, reapplied=len(run.listed) if run else 0)
+        if run is not None and opened is not None:
+            await self._sender.send(run, opened)
+            return Updated(head, _reapply(run))
+        in_hand = before.run if before.is_in_hand(definition, change) else None
+        return Updated(head, _reapply(in_hand) if in_hand else None)
+
+    async def _read(self, group_id: str) -> _Before:
+        head = await self._groups.read_head(group_id)
+        if head is None:
+            raise group_not_found(group_id)
+        status = await self._groups.read_status(group_id)
+        run = await self._runs.read_run(group_id, status.generation) if status else None
+        servers = await self._runs.read_servers(group_id) if run else {}
+        definition = await self._groups.read_definition(group_id, head.version)
+        return _Before(head, definition, status, run, servers)
+
+    def _place(self, wanted: GroupDefinition, before: _Before) -> GroupDefinition:
+        """Complete a definition by what an update cannot say or need not repeat."""
+        head, target = before.head, wanted.target
+        moved = [
+            FieldError(
+                pointer,
+                "INVALID_BODY",
+                f"{head.group_id} stays in {what} {old}, where its source servers are. Create another group in {new}.",
+                None,
+            )
+            for pointer, what, old, new in (
+                ("/region", "Region", head.region, target.region),
+                ("/accountId", "account", head.account_id, target.account_id or head.account_id),
+            )
+            if old != new
+        ]
+        if moved:
+            raise InvalidBody(tuple(moved))
+        check_access(wanted, head.account_id, self._account_id)
+        kept = target.external_id or (before.definition.target.external_id if target.assume_role_name else None)
+        return replace(wanted, target=replace(target, account_id=head.account_id, external_id=kept))
+
+    def _open(self, before: _Before, run: Run | None, opened: GroupStatus | None) -> list[Write]:
+        if run is not None and opened is not None:
+            return put_opening(run, before.status, opened)
+        # A generation that opens meanwhile, over the definition that goes, must not be overlooked.
+        return [check_status(before.head.group_id, before.status)]
+
+    async def _repeat(self, receipt: Receipt) -> Updated:
+        head = await self._groups.read_head(receipt.subject)
+        if head is None:
+            raise group_not_found(receipt.subject)
+        run = await self._runs.read_head(head.group_id, receipt.generation) if receipt.generation else None
+        if run is None:
+            return Updated(head, None)
+        return Updated(head, Reapply(run.run_id, await self._runs.read_listed(head.group_id, run.generation)))
+
+
+def _check_version(head: GroupHead, update: GroupUpdate) -> None:
+    if head.version == update.version:
+        return
+    raise Conflict(
+        f"{head.group_id} has version {head.version}, and this update is laid over version {update.version}."
+        " Read the group again and repeat the change on what it is now.",
+        code="VERSION_CONFLICT",
+    )
+
+
+def _hash_configs(definition: GroupDefinition) -> dict[str, str]:
+    return {member: digest_launch_config(definition.effective(member)) for member in definition.source_server_ids}
+
+
+def _reapply(run: Run) -> Reapply:
+    return Reapply(run.head.run_id, tuple(sorted(run.listed)))

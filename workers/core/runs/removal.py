@@ -1,0 +1,93 @@
+"""
+Deleting a group: one transaction ends it for every reader; what is left of its items goes after that.
+
+What was done to it stays on record: the heads and lists of its runs, and who deleted it. Jobs that are under way
+find no group and are acknowledged; what one of them records all the same, its worker takes back.
+"""
+
+import structlog
+
+from workers.core.errors import ServiceUnavailable
+from workers.core.ports import Clock
+from workers.core.requests import Requester, group_not_found
+from workers.core.runs.members import give_name_back, plan_membership
+from workers.core.store.groups import GroupStore, check_status, delete_head
+from workers.core.store.records import GroupEvent, GroupHead, GroupStatus
+from workers.core.store.runs import RunStore, close_run, put_event
+from workers.core.store.tables import Tables
+from workers.core.store.writes import Write
+
+log = structlog.get_logger()
+
+DELETE_TRIES = 8
+
+
+class Removal:
+    """Deletes groups."""
+
+    def __init__(self, *, tables: Tables, groups: GroupStore, runs: RunStore, clock: Clock) -> None:
+        self._tables = tables
+        self._groups = groups
+        self._runs = runs
+        self._clock = clock
+
+    async def delete_group(self, group_id: str, requester: Requester) -> None:
+        """
+        Delete a group; its source servers and what was applied to them stay as they are.
+
+        Parameters:
+            group_id: The group.
+            requester: Who asks.
+
+        Raises:
+            NotFound: There is no such group.
+            ServiceUnavailable: The stack's tables are too contended or do not answer.
+        """
+        for _ in range(DELETE_TRIES):
+            head = await self._groups.read_head(group_id)
+            if head is None:
+                raise group_not_found(group_id)
+            if await self._tables.commit(await self._plan(head, requester), lambda: self._is_gone(group_id)):
+                break
+        else:
+            raise ServiceUnavailable(f"Others change {group_id} or groups of its account at the same time. Try again.")
+        log.info("group.deleted", group_id=group_id)
+        try:
+            await self._runs.delete_servers(group_id)
+            await self._groups.delete_definitions(group_id)
+        except ServiceUnavailable as error:
+            # No reader finds them without the group.
+            log.warning("group.not_cleared", group_id=group_id, error=error.message)
+
+    async def _plan(self, head: GroupHead, requester: Requester) -> list[Write]:
+        status = await self._groups.read_status(head.group_id)
+        definition = await self._groups.read_definition(head.group_id, head.version)
+        members = definition.source_server_ids
+        event = GroupEvent(
+            kind="deleted",
+            at=self._clock(),
+            group_name=head.name,
+            requested_by=requester.principal,
+            door=requester.door,
+            request_id=requester.request_id,
+        )
+        return [
+            delete_head(head),
+            give_name_back(head.group_id, head.name),
+            *await plan_membership(self._tables, head, definition, joining=(), leaving=members),
+            *_end(head, status, event),
+            put_event(head.group_id, event),
+        ]
+
+    async def _is_gone(self, group_id: str) -> bool:
+        return await self._groups.read_head(group_id) is None
+
+
+def _end(head: GroupHead, status: GroupStatus | None, event: GroupEvent) -> list[Write]:
+    if status is None:
+        return [check_status(head.group_id, None)]
+    at = event.at.isoformat()
+    return [
+        check_status(head.group_id, status, delete=True),
+        close_run(head.group_id, status.generation, deletedAt=at),
+    ]

@@ -1,0 +1,66 @@
+"""
+Sending the jobs of a run that is open: one a source server.
+
+Committed but not sent is accepted: nothing that fails here may fail the request.
+"""
+
+import structlog
+
+from workers.core.contract import APPLY_ACTOR, Queue
+from workers.core.errors import ServiceUnavailable, SetupError
+from workers.core.ports import Clock, Job, JobQueue
+from workers.core.runs.settle import Aggregator
+from workers.core.status import Status
+from workers.core.store.records import GroupStatus
+from workers.core.store.runs import Run, RunStore
+
+log = structlog.get_logger()
+
+
+class RunSender:
+    """Sends the jobs of runs."""
+
+    def __init__(self, *, runs: RunStore, queue: JobQueue, aggregator: Aggregator, clock: Clock) -> None:
+        self._runs = runs
+        self._queue = queue
+        self._aggregator = aggregator
+        self._clock = clock
+
+    async def send(self, run: Run, opened: GroupStatus) -> None:
+        """
+        Send a job for each source server that the run lists; settle the run where it lists none.
+
+        Parameters:
+            run: The run, open.
+            opened: The group's status since then.
+        """
+        jobs = [
+            Job(
+                APPLY_ACTOR,
+                run.group_id,
+                {
+                    "groupId": run.group_id,
+                    "sourceServerId": member,
+                    "generation": run.head.generation,
+                    "requestId": run.head.request_id,
+                },
+            )
+            for member in sorted(run.listed)
+        ]
+        try:
+            await self._queue.send(Queue.NORMAL, jobs)
+            await self._runs.mark_sent(run.group_id, run.head.generation, self._clock())
+            if not run.listed:
+                # No outcome will come that could settle it.
+                await self._aggregator.settle_if_complete(run, opened)
+        except (ServiceUnavailable, SetupError) as error:
+            # The run is accepted and stays: whoever asks for it again, or sweeps, sends what was not sent.
+            log.warning("run.not_sent", group_id=run.group_id, generation=run.head.generation, error=error.message)
+
+    async def send_if_unsent(self, run: Run, status: GroupStatus) -> None:
+        """Send the jobs of a pending run of which nothing says that they were."""
+        if status.status is not Status.PENDING:
+            return
+        head = await self._runs.read_head(run.group_id, run.head.generation)
+        if head is not None and head.sent_at is None:
+            await self.send(run, status)
