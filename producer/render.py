@@ -14,7 +14,7 @@ from workers.core.store.waves import Wave, WavePart
 
 def render_group(view: GroupView) -> dict[str, Any]:
     """Render a group with where it stands; its external id is never shown."""
-    return {**view.definition.to_body(), **_summary(view.head, view.status)}
+    return {**_summary(view.head, view.status), **view.definition.to_body(), "accountId": view.head.account_id}
 
 
 def render_update(view: GroupView, reapply: Reapply | None) -> dict[str, Any]:
@@ -49,6 +49,7 @@ def render_status(view: StatusView) -> dict[str, Any]:
     """Render where a group and a page of its members stand."""
     answer = _group_status(view.group_id, view.status)
     answer["deadline"] = _time(view.deadline)
+    answer["waitingFor"] = view.waiting_for
     answer["serverConfigs"] = {
         member: _server(state, config_hash, item) for member, (state, config_hash, item) in view.servers.items()
     }

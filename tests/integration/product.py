@@ -169,6 +169,11 @@ class Product:
 
     # --- the queue
 
+    def purge(self, queue: Queue) -> None:
+        """Drop every job of a queue, however many there are; SQS allows it once a minute."""
+        sqs = self.client("sqs")
+        sqs.purge_queue(QueueUrl=sqs.get_queue_url(QueueName=f"{self.settings.stack}-{queue.value}")["QueueUrl"])
+
     def take_jobs(self, queue: Queue = Queue.NORMAL) -> list[Sent]:
         """Take every job out of a queue; nobody else gets them."""
         sqs = self.client("sqs")

@@ -28,6 +28,7 @@ from workers.core.outcome import Acknowledge, Outcome, Redeliver
 from workers.core.ports import Clock
 from workers.core.retry import back_off
 from workers.core.runs.settle import Aggregator
+from workers.core.runs.waiting import NOTED_EVERY, describe_wait
 from workers.core.settings import Settings
 from workers.core.status import Status
 from workers.core.store.groups import GroupStore
@@ -43,6 +44,7 @@ MAX_ATTEMPTS = 5
 
 FIRST_WAIT = timedelta(seconds=1)
 LONGEST_WAIT = timedelta(minutes=15)
+MOST_NOTED = 100
 LOOK_AGAIN = timedelta(seconds=10)
 """How soon a repeated job of a recorded source server looks whether its group can be settled."""
 
@@ -108,6 +110,8 @@ class ApplyServer:
         self._bring = bring
         self._settings = settings
         self._clock = clock
+        self._noted: dict[tuple[str, int], datetime] = {}
+        """When a wait of a group's generation was last noted from here."""
 
     async def apply(self, group_id: str, source_server_id: str) -> Outcome:
         """Apply the group's current launch config to one of its source servers, if it is due."""
@@ -120,6 +124,7 @@ class ApplyServer:
         try:
             lease = await self._leases.take(run.head.account_id, run.target.region, source_server_id)
         except LeaseHeld as held:
+            await self._note_wait(run, source_server_id, held)
             return Redeliver(held.code, held.retry_after)
         try:
             return await self._apply_claimed(group_id, source_server_id, lease)
@@ -146,12 +151,23 @@ class ApplyServer:
         except RetryableError as error:
             left = current.run.head.deadline - self._clock()
             if left > timedelta(0):
+                await self._note_wait(current.run, source_server_id, error)
                 await self._leases.give_back(lease, last_write_at=claim.last_write_at, outcome=True)
                 return Redeliver(error.code, min(_plan_wait(error, lease), left))
             return await self._record(claim, self._failed(claim, error))
         except PermanentError as error:
             return await self._record(claim, self._failed(claim, error))
         return await self._record(claim, self._ready(claim, brought))
+
+    async def _note_wait(self, run: Run, source_server_id: str, error: RetryableError) -> None:
+        key, now = (run.group_id, run.head.generation), self._clock()
+        noted_at = self._noted.get(key)
+        if noted_at is not None and now - noted_at < NOTED_EVERY:
+            return
+        self._noted[key] = now
+        while len(self._noted) > MOST_NOTED:
+            del self._noted[next(iter(self._noted))]
+        await self._runs.note_wait(*key, describe_wait(error, source_server_id), now)
 
     async def _bring_claimed(self, claim: Claim) -> Brought:
         lost = f"{MAX_ATTEMPTS} attempts at {claim.source_server_id} ended without an outcome"

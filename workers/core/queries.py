@@ -12,6 +12,7 @@ from workers.core.model.group import GroupDefinition
 from workers.core.ports import Clock
 from workers.core.requests import Conflict, NotFound, bad_token, group_not_found
 from workers.core.runs.settle import combine_status
+from workers.core.runs.waiting import read_wait
 from workers.core.status import Status
 from workers.core.store.groups import GroupStore
 from workers.core.store.records import GroupHead, GroupStatus, ServerItem
@@ -77,6 +78,8 @@ class StatusView:
     servers: dict[str, tuple[Status, str, ServerItem | None]]
     """Member to its status, the digest of its effective launch config, and what is recorded of it."""
     next_token: str | None
+    waiting_for: str | None = None
+    """What the run waits for, in words; None where nobody noted anything."""
 
 
 class Queries:
@@ -182,8 +185,11 @@ class Queries:
             after = _check_token(page.token, status)
             run = await self._runs.read_run(group_id, status.generation)
             servers = await self._runs.read_servers(group_id)
+            # The run in memory has its head as it was when it was first read.
+            head = await self._runs.read_head(group_id, status.generation) if status.status is Status.PENDING else None
             if run is not None and _same_moment(status, await self._groups.read_status(group_id)):
-                return self._view(run, status, servers, page, after)
+                view = self._view(run, status, servers, page, after)
+                return replace(view, waiting_for=read_wait(status, head or run.head, self._clock()))
         raise ServiceUnavailable(f"The status of {group_id} changes faster than it can be read. Try again.")
 
     def _view(

@@ -62,8 +62,11 @@ class _Before:
     servers: dict[str, ServerItem]
 
     def find_change(self, definition: GroupDefinition) -> Change:
-        statuses = self.run.read_statuses(self.servers) if self.run else {}
-        return find_change(_hash_configs(self.definition), _hash_configs(definition), statuses)
+        if self.run is None:
+            return find_change(_hash_configs(self.definition), _hash_configs(definition), {})
+        # A definition that came after the run without a generation of its own asks for the same.
+        statuses = self.run.read_statuses(self.servers)
+        return find_change(self.run.config_hashes, _hash_configs(definition), statuses)
 
     def is_in_hand(self, definition: GroupDefinition, change: Change) -> bool:
         """Tell whether the current run does already what there is to do, in the same way."""

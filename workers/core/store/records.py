@@ -110,6 +110,9 @@ class RunHead:
     """What the group became when this run settled."""
     counts: Counts | None = None
     request_id: str = ""
+    waiting_for: str | None = None
+    """What one of its source servers waited for at `waiting_at`; nobody takes it back."""
+    waiting_at: datetime | None = None
     deleted_at: datetime | None = None
     """When the group was deleted; what is recorded after that goes too."""
 

@@ -186,6 +186,15 @@ class RunStore:
         )
         return from_item(RunHead, await self._tables.write(write))
 
+    async def note_wait(self, group_id: str, generation: int, waiting_for: str, at: datetime) -> None:
+        """Note what a run waits for, for whoever asks in the next minutes."""
+        values = {"waitingFor": waiting_for, "waitingAt": at.isoformat()}
+        key = (group_id, _padded("head", generation))
+        try:
+            await self._tables.write(Write("Update", "runs", key, values, condition=Attr("runId").exists()))
+        except ConditionFailed:
+            return
+
     async def mark_sent(self, group_id: str, generation: int, at: datetime) -> None:
         """Note that the jobs of a run were sent."""
         values = {"sentAt": at.isoformat()}

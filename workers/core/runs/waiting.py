@@ -1,0 +1,59 @@
+"""
+What a pending run waits for, in words for the person who waits too.
+
+A note only: nothing is decided by it, and it is believed for a short while, since nobody takes it back.
+"""
+
+from datetime import datetime, timedelta
+
+from workers.core.errors import JobInProgress, LeaseHeld, QuotaExceeded, RetryableError, Throttled
+from workers.core.status import Status
+from workers.core.store.records import GroupStatus, RunHead
+
+BELIEVED = timedelta(minutes=2)
+NOTED_EVERY = timedelta(seconds=10)
+"""One note of a run in this time, from each worker process: a fleet that waits must not write for it."""
+
+
+def describe_wait(error: RetryableError, source_server_id: str) -> str:
+    """
+    Say what a source server waits for.
+
+    Parameters:
+        error: Why its job comes again later.
+        source_server_id: The source server.
+
+    Returns:
+        A phrase that completes "waiting for".
+    """
+    match error:
+        case Throttled():
+            return f"tokens: AWS throttles {error.operation or 'the account'}"
+        case LeaseHeld():
+            return f"lease: another worker is at work on {source_server_id}"
+        case JobInProgress() | QuotaExceeded():
+            return f"job: DRS is busy with {source_server_id} ({error.message})"
+    return f"{error.operation or 'AWS'}: {error.message}"
+
+
+def read_wait(status: GroupStatus, head: RunHead, now: datetime) -> str | None:
+    """
+    Tell what a group's run waits for, as far as anyone noted it.
+
+    Parameters:
+        status: The group's.
+        head: The head of its run, as it is now.
+        now: The present.
+
+    Returns:
+        A phrase that completes "waiting for"; None where the run is settled or simply at work.
+    """
+    if status.status is not Status.PENDING:
+        return None
+    if status.held_by is not None:
+        return f"hold: {status.held_by} is launching this group"
+    if head.sent_at is None:
+        return "jobs: they are not sent yet"
+    if head.waiting_for is None or head.waiting_at is None or now - head.waiting_at > BELIEVED:
+        return None
+    return head.waiting_for
