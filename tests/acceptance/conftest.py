@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from infra.local.process import StandIn, stand_in
+from tests.acceptance.aws_command_line import AwsCommandLine, aws_command_line
 
 
 @pytest.fixture
@@ -24,3 +25,11 @@ def idle_aws() -> Iterator[StandIn]:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the demo, whose serial way takes a minute of waiting: the other tests run meanwhile."""
     items.sort(key=lambda item: item.name != "test_the_demo_keeps_every_promise")
+
+
+@pytest.fixture(scope="session")
+def command_line() -> Iterator[AwsCommandLine]:
+    """`aws` over a stand-in that answers at once and forgets no write."""
+    with stand_in() as running, aws_command_line(running) as loaded:
+        running.control("PUT", "consistency", {"seconds": 0})
+        yield loaded
