@@ -7,9 +7,17 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 
+from tests.measuring import measure_chosen_processes_only
+
 # How fast examples come says only how busy the machine is: no test here may fail by seconds.
 settings.register_profile("prelaunch", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("prelaunch")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Measure chosen processes only; those that run the tests are started by the first one, and are measured too."""
+    if hasattr(config, "workerinput") or not config.getoption("numprocesses"):
+        measure_chosen_processes_only()
 
 
 @pytest.fixture(autouse=True)

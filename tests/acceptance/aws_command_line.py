@@ -16,6 +16,7 @@ from typing import Any
 
 from infra.local.process import StandIn
 from tests.acceptance.commands import count_calls, make_environment
+from tests.measuring import VARIABLE
 
 AWS = str(Path(sys.executable).with_name("aws"))
 ROOT = Path(__file__).parents[2]
@@ -80,6 +81,7 @@ class AwsCommandLine:
 def aws_command_line(aws: StandIn) -> Iterator[AwsCommandLine]:
     """Load the command while the block runs."""
     environment = make_environment(aws.environment, SETTINGS)
+    environment.pop(VARIABLE, None)
     with subprocess.Popen(
         [sys.executable, "-m", "tests.acceptance.loaded_aws"],
         env=environment,

@@ -14,6 +14,7 @@ import boto3
 import httpx
 
 from infra.local.process import StandIn
+from tests.measuring import measured
 
 PRELAUNCH = str(Path(sys.executable).with_name("prelaunch"))
 PATIENCE_SECONDS = 45
@@ -32,7 +33,7 @@ def make_environment(*variables: Mapping[str, str]) -> dict[str, str]:
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "AWS_EC2_METADATA_DISABLED": "true",
     }
-    for more in (isolated, *variables):
+    for more in (isolated, measured(), *variables):
         kept.update(more)
     return kept
 
