@@ -12,6 +12,7 @@ from workers.core.history import History
 from workers.core.queries import Queries
 from workers.core.queue.send import JobSender
 from workers.core.runs.change import Changes
+from workers.core.runs.planner import RunPlanner
 from workers.core.runs.removal import Removal
 from workers.core.runs.sending import RunSender
 from workers.core.runs.settle import Aggregator
@@ -54,13 +55,16 @@ async def open_services(
         queries = Queries(groups, runs, read_clock)
         receipts = Receipts(tables, read_clock)
         aggregator = Aggregator(tables, runs, read_clock)
-        sender = RunSender(runs=runs, queue=queue, aggregator=aggregator, clock=read_clock)
+        periods = settings.run_periods
+        planner = RunPlanner(runs=runs, periods=periods, clock=read_clock)
+        sender = RunSender(runs=runs, queue=queue, aggregator=aggregator, periods=periods, clock=read_clock)
         account_id = await clients.account_id()
         submission = Submission(
             tables=tables,
             groups=groups,
             runs=runs,
             receipts=receipts,
+            planner=planner,
             sender=sender,
             clock=read_clock,
             account_id=account_id,
@@ -70,6 +74,7 @@ async def open_services(
             groups=groups,
             runs=runs,
             receipts=receipts,
+            planner=planner,
             sender=sender,
             clock=read_clock,
             account_id=account_id,

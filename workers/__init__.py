@@ -5,6 +5,7 @@ The workers and what both sides share. This module holds no code, only the map.
     actors      the seam of threads and coroutines: message in, outcome -> acknowledge | redeliver
     apply/      use case: claim, observe, plan, execute, verify, record one source server
     wave/       use case: start the parts of a wave
+    sweep/      use case: look after runs that do not come to their end by themselves
     aws/        adapters: clients, DRS, EC2 launch templates, rate buckets; the table of AWS's errors
     core/       what producer and workers share
         model/      pure: launch config, merge, conflicts, digest, protection group
@@ -13,9 +14,9 @@ The workers and what both sides share. This module holds no code, only the map.
         store/      DynamoDB items and their conditional writes
         queue/      SQS: batched sends; broker and consumer for dramatiq
         runs/       what a run lists; opening, sending and settling it
-        queries, waves    answers about groups; accepting waves
+        queries, history, waves    answers about groups and their runs; accepting waves
         ports, clock, settings, logs
 
-Imports go downwards only: main > actors > apply | wave | aws > core.
+Imports go downwards only: main > actors > apply | wave | sweep | aws > core.
 Use cases and aws never meet except in main.
 """

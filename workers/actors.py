@@ -13,7 +13,7 @@ from typing import Protocol
 import dramatiq
 import structlog
 
-from workers.core.contract import APPLY_ACTOR, WAVE_ACTOR, Queue
+from workers.core.contract import APPLY_ACTOR, SWEEP_ACTOR, WAVE_ACTOR, Queue
 from workers.core.errors import PrelaunchError, RetryableError, SetupError
 from workers.core.outcome import Outcome, Redeliver
 from workers.core.queue import redelivery
@@ -32,6 +32,9 @@ class UseCases(Protocol):
 
     async def start_wave(self, wave_id: str) -> Outcome:
         """Start every part of a wave that has no job yet."""
+
+    async def sweep(self) -> Outcome:
+        """Look after every run that is due."""
 
 
 def declare_actors(broker: dramatiq.Broker, use_cases: Callable[[], UseCases]) -> None:
@@ -59,7 +62,11 @@ def declare_actors(broker: dramatiq.Broker, use_cases: Callable[[], UseCases]) -
         with structlog.contextvars.bound_contextvars(wave_id=waveId):
             await carry_out(WAVE_ACTOR, lambda: use_cases().start_wave(waveId))
 
-    for name, actor in ((APPLY_ACTOR, apply_launch_config), (WAVE_ACTOR, start_wave)):
+    async def sweep(**_later: object) -> None:
+        await carry_out(SWEEP_ACTOR, lambda: use_cases().sweep())
+
+    actors = ((APPLY_ACTOR, apply_launch_config), (WAVE_ACTOR, start_wave), (SWEEP_ACTOR, sweep))
+    for name, actor in actors:
         dramatiq.actor(broker=broker, actor_name=name, queue_name=Queue.NORMAL.value)(actor)
 
 

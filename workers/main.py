@@ -4,6 +4,7 @@ The workers' composition root: the module that the dramatiq CLI loads, the only 
 Everything that lives on the event loop is made when the worker boots, on its loop, and closed when it stops.
 """
 
+import asyncio
 import ctypes
 import os
 import signal
@@ -27,6 +28,8 @@ from workers.core.errors import PrelaunchError, SetupError
 from workers.core.logs import configure_logs
 from workers.core.outcome import Outcome
 from workers.core.queue.broker import JobBroker, QueuePeriods
+from workers.core.queue.send import JobSender
+from workers.core.runs.sending import RunSender
 from workers.core.runs.settle import Aggregator
 from workers.core.settings import Settings
 from workers.core.store.groups import GroupStore
@@ -34,6 +37,7 @@ from workers.core.store.leases import LeaseStore
 from workers.core.store.runs import RunStore
 from workers.core.store.tables import Tables
 from workers.core.store.waves import WaveStore
+from workers.sweep.sweep import Sweep
 from workers.wave.start import StartWave
 
 PR_SET_PDEATHSIG = 1
@@ -43,9 +47,10 @@ PR_SET_PDEATHSIG = 1
 class WorkerUseCases:
     """The use cases of one worker process, over clients of its event loop."""
 
-    def __init__(self, apply: ApplyServer, wave: StartWave) -> None:
+    def __init__(self, apply: ApplyServer, wave: StartWave, sweep: Sweep) -> None:
         self._apply = apply
         self._wave = wave
+        self._sweep = sweep
 
     async def apply(self, group_id: str, source_server_id: str) -> Outcome:
         """Apply a group's current launch config to one of its source servers."""
@@ -55,12 +60,28 @@ class WorkerUseCases:
         """Start every part of a wave that has no job yet."""
         return await self._wave.start(wave_id)
 
+    async def sweep(self) -> Outcome:
+        """Look after every run that is due."""
+        return await self._sweep.sweep()
+
+    async def run_sweeps(self) -> None:
+        """Sweep again and again, until cancelled."""
+        await self._sweep.run()
+
 
 async def wire(settings: Settings, clients: Clients) -> WorkerUseCases:
     """Wire the use cases over the clients of the running loop."""
     tables = Tables(await clients.own("dynamodb"), settings.stack)
     groups = GroupStore(tables)
     runs = RunStore(tables, groups)
+    aggregator = Aggregator(tables, runs, read_clock)
+    sender = RunSender(
+        runs=runs,
+        queue=JobSender(await clients.own("sqs"), stack=settings.stack),
+        aggregator=aggregator,
+        periods=settings.run_periods,
+        clock=read_clock,
+    )
     calls = Calls(clients, Pacing(), timeout=settings.call_timeout)
     bring = BringServer(
         configurations=DrsLaunchConfigurations(calls),
@@ -72,7 +93,7 @@ async def wire(settings: Settings, clients: Clients) -> WorkerUseCases:
         groups=groups,
         runs=runs,
         leases=LeaseStore(tables, settings, read_clock),
-        aggregator=Aggregator(tables, runs, read_clock),
+        aggregator=aggregator,
         bring=bring,
         settings=settings,
         clock=read_clock,
@@ -80,7 +101,8 @@ async def wire(settings: Settings, clients: Clients) -> WorkerUseCases:
     wave = StartWave(
         groups=groups, waves=WaveStore(tables), recovery=DrsRecovery(calls), settings=settings, clock=read_clock
     )
-    return WorkerUseCases(apply, wave)
+    sweep = Sweep(groups=groups, runs=runs, sender=sender, aggregator=aggregator, settings=settings, clock=read_clock)
+    return WorkerUseCases(apply, wave, sweep)
 
 
 class OpenUseCases(dramatiq.Middleware):
@@ -90,6 +112,7 @@ class OpenUseCases(dramatiq.Middleware):
         self._settings = settings
         self._closing = AsyncExitStack()
         self._wired: WorkerUseCases | None = None
+        self._sweeps: asyncio.Task[None] | None = None
 
     def wired(self) -> WorkerUseCases:
         """
@@ -120,11 +143,18 @@ class OpenUseCases(dramatiq.Middleware):
         """Close the clients while the loop still runs."""
         loop = get_event_loop_thread()
         if loop is not None:
-            loop.run_coroutine(self._closing.aclose())
+            loop.run_coroutine(self._close())
 
     async def _open(self) -> None:
         clients = await self._closing.enter_async_context(Clients(connections=2 * self._settings.threads))
         self._wired = await wire(self._settings, clients)
+        self._sweeps = asyncio.create_task(self._wired.run_sweeps())
+
+    async def _close(self) -> None:
+        if self._sweeps is not None:
+            self._sweeps.cancel()
+            await asyncio.wait([self._sweeps])
+        await self._closing.aclose()
 
 
 def build_broker(settings: Settings) -> JobBroker:

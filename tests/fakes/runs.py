@@ -9,12 +9,14 @@ from workers.core.model.group import GroupDefinition, Target
 from workers.core.model.launch_config import LaunchConfig
 from workers.core.requests import Requester
 from workers.core.runs.opening import plan_run
+from workers.core.settings import Settings
 from workers.core.status import Status
 from workers.core.store.records import Counts, GroupHead, GroupStatus, ServerError, ServerItem
 from workers.core.store.runs import Run
 
 OPENED_AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 REQUESTER = Requester("alice", "http", "requested")
+PERIODS = Settings().run_periods
 MEMBERS = tuple(f"s-{number:017d}" for number in range(30))
 
 
@@ -24,7 +26,9 @@ def run_over(members: tuple[str, ...], listed: frozenset[str], generation: int =
         "web", "", Target("us-east-1"), members, LaunchConfig({"monitoring": True}), {}, auto_repair=False
     )
     head = GroupHead("pg-1", "web", "us-east-1", "111122223333", 1, OPENED_AT, OPENED_AT)
-    return plan_run(head, definition, generation=generation, listed=listed, requester=REQUESTER, now=OPENED_AT)
+    return plan_run(
+        head, definition, generation=generation, listed=listed, requester=REQUESTER, now=OPENED_AT, periods=PERIODS
+    )
 
 
 def status_of(run: Run, status: Status = Status.PENDING) -> GroupStatus:

@@ -137,7 +137,7 @@ def test_opening_is_pending_first(recorded: tuple[Run, dict[str, ServerItem]], b
     """A new generation is pending whatever came before, also with an empty list; its listed members are all pending."""
     run, servers = recorded
     older = {m: item for m, item in servers.items() if item.generation < 3}
-    opened = open_status(run, older, status_of(run, before), REQUESTER, OPENED_AT)
+    opened = open_status(run, older, status_of(run, before), REQUESTER)
     assert opened.status is PENDING
     assert opened.counts.pending == len(run.listed)
     assert (opened.last_applied, opened.applied_by) == (OPENED_AT, "alice")
@@ -150,7 +150,7 @@ def test_the_transitions_are_those_that_happen() -> None:
     for before in (None, READY, FAILED, PENDING):
         run = run_over(members, frozenset(members))
         status = status_of(run, before) if before else None
-        opened = open_status(run, {}, status, REQUESTER, OPENED_AT)
+        opened = open_status(run, {}, status, REQUESTER)
         made.add((before or Status.NOT_CONFIGURED, opened.status))
     for listed, outcomes in product([frozenset(members), frozenset[str]()], product([READY, FAILED], repeat=2)):
         run = run_over(members, listed)

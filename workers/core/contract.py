@@ -14,6 +14,10 @@ WAVE_ACTOR = "start_wave"
 """Takes `waveId`."""
 
 
+SWEEP_ACTOR = "sweep"
+"""Takes nothing: look after every run that is due."""
+
+
 class Queue(StrEnum):
     """The queues that workers consume; the SQS name is `<stack>-<value>`."""
 

@@ -4,6 +4,7 @@ The settings tree: read once at the door, frozen, passed down.
 Credentials, Region and endpoints of AWS are never settings of ours: the SDK's own variables work everywhere.
 """
 
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -11,6 +12,20 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 PREFIX = "PRELAUNCH_"
+
+
+@dataclass(frozen=True, slots=True)
+class RunPeriods:
+    """When a run that does not come to its end by itself is looked after."""
+
+    send_after: timedelta
+    """How long after its opening a run that was not sent is sent."""
+    stall_after: timedelta
+    """How long a run may make no progress before its jobs are sent again; doubles each time."""
+    base_deadline: timedelta
+    """How long a run may take beside the time that its tokens take."""
+    longest: timedelta
+    """How long a run may take at all, however it progresses."""
 
 
 class _EveryVariable(EnvSettingsSource):
@@ -79,6 +94,21 @@ class Settings(BaseSettings):
     def read_back_limit(self) -> timedelta:
         """How long a promoted version may take to be read back."""
         return timedelta(seconds=10) * self.time_scale
+
+    @property
+    def sweep_period(self) -> timedelta:
+        """How often a worker process looks for runs that need looking after."""
+        return timedelta(seconds=60) * self.time_scale
+
+    @property
+    def run_periods(self) -> RunPeriods:
+        """When a run that does not come to its end by itself is looked after."""
+        return RunPeriods(
+            send_after=timedelta(seconds=30) * self.time_scale,
+            stall_after=timedelta(minutes=10) * self.time_scale,
+            base_deadline=timedelta(minutes=15) * self.time_scale,
+            longest=timedelta(hours=6) * self.time_scale,
+        )
 
     @property
     def max_ready_age(self) -> timedelta:

@@ -17,7 +17,8 @@ from workers.core.model.group import GroupDefinition, GroupUpdate
 from workers.core.ports import Clock
 from workers.core.requests import Conflict, Requester, group_not_found
 from workers.core.runs.members import check_access, plan_membership, take_name
-from workers.core.runs.opening import check_size, new_run_id, open_status, plan_run, put_opening
+from workers.core.runs.opening import check_size, new_run_id, open_status, put_opening
+from workers.core.runs.planner import RunPlanner
 from workers.core.runs.selection import Change, find_change
 from workers.core.runs.sending import RunSender
 from workers.core.status import Status
@@ -100,6 +101,7 @@ class Changes:
         groups: GroupStore,
         runs: RunStore,
         receipts: Receipts,
+        planner: RunPlanner,
         sender: RunSender,
         clock: Clock,
         account_id: str,
@@ -108,6 +110,7 @@ class Changes:
         self._groups = groups
         self._runs = runs
         self._receipts = receipts
+        self._planner = planner
         self._sender = sender
         self._clock = clock
         self._account_id = account_id
@@ -161,10 +164,10 @@ class Changes:
         generation = before.status.generation + 1 if before.status else 1
         run = None
         if listed is not None:
-            run = plan_run(
-                head, definition, generation=generation, listed=listed, requester=requester, now=now, run_id=run_id
+            run = await self._planner.plan(
+                head, definition, generation=generation, listed=listed, requester=requester, run_id=run_id
             )
-        opened = open_status(run, before.servers, before.status, requester, now) if run else None
+        opened = open_status(run, before.servers, before.status, requester) if run else None
         writes = [
             put_head(head, over=update.version),
             *put_definition(group_id, head.version, definition),

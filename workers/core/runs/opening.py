@@ -15,6 +15,7 @@ from workers.core.model.errors import GroupTooLarge
 from workers.core.model.group import GroupDefinition
 from workers.core.requests import Requester
 from workers.core.runs.settle import combine_status
+from workers.core.settings import RunPeriods
 from workers.core.status import Status
 from workers.core.store.groups import is_status
 from workers.core.store.records import (
@@ -29,10 +30,8 @@ from workers.core.store.records import (
 from workers.core.store.runs import Run, close_run, put_run
 from workers.core.store.writes import REMOVE, Write
 
-BASE_DEADLINE = timedelta(minutes=15)
 SECONDS_A_SERVER = 0.2
 """One token of the scarcest bucket: CreateLaunchTemplateVersion and ModifyLaunchTemplate refill 5/s."""
-RESEND_AFTER = timedelta(seconds=30)
 MAX_OPENING_BYTES = 1_000_000
 MAX_OPENING_ITEMS = 30
 """DynamoDB takes 4 MB and 100 items; the rest is left to the shards of the membership index."""
@@ -51,7 +50,9 @@ def plan_run(
     listed: frozenset[str],
     requester: Requester,
     now: datetime,
+    periods: RunPeriods,
     run_id: str | None = None,
+    backlog: int = 0,
 ) -> Run:
     """
     Plan the run of a new generation: what it lists, and by when it is settled at the latest.
@@ -63,7 +64,10 @@ def plan_run(
         listed: The source servers that it brings to their launch config.
         requester: Who asks.
         now: When it is opened.
+        periods: The installation's.
         run_id: Its id, where one was made before; the same for each try of one request.
+        backlog: How many source servers the unsettled runs of the same account and Region list: all of them draw
+            on the same tokens.
 
     Returns:
         The run, not yet stored.
@@ -81,16 +85,18 @@ def plan_run(
         done=0,
         request_id=requester.request_id,
         opened_at=now,
-        deadline=now + BASE_DEADLINE + timedelta(seconds=4 * len(listed) * SECONDS_A_SERVER),
-        resend_after=now + RESEND_AFTER,
+        region=head.region,
+        deadline=now + periods.base_deadline + timedelta(seconds=4 * (backlog + len(listed)) * SECONDS_A_SERVER),
+        resend_after=now + periods.send_after,
     )
     return Run(head.group_id, run_head, listed, definition)
 
 
 def open_status(
-    run: Run, servers: dict[str, ServerItem], before: GroupStatus | None, requester: Requester, now: datetime
+    run: Run, servers: dict[str, ServerItem], before: GroupStatus | None, requester: Requester
 ) -> GroupStatus:
     """Tell the status that a group has when this run is opened."""
+    now = run.head.opened_at
     opened = GroupStatus(
         status=Status.PENDING,
         generation=run.head.generation,

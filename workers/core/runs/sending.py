@@ -4,12 +4,15 @@ Sending the jobs of a run that is open: one a source server.
 Committed but not sent is accepted: nothing that fails here may fail the request.
 """
 
+from collections.abc import Iterable
+
 import structlog
 
 from workers.core.contract import APPLY_ACTOR, Queue
 from workers.core.errors import ServiceUnavailable, SetupError
 from workers.core.ports import Clock, Job, JobQueue
 from workers.core.runs.settle import Aggregator
+from workers.core.settings import RunPeriods
 from workers.core.status import Status
 from workers.core.store.records import GroupStatus
 from workers.core.store.runs import Run, RunStore
@@ -20,19 +23,26 @@ log = structlog.get_logger()
 class RunSender:
     """Sends the jobs of runs."""
 
-    def __init__(self, *, runs: RunStore, queue: JobQueue, aggregator: Aggregator, clock: Clock) -> None:
+    def __init__(
+        self, *, runs: RunStore, queue: JobQueue, aggregator: Aggregator, periods: RunPeriods, clock: Clock
+    ) -> None:
         self._runs = runs
         self._queue = queue
         self._aggregator = aggregator
+        self._periods = periods
         self._clock = clock
 
-    async def send(self, run: Run, opened: GroupStatus) -> None:
+    async def send_members(self, run: Run, members: Iterable[str]) -> None:
         """
-        Send a job for each source server that the run lists; settle the run where it lists none.
+        Send a job for some of the source servers that a run lists.
 
         Parameters:
             run: The run, open.
-            opened: The group's status since then.
+            members: The source servers.
+
+        Raises:
+            ServiceUnavailable: Not all of them were sent.
+            SetupError: The queue is missing.
         """
         jobs = [
             Job(
@@ -45,11 +55,22 @@ class RunSender:
                     "requestId": run.head.request_id,
                 },
             )
-            for member in sorted(run.listed)
+            for member in sorted(members)
         ]
+        await self._queue.send(Queue.NORMAL, jobs)
+
+    async def send(self, run: Run, opened: GroupStatus) -> None:
+        """
+        Send a job for each source server that the run lists; settle the run where it lists none.
+
+        Parameters:
+            run: The run, open.
+            opened: The group's status since then.
+        """
         try:
-            await self._queue.send(Queue.NORMAL, jobs)
-            await self._runs.mark_sent(run.group_id, run.head.generation, self._clock())
+            await self.send_members(run, run.listed)
+            now = self._clock()
+            await self._runs.mark_sent(run.group_id, run.head.generation, now, look_at=now + self._periods.stall_after)
             if not run.listed:
                 # No outcome will come that could settle it.
                 await self._aggregator.settle_if_complete(run, opened)

@@ -17,7 +17,8 @@ from workers.core.model.group import GroupDefinition
 from workers.core.ports import Clock
 from workers.core.requests import Requester, RequestRefused, group_not_found
 from workers.core.runs.members import check_access, plan_membership, take_name
-from workers.core.runs.opening import check_size, new_run_id, open_status, plan_run, put_opening
+from workers.core.runs.opening import check_size, new_run_id, open_status, put_opening
+from workers.core.runs.planner import RunPlanner
 from workers.core.runs.selection import ApplyRequest, is_in_hand, select_listed
 from workers.core.runs.sending import RunSender
 from workers.core.status import Status
@@ -52,6 +53,7 @@ class Submission:
         groups: GroupStore,
         runs: RunStore,
         receipts: Receipts,
+        planner: RunPlanner,
         sender: RunSender,
         clock: Clock,
         account_id: str,
@@ -60,6 +62,7 @@ class Submission:
         self._groups = groups
         self._runs = runs
         self._receipts = receipts
+        self._planner = planner
         self._sender = sender
         self._clock = clock
         self._account_id = account_id
@@ -102,17 +105,19 @@ class Submission:
 
     async def _try_create(self, head: GroupHead, definition: GroupDefinition, requester: Requester) -> GroupHead | None:
         members = definition.source_server_ids
-        run = plan_run(
-            head, definition, generation=1, listed=frozenset(members), requester=requester, now=head.created_at
-        )
-        opened = open_status(run, {}, None, requester, head.created_at) if definition.has_launch_config() else None
+        run, opened = None, None
+        if definition.has_launch_config():
+            run = await self._planner.plan(
+                head, definition, generation=1, listed=frozenset(members), requester=requester
+            )
+            opened = open_status(run, {}, None, requester)
         writes = [
             put_head(head),
             *take_name(head),
             *await plan_membership(self._tables, head, definition, joining=members),
             *put_definition(head.group_id, 1, definition),
             *self._receipts.put(requester, Receipt(head.group_id, 1, accepted=True)),
-            *(put_opening(run, None, opened) if opened else []),
+            *(put_opening(run, None, opened) if run and opened else []),
         ]
         check_size(writes)
 
@@ -122,7 +127,7 @@ class Submission:
 
         if not await self._tables.commit(writes, is_stored):
             return None
-        if opened is not None:
+        if run is not None and opened is not None:
             await self._sender.send(run, opened)
         log.info("group.created", group_id=head.group_id, servers=len(members))
         return head
@@ -172,17 +177,15 @@ class Submission:
         if not listed or is_in_hand(status.status, run.listed, statuses, request):
             await self._sender.send_if_unsent(run, status)
             return await self._answer(status, group_id, requester)
-        now = self._clock()
-        next_run = plan_run(
+        next_run = await self._planner.plan(
             head,
             await self._groups.read_definition(group_id, head.version),
             generation=status.generation + 1,
             listed=listed,
             requester=requester,
-            now=now,
             run_id=run_id,
         )
-        opened = open_status(next_run, servers, status, requester, now)
+        opened = open_status(next_run, servers, status, requester)
         receipt = Receipt(group_id, next_run.head.generation, accepted=True)
         writes = [
             check_head(head),

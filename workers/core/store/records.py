@@ -4,7 +4,7 @@ The items of our tables as values, and their way to DynamoDB and back.
 Attributes are camelCase there; times are ISO 8601 in UTC. What is None is left out.
 """
 
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, TypeVar
 
@@ -103,6 +103,8 @@ class RunHead:
     opened_at: datetime
     deadline: datetime
     resend_after: datetime
+    """When the sweeper looks after it next."""
+    region: str = ""
     sent_at: datetime | None = None
     settled_at: datetime | None = None
     superseded_by: int | None = None
@@ -113,6 +115,10 @@ class RunHead:
     waiting_for: str | None = None
     """What one of its source servers waited for at `waiting_at`; nobody takes it back."""
     waiting_at: datetime | None = None
+    stalls: int = 0
+    """How often in a row the sweeper found no progress."""
+    done_seen: int = 0
+    """The count of recorded outcomes that the sweeper saw last."""
     deleted_at: datetime | None = None
     """When the group was deleted; what is recorded after that goes too."""
 
@@ -120,6 +126,17 @@ class RunHead:
     def is_superseded(self) -> bool:
         """Tell whether a newer run owns the group."""
         return self.superseded_by is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What whoever looks after a run leaves on its head."""
+
+    next_at: datetime
+    """When it is looked after again, if it has not settled by then."""
+    deadline: datetime
+    stalls: int
+    """How often in a row no progress was found."""
 
 
 @dataclass(frozen=True, slots=True, config=RECORD)
@@ -155,6 +172,11 @@ class GroupEvent:
 
 
 _T = TypeVar("_T")
+
+
+def to_time(at: datetime) -> str:
+    """Turn a time into the text that it is stored as: of equal length, so that texts are in the order of times."""
+    return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def to_item(record: object) -> dict[str, Any]:

@@ -13,14 +13,15 @@ from workers.core.model.group import GroupDefinition, Target
 from workers.core.status import ServerRecord, Status, read_server_status
 from workers.core.store.groups import GroupStore
 from workers.core.store.leases import Lease, delete_lease
-from workers.core.store.records import GroupEvent, RunHead, ServerItem, from_item, to_item
+from workers.core.store.records import GroupEvent, Look, RunHead, ServerItem, from_item, to_item, to_time
 from workers.core.store.refusals import ConditionFailed
 from workers.core.store.tables import Tables
-from workers.core.store.writes import REMOVE, Item, Write
+from workers.core.store.writes import REMOVE, Index, Item, Write
 
 RUNS_CACHED = 32
-UNSETTLED = "unsettled"
+UNSETTLED: Index = "unsettled"
 """The sparse index's partition: a run is in it until it has settled or is superseded."""
+MOST_UNSETTLED = 1000
 
 
 @dataclass(frozen=True)
@@ -195,16 +196,82 @@ class RunStore:
         except ConditionFailed:
             return
 
-    async def mark_sent(self, group_id: str, generation: int, at: datetime) -> None:
-        """Note that the jobs of a run were sent."""
-        values = {"sentAt": at.isoformat()}
+    async def read_due(self, now: datetime, *, limit: int) -> list[tuple[str, int]]:
+        """
+        Find unsettled runs that are to be looked after by now, those that wait longest first.
+
+        Parameters:
+            now: The present.
+            limit: The most that are answered.
+
+        Returns:
+            Group and generation of each; one that was settled a moment ago may still be among them.
+        """
+        items = await self._tables.read_index(UNSETTLED, limit=limit, until=to_time(now))
+        return [(item["groupId"], int(item["item"].rpartition("#")[2])) for item in items]
+
+    async def count_backlog(self, account_id: str, region: str) -> int:
+        """Count the source servers that the unsettled runs of an account and Region list."""
+        items = await self._tables.read_index(UNSETTLED, limit=MOST_UNSETTLED)
+        here = [item for item in items if (item["accountId"], item.get("region")) == (account_id, region)]
+        return sum(item["listed"] for item in here)
+
+    async def claim_look(self, group_id: str, head: RunHead, look: Look) -> bool:
+        """
+        Take it on oneself to look after a run, so that nobody else does at the same time.
+
+        Parameters:
+            group_id: The group.
+            head: The run's head as it was read.
+            look: When it is looked after next, and what is remembered until then.
+
+        Returns:
+            Whether it was taken; False where somebody else did, or the run has settled.
+        """
+        values = {
+            "resendAfter": to_time(look.next_at),
+            "deadline": to_time(look.deadline),
+            "stalls": look.stalls,
+            "doneSeen": head.done,
+        }
+        mine = Attr("resendAfter").eq(to_time(head.resend_after)) & Attr(UNSETTLED).exists()
+        key = (group_id, _padded("head", head.generation))
+        try:
+            await self._tables.write(Write("Update", "runs", key, values, condition=mine))
+        except ConditionFailed:
+            return False
+        return True
+
+    async def give_up(self, group_id: str, item: ServerItem) -> bool:
+        """
+        Record a source server as failed without its lease: nobody came to an outcome in time.
+
+        Parameters:
+            group_id: The group.
+            item: What is said of it.
+
+        Returns:
+            Whether it was recorded; False where an outcome of this generation or a newer one is.
+        """
+        key = (group_id, f"server#{item.source_server_id}")
+        older = Attr("generation").not_exists() | Attr("generation").lt(item.generation)
+        values = {**to_item(item), "verifiedAt": REMOVE}
+        try:
+            await self._tables.write(Write("Update", "runs", key, values, condition=older))
+        except ConditionFailed:
+            return False
+        return True
+
+    async def mark_sent(self, group_id: str, generation: int, at: datetime, *, look_at: datetime) -> None:
+        """Note that the jobs of a run were sent, and when the sweeper is to look whether they get on."""
+        values = {"sentAt": to_time(at), "resendAfter": to_time(look_at)}
         key = (group_id, _padded("head", generation))
         await self._tables.write(Write("Update", "runs", key, values, condition=Attr("runId").exists()))
 
 
 def put_run(group_id: str, head: RunHead, listed: frozenset[str]) -> list[Write]:
     """Put the head and the list of a new run; the head is in the sparse index until it settles."""
-    values = {**to_item(head), UNSETTLED: UNSETTLED}
+    values = {**to_item(head), UNSETTLED: UNSETTLED, "resendAfter": to_time(head.resend_after)}
     absent = Attr("groupId").not_exists()
     return [
         Write("Put", "runs", (group_id, _padded("head", head.generation)), values, condition=absent),

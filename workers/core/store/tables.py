@@ -112,7 +112,9 @@ class Tables:
             request["ExclusiveStartKey"] = encode(key_of(table, (hash_key, before)))
         return await self._read_page(request, limit)
 
-    async def read_index(self, index: Index, *, limit: int, after: Item | None) -> list[Item]:
+    async def read_index(
+        self, index: Index, *, limit: int, after: Item | None = None, until: str | None = None
+    ) -> list[Item]:
         """
         Read a page of a sparse index, in order; what was written a moment ago may not be in it yet.
 
@@ -120,12 +122,16 @@ class Tables:
             index: The index.
             limit: The most items that are answered.
             after: The item that the page before ended with, as far as keys go.
+            until: The greatest sort key that is wanted; None for all.
 
         Returns:
             The items; fewer than the limit only where there are no more.
         """
         table, sort_name = INDEXES[index]
-        request = {"TableName": self.name(table), "IndexName": index, **render_query(Key(index).eq(index))}
+        wanted: ConditionBase = Key(index).eq(index)
+        if until is not None:
+            wanted &= Key(sort_name).lte(until)
+        request = {"TableName": self.name(table), "IndexName": index, **render_query(wanted)}
         if after is not None:
             names = [*filter(None, KEYS[table]), sort_name]
             request["ExclusiveStartKey"] = encode({index: index, **{name: after[name] for name in names}})

@@ -20,8 +20,8 @@ KEYS: Mapping[TableName, tuple[str, str | None]] = {
     "keys": ("key", None),
     "waves": ("waveId", "item"),
 }
-Index = Literal["named"]
-INDEXES: Mapping[Index, tuple[TableName, str]] = {"named": ("groups", "name")}
+Index = Literal["named", "unsettled"]
+INDEXES: Mapping[Index, tuple[TableName, str]] = {"named": ("groups", "name"), "unsettled": ("runs", "resendAfter")}
 """A sparse index's table and sort key. Its partition key is an attribute of its own name, with its name as value."""
 _serializer = TypeSerializer()
 _deserializer = TypeDeserializer()

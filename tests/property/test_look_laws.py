@@ -1,0 +1,63 @@
+"""Laws of looking after a run: it is never sent again while it gets on, and never left alone past its time."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.fakes.runs import MEMBERS, OPENED_AT, PERIODS, run_over
+from tests.fakes.strategies import thorough
+from workers.core.store.records import RunHead
+from workers.sweep.look import Act, decide
+
+HEAD = run_over(MEMBERS, frozenset(MEMBERS)).head
+
+
+@st.composite
+def heads(draw: st.DrawFn) -> RunHead:
+    sent_at = draw(st.none() | st.just(OPENED_AT))
+    done = draw(st.integers(0, len(MEMBERS)))
+    seen = draw(st.integers(0, done))
+    return replace(HEAD, sent_at=sent_at, done=done, done_seen=seen, stalls=draw(st.integers(0, 40)))
+
+
+ages = st.integers(0, int(PERIODS.longest.total_seconds()) + 3600).map(lambda seconds: timedelta(seconds=seconds))
+
+
+@thorough
+@given(head=heads(), age=ages)
+def test_what_gets_on_is_never_sent_again(head: RunHead, age: timedelta) -> None:
+    """Trace 17: with an outcome since the last look a sent run is watched, until the longest time is over."""
+    decision = decide(head, OPENED_AT + age, PERIODS)
+    if head.done > head.done_seen and head.sent_at is not None and age < PERIODS.longest:
+        assert decision.act is Act.WATCH
+        assert decision.look.stalls == 0
+
+
+@thorough
+@given(head=heads(), age=ages)
+def test_no_run_is_left_alone_past_its_time(head: RunHead, age: timedelta) -> None:
+    """The next look is in the future, by the deadline at the latest; the deadline only moves on, six hours at most."""
+    now = OPENED_AT + age
+    decision = decide(head, now, PERIODS)
+    assert decision.look.next_at > now or decision.look.next_at == decision.look.deadline
+    assert head.deadline <= decision.look.deadline <= max(head.deadline, OPENED_AT + PERIODS.longest)
+    if decision.act is not Act.GIVE_UP:
+        assert decision.look.next_at <= decision.look.deadline
+    if now >= max(head.deadline, OPENED_AT + PERIODS.longest):
+        assert decision.act is Act.GIVE_UP
+
+
+@thorough
+@given(head=heads())
+def test_a_run_that_stands_still_is_sent_ever_less_often(head: RunHead) -> None:
+    """Each look that finds no progress doubles the time to the next, so that no storm comes of it."""
+    still = replace(head, sent_at=OPENED_AT, done_seen=head.done, stalls=0, deadline=OPENED_AT + timedelta(days=9))
+    now, waits = OPENED_AT, []
+    for _ in range(5):
+        decision = decide(still, now, PERIODS)
+        assert decision.act is Act.REVIVE
+        waits.append(decision.look.next_at - now)
+        still, now = replace(still, stalls=decision.look.stalls), decision.look.next_at
+    assert waits == [PERIODS.stall_after * 2**n for n in range(1, 6)]

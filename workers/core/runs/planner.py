@@ -1,0 +1,54 @@
+"""Planning the run of a new generation: its deadline counts what else draws on the same tokens."""
+
+from workers.core.model.group import GroupDefinition
+from workers.core.ports import Clock
+from workers.core.requests import Requester
+from workers.core.runs.opening import plan_run
+from workers.core.settings import RunPeriods
+from workers.core.store.records import GroupHead
+from workers.core.store.runs import Run, RunStore
+
+
+class RunPlanner:
+    """Plans runs."""
+
+    def __init__(self, *, runs: RunStore, periods: RunPeriods, clock: Clock) -> None:
+        self._runs = runs
+        self._periods = periods
+        self._clock = clock
+
+    async def plan(
+        self,
+        head: GroupHead,
+        definition: GroupDefinition,
+        *,
+        generation: int,
+        listed: frozenset[str],
+        requester: Requester,
+        run_id: str | None = None,
+    ) -> Run:
+        """
+        Plan the run of a new generation, opened now.
+
+        Parameters:
+            head: The group.
+            definition: Its definition at the head's version.
+            generation: The run's.
+            listed: The source servers that it brings to their launch config.
+            requester: Who asks.
+            run_id: Its id, where one was made before; the same for each try of one request.
+
+        Returns:
+            The run, not yet stored.
+        """
+        return plan_run(
+            head,
+            definition,
+            generation=generation,
+            listed=listed,
+            requester=requester,
+            now=self._clock(),
+            periods=self._periods,
+            run_id=run_id,
+            backlog=await self._runs.count_backlog(head.account_id, head.region),
+        )

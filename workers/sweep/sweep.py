@@ -1,0 +1,133 @@
+"""
+The sweep: every run that is unsettled and due is looked after by exactly one worker.
+
+It sends what was never sent, revives what stands still, settles what is complete, and at its deadline gives up what
+is not: so every accepted request settles, whatever died. Who takes a look says so first, by a conditional write.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+import structlog
+
+from workers.core.errors import PrelaunchError
+from workers.core.outcome import Acknowledge, Outcome
+from workers.core.ports import Clock
+from workers.core.runs.sending import RunSender
+from workers.core.runs.settle import Aggregator
+from workers.core.settings import Settings
+from workers.core.status import Status
+from workers.core.store.groups import GroupStore
+from workers.core.store.records import GroupStatus, RunHead, ServerError, ServerItem
+from workers.core.store.runs import Run, RunStore
+from workers.sweep.look import Act, decide
+
+log = structlog.get_logger()
+
+RUNS_A_SWEEP = 100
+DEADLINE_EXCEEDED = "DEADLINE_EXCEEDED"
+_JITTER = random.SystemRandom()
+
+
+class Sweep:
+    """Looks after unsettled runs."""
+
+    def __init__(
+        self,
+        *,
+        groups: GroupStore,
+        runs: RunStore,
+        sender: RunSender,
+        aggregator: Aggregator,
+        settings: Settings,
+        clock: Clock,
+    ) -> None:
+        self._groups = groups
+        self._runs = runs
+        self._sender = sender
+        self._aggregator = aggregator
+        self._settings = settings
+        self._clock = clock
+
+    async def sweep(self) -> Outcome:
+        """Look after every run that is due; trouble with one keeps none of the others from it."""
+        looked = 0
+        for group_id, generation in await self._runs.read_due(self._clock(), limit=RUNS_A_SWEEP):
+            try:
+                looked += await self._look_after(group_id, generation)
+            except PrelaunchError as error:
+                log.warning("sweep.failed", group_id=group_id, generation=generation, error=error.message)
+        return Acknowledge(f"looked after {looked}")
+
+    async def run(self, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+        """Sweep again and again, until cancelled; no two processes in step."""
+        while True:
+            await sleep(self._settings.sweep_period.total_seconds() * _JITTER.uniform(0.5, 1.5))
+            try:
+                await self.sweep()
+            except PrelaunchError as error:
+                log.warning("sweep.failed", error=error.message)
+            except Exception:  # a bug in one sweep must not end all that follow
+                log.exception("sweep.crashed")
+
+    async def _look_after(self, group_id: str, generation: int) -> bool:
+        head = await self._runs.read_head(group_id, generation)
+        if head is None:
+            return False
+        decision = decide(head, self._clock(), self._settings.run_periods)
+        if not await self._runs.claim_look(group_id, head, decision.look):
+            return False
+        status = await self._groups.read_status(group_id)
+        run = await self._runs.read_run(group_id, generation)
+        if status is None or run is None or status.generation != generation:
+            # Deleted or superseded since the index was read.
+            return False
+        if await self._aggregator.settle_if_complete(run, status) is None:
+            await self._act(decision.act, run, status, head)
+        return True
+
+    async def _act(self, act: Act, run: Run, status: GroupStatus, head: RunHead) -> None:
+        log.info("run.swept", group_id=run.group_id, run_id=run.head.run_id, act=act.name.lower(), done=head.done)
+        match act:
+            case Act.SEND:
+                await self._sender.send(run, status)
+            case Act.REVIVE:
+                await self._sender.send_members(run, await self._find_pending(run))
+            case Act.GIVE_UP:
+                await self._give_up(run, status, head)
+            case Act.WATCH:
+                pass
+
+    async def _find_pending(self, run: Run) -> list[str]:
+        statuses = run.read_statuses(await self._runs.read_servers(run.group_id))
+        return [member for member, status in statuses.items() if status is Status.PENDING]
+
+    async def _give_up(self, run: Run, status: GroupStatus, head: RunHead) -> None:
+        waited = f" The run waited for {head.waiting_for}." if head.waiting_for else ""
+        for member in await self._find_pending(run):
+            await self._runs.give_up(run.group_id, self._exceed(run, member, waited))
+        await self._aggregator.settle_if_complete(run, status)
+
+    def _exceed(self, run: Run, member: str, waited: str) -> ServerItem:
+        now = self._clock()
+        error = ServerError(
+            source_server_id=member,
+            code=DEADLINE_EXCEEDED,
+            message=(
+                f"{member} came to no outcome by the deadline of its run.{waited} See in the workers' log whether any"
+                " worker runs and what it met, then apply again."
+            ),
+            at=now,
+            attempt=0,
+        )
+        failed = ServerItem(
+            source_server_id=member,
+            status=Status.FAILED,
+            generation=run.head.generation,
+            config_hash=run.config_hashes[member],
+            last_applied=now,
+            attempts=0,
+        )
+        return replace(failed, errors=(error,))
