@@ -52,13 +52,13 @@ async def open_services(
         queue = JobSender(await clients.own("sqs"), stack=settings.stack)
         # Looked up now: the first wave must not wait for it, and a missing queue is told before any request.
         await asyncio.gather(*(queue.find_queue(name) for name in Queue))
+        caller = await clients.caller()
         queries = Queries(groups, runs, read_clock)
         receipts = Receipts(tables, read_clock)
         aggregator = Aggregator(tables, runs, read_clock)
         periods = settings.run_periods
         planner = RunPlanner(runs=runs, periods=periods, clock=read_clock)
         sender = RunSender(runs=runs, queue=queue, aggregator=aggregator, periods=periods, clock=read_clock)
-        account_id = await clients.account_id()
         submission = Submission(
             tables=tables,
             groups=groups,
@@ -67,7 +67,7 @@ async def open_services(
             planner=planner,
             sender=sender,
             clock=read_clock,
-            account_id=account_id,
+            account_id=caller.account_id,
         )
         changes = Changes(
             tables=tables,
@@ -77,7 +77,7 @@ async def open_services(
             planner=planner,
             sender=sender,
             clock=read_clock,
-            account_id=account_id,
+            account_id=caller.account_id,
         )
         waves = Waves(
             tables=tables,
@@ -96,4 +96,5 @@ async def open_services(
             history=History(groups, runs),
             waves=waves,
             tables=tables,
+            caller_arn=caller.arn,
         )

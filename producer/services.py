@@ -32,6 +32,8 @@ class Services:
     history: History
     waves: Waves
     tables: Tables
+    caller_arn: str
+    """Whose credentials this process calls AWS with: at the command line, who asks."""
 
     async def wait_for_group(self, group_id: str, limit: timedelta) -> bool:
         """Wait until no run of the group is under way; tell whether that came within the limit."""

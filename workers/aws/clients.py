@@ -7,6 +7,7 @@ external id serves no group that names another) and closed together. No credenti
 
 import asyncio
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from typing import Any, Self
 
 import aioboto3
@@ -26,6 +27,14 @@ STORE_TRIES = 5
 ROLE_SESSION_NAME = "prelaunch"
 Key = tuple[Target | None, str]
 """The target, None for our own account's tables and queues, and the service."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who we are to AWS."""
+
+    account_id: str
+    arn: str
 
 
 class Clients:
@@ -111,23 +120,28 @@ class Clients:
             del self._made[key]
 
     async def account_id(self) -> str:
+        """Answer the account that we run in."""
+        return (await self.caller()).account_id
+
+    async def caller(self) -> Caller:
         """
-        Answer the account that we run in.
+        Answer whose credentials we call AWS with.
 
         Returns:
-            Twelve digits.
+            The account that we run in, and the user or role.
 
         Raises:
             SetupError: No credentials, or no endpoint answers.
         """
         sts = await self.own("sts")
         try:
-            return str((await sts.get_caller_identity())["Account"])
+            identity = await sts.get_caller_identity()
         except (BotoCoreError, ClientError) as error:
             raise SetupError(
                 f"AWS does not answer who we are: {error}."
                 " Check the credentials, AWS_DEFAULT_REGION and AWS_ENDPOINT_URL."
             ) from error
+        return Caller(str(identity["Account"]), str(identity["Arn"]))
 
     async def _make(self, key: Key, session: aioboto3.Session, service: str, region: str | None, retries: Any) -> Any:
         config = AioConfig(

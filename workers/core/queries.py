@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from workers.core.errors import GroupDeleted, ServiceUnavailable
 from workers.core.model.group import GroupDefinition
+from workers.core.model.types import MAX_GROUP_NAME_LENGTH
 from workers.core.ports import Clock
 from workers.core.requests import Conflict, NotFound, bad_token, group_not_found
 from workers.core.runs.settle import combine_status
@@ -154,6 +155,29 @@ class Queries:
         except NotFound:
             # Deleted a moment after it was read.
             return status
+
+    async def find(self, group: str) -> str:
+        """
+        Find a group by its id, else by its name.
+
+        Parameters:
+            group: What a person calls it.
+
+        Returns:
+            Its id.
+
+        Raises:
+            NotFound: No group has this id or name.
+        """
+        name = group.strip()
+        # DynamoDB refuses an empty key, and text that is no UTF-8 cannot be sent at all.
+        if name.isprintable() and 0 < len(name) <= MAX_GROUP_NAME_LENGTH:
+            if await self._groups.read_head(name) is not None:
+                return name
+            group_id = await self._groups.find_named(name)
+            if group_id is not None:
+                return group_id
+        raise group_not_found(group)
 
     async def is_settled(self, group_id: str) -> bool:
         """Tell whether no run of the group is under way, by its status item alone."""

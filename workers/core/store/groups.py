@@ -31,6 +31,11 @@ class GroupStore:
         item = await self._tables.get("groups", group_id, "group")
         return from_item(GroupHead, item) if item else None
 
+    async def find_named(self, name: str) -> str | None:
+        """Find the id of the group of this name; None where no group has it."""
+        item = await self._tables.get("keys", f"name#{name}")
+        return str(item["groupId"]) if item else None
+
     async def read_status(self, group_id: str) -> GroupStatus | None:
         """Read the combined status; None where nothing was ever to be applied."""
         item = await self._tables.get("groups", group_id, "status")

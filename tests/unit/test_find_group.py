@@ -1,0 +1,59 @@
+"""What a person calls a group, and which group that is."""
+
+from typing import Any
+
+import pytest
+
+from tests.fakes.runs import OPENED_AT
+from workers.core.clock import read_clock
+from workers.core.queries import Queries
+from workers.core.requests import NotFound
+from workers.core.store.records import GroupHead
+
+LONGEST = "n" * 128
+NAMES = {"web": "pg-1", "pg-1": "pg-2", "pg-9": "pg-3", "Zürich 東京": "pg-4", LONGEST: "pg-5"}
+
+
+class NamedGroups:
+    """Five groups, two of which are named like an id; keys that DynamoDB would refuse fail the test."""
+
+    async def read_head(self, group_id: str) -> GroupHead | None:
+        assert 0 < len(group_id.encode()) <= 2048
+        names = {found: name for name, found in NAMES.items()}
+        name = names.get(group_id)
+        return GroupHead(group_id, name, "us-east-1", "1" * 12, 1, OPENED_AT, OPENED_AT) if name else None
+
+    async def find_named(self, name: str) -> str | None:
+        return NAMES.get(name)
+
+
+@pytest.fixture
+def queries() -> Queries:
+    groups: Any = NamedGroups()
+    return Queries(groups, groups, read_clock)
+
+
+@pytest.mark.parametrize(
+    ("called", "group_id"),
+    [
+        ("pg-4", "pg-4"),
+        ("web", "pg-1"),
+        (" web ", "pg-1"),
+        ("Zürich 東京", "pg-4"),
+        (LONGEST, "pg-5"),
+        # A name that looks like an id is a name, unless it is an id: then that one is meant.
+        ("pg-9", "pg-3"),
+        ("pg-1", "pg-1"),
+    ],
+)
+async def test_a_group_is_found_by_its_id_else_by_its_name(queries: Queries, called: str, group_id: str) -> None:
+    """Ids and names of any script, with the blanks that a name is stored without."""
+    assert await queries.find(called) == group_id
+
+
+@pytest.mark.parametrize("called", ["nobody", "", "  ", "n" * 129, "n" * 3000, "a\x00b", "\udcff", "we\nb"])
+async def test_what_is_neither_is_not_found(queries: Queries, called: str) -> None:
+    """Whatever is typed: no key is looked up that DynamoDB or its wire cannot take."""
+    with pytest.raises(NotFound) as refused:
+        await queries.find(called)
+    assert refused.value.code == "GROUP_NOT_FOUND"
