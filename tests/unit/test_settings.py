@@ -1,11 +1,15 @@
 """What an installation can set, and what is refused."""
 
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
+from botocore.session import Session
 from pydantic import ValidationError
 
-from workers.core.settings import Settings
+from workers.core.settings import Settings, choose_aws
 
 
 @pytest.fixture(autouse=True)
@@ -54,3 +58,52 @@ def test_a_call_and_its_margin_fit_into_the_lease_at_every_scale(monkeypatch: py
     monkeypatch.setenv("PRELAUNCH_TIME_SCALE", scale)
     settings = Settings()
     assert settings.call_timeout < settings.lease_margin < settings.lease * 3 / 4
+
+
+@pytest.fixture
+def profile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A profile in the SDK's configuration, beside the keys and the profile of another identity."""
+    credentials = tmp_path / "credentials"
+    credentials.write_text("[ops]\naws_access_key_id = OF-THE-PROFILE\naws_secret_access_key = x\n")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(credentials))
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    others = {
+        "AWS_PROFILE": "one",
+        "AWS_DEFAULT_PROFILE": "another",
+        "AWS_ACCESS_KEY_ID": "OF-THE-ENVIRONMENT",
+        "AWS_SECRET_ACCESS_KEY": "y",
+        "AWS_SESSION_TOKEN": "z",
+        "AWS_SECURITY_TOKEN": "z",
+        "AWS_WEB_IDENTITY_TOKEN_FILE": os.devnull,
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_REGION": "us-east-1",
+    }
+    for name, value in others.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.mark.usefixtures("profile")
+def test_a_chosen_profile_and_region_hold_for_the_sdk_in_this_process_and_in_its_children() -> None:
+    """What is chosen wins over every other identity and Region of the environment, without being told again."""
+    choose_aws("ops", "eu-central-1")
+    asked = (
+        "import botocore.session as s; x = s.Session();"
+        " c = x.get_credentials(); print(c.access_key, c.token, x.get_config_variable('region'))"
+    )
+    child = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    assert child.stdout == "OF-THE-PROFILE None eu-central-1\n"
+    session = Session()
+    credentials = session.get_credentials()
+    assert (credentials.access_key, session.get_config_variable("region")) == ("OF-THE-PROFILE", "eu-central-1")
+    assert os.environ["AWS_REGION"] == "eu-central-1"
+
+
+@pytest.mark.usefixtures("profile")
+def test_what_is_not_chosen_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Region alone changes no identity, and no choice changes nothing."""
+    before = dict(os.environ)
+    choose_aws(None, None)
+    assert dict(os.environ) == before
+    choose_aws(None, "eu-central-1")
+    changed = {name for name, value in os.environ.items() if before.get(name) != value}
+    assert changed == {"AWS_REGION", "AWS_DEFAULT_REGION"}

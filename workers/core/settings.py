@@ -4,6 +4,7 @@ The settings tree: read once at the door, frozen, passed down.
 Credentials, Region and endpoints of AWS are never settings of ours: the SDK's own variables work everywhere.
 """
 
+import os
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -12,6 +13,15 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 PREFIX = "PRELAUNCH_"
+_OTHER_IDENTITIES = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_SECURITY_TOKEN",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_DEFAULT_PROFILE",
+)
+"""What the SDK prefers to a profile that AWS_PROFILE names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,3 +124,23 @@ class Settings(BaseSettings):
     def max_ready_age(self) -> timedelta:
         """How old the oldest verification of a ready group may be for a wave's fast path."""
         return timedelta(hours=24)
+
+
+def choose_aws(profile: str | None, region: str | None) -> None:
+    """
+    Choose AWS's profile and Region for this process and for those that it forks.
+
+    dramatiq's CLI forks the workers and hands them nothing but the environment, so the choice is written there, into
+    the SDK's own variables. As with the SDK's own `--profile`, keys that stand in the environment do not count then.
+
+    Parameters:
+        profile: The profile; None leaves the SDK's own choice.
+        region: The Region; None leaves the SDK's own choice.
+    """
+    environment = os.environ  # noqa: TID251  # written, not read
+    if profile is not None:
+        for name in _OTHER_IDENTITIES:
+            environment.pop(name, None)
+        environment["AWS_PROFILE"] = profile
+    if region is not None:
+        environment["AWS_REGION"] = environment["AWS_DEFAULT_REGION"] = region
