@@ -2,6 +2,7 @@
 
 import asyncio
 
+from producer.cli_options import NO_CHOICE, AwsChoice
 from producer.main import open_services
 from workers.core.queue.broker import JobBroker
 from workers.core.settings import Settings
@@ -10,17 +11,18 @@ TRIES = 2
 """Few: a person waits in front of it, and the process that follows has tries of its own."""
 
 
-def check_stack(settings: Settings) -> None:
+def check_stack(settings: Settings, aws: AwsChoice = NO_CHOICE) -> None:
     """
     Look for the endpoint, the credentials, every table and every queue that is sent to.
 
     Parameters:
         settings: The installation's.
+        aws: The AWS to look in.
 
     Raises:
         PrelaunchError: Something is missing or does not answer; its message says what to do.
     """
-    asyncio.run(_check_services(settings))
+    asyncio.run(_check_services(settings, aws))
 
 
 def check_worker_stack(settings: Settings) -> None:
@@ -41,6 +43,7 @@ def check_worker_stack(settings: Settings) -> None:
         broker.close()
 
 
-async def _check_services(settings: Settings) -> None:
-    async with open_services(settings, store_tries=TRIES) as services:
+async def _check_services(settings: Settings, aws: AwsChoice) -> None:
+    opening = open_services(settings, region=aws.region, profile=aws.profile, store_tries=TRIES)
+    async with opening as services:
         await services.tables.check()

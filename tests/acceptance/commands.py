@@ -1,6 +1,7 @@
 """Run prelaunch's own command as a person does, in an environment of its own, and leave no process behind."""
 
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -159,3 +160,38 @@ def make_group_body(aws: StandIn, count: int) -> dict[str, Any]:
             "monitoring": True,
         },
     }
+
+
+def run_on_terminal(
+    environment: Mapping[str, str], *arguments: str, typed: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """Run a command on a terminal of its own, on which somebody types; answer all that the terminal showed."""
+    screen, terminal = os.openpty()
+    with subprocess.Popen(
+        [PRELAUNCH, *arguments],
+        env={**environment, "TERM": "xterm", "COLUMNS": "400"},
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        os.close(terminal)
+        try:
+            os.write(screen, typed.encode())
+            shown = b"".join(iter(lambda: _read_screen(screen), b""))
+            process.wait(PATIENCE_SECONDS)
+        finally:
+            kill_group(process)
+            os.close(screen)
+    return subprocess.CompletedProcess(arguments, process.returncode, shown.decode(), "")
+
+
+def _read_screen(screen: int) -> bytes:
+    ready, _, _ = select.select([screen], [], [], PATIENCE_SECONDS)
+    assert ready, f"nothing was shown for {PATIENCE_SECONDS} s"
+    try:
+        return os.read(screen, 65536)
+    except OSError:
+        # Linux says so when the last one who had the terminal open has ended.
+        return b""

@@ -38,7 +38,11 @@ def assert_one_line(errors: str, told: str) -> None:
 
 @pytest.mark.parametrize(
     ("command", "case"),
-    [*(("api", case) for case in NOT_THERE), *(("worker", case) for case in ("no endpoint", "another stack"))],
+    [
+        *(("api --port 0", case) for case in NOT_THERE),
+        *(("group list", case) for case in NOT_THERE),
+        *(("worker", case) for case in ("no endpoint", "another stack")),
+    ],
 )
 def test_what_is_not_there_is_named_in_one_line(idle_aws: StandIn, closed_url: str, command: str, case: str) -> None:
     """Without endpoint, credentials, Region, profile or stack: status 3, and the line names what to look at."""
@@ -46,7 +50,7 @@ def test_what_is_not_there_is_named_in_one_line(idle_aws: StandIn, closed_url: s
     changed = {name: closed_url if value == "closed" else value for name, value in changes.items()}
     environment = make_environment(idle_aws.environment, changed)
     environment = {name: value for name, value in environment.items() if value != REMOVED}
-    ran = run(environment, command, *(["--port", "0"] if command == "api" else []))
+    ran = run(environment, *command.split())
     assert ran.returncode == NOT_REACHABLE
     assert ran.stdout == ""
     assert_one_line(ran.stderr, told)
@@ -96,10 +100,10 @@ def test_a_missing_dependency_names_what_brings_it(tmp_path: Path, command: str,
 
 
 def test_help_lists_what_exists_and_nothing_else() -> None:
-    """`--help` names the four commands, each with a whole sentence."""
+    """`--help` names the commands that work, each with a whole sentence."""
     ran = run(make_environment(), "--help")
     assert ran.returncode == 0
     assert ran.stderr == ""
     commands = ran.stdout.partition("Commands:\n")[2].splitlines()
-    assert [line.split()[0] for line in commands] == ["local", "api", "worker", "demo"]
+    assert [line.split()[0] for line in commands] == ["status", "local", "api", "worker", "demo", "group"]
     assert all(line.endswith(".") and not line.endswith("...") for line in commands)

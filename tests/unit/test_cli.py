@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 from producer.cli import app, main
 
 WRONG_USE = 2
+NOT_REACHABLE = 3
 
 
 @pytest.fixture(autouse=True)
@@ -24,6 +25,28 @@ def run_main(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> object:
     with pytest.raises(SystemExit) as ended:
         main()
     return ended.value.code
+
+
+@pytest.mark.parametrize("command", ["api --port 0", "worker", "status web", "group list"])
+def test_a_profile_is_looked_for_by_whoever_is_given_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    """An unknown --profile is not passed over for another identity: status 3 and one line with its name."""
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, os.devnull)
+    for name in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "another")
+    assert run_main(monkeypatch, *command.split(), "--profile", "nobody") == NOT_REACHABLE
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.count("\n") == 1
+    assert "nobody" in printed.err
+
+
+def test_help_holds_every_exit_status() -> None:
+    """A script's author finds what each status means without another page."""
+    table = CliRunner().invoke(app, ["--help"]).output.partition("Exit status:\n")[2].partition("\n\n")[0]
+    assert [int(line.split()[0]) for line in table.splitlines()] == [0, 1, 2, 3, 130, 141]
 
 
 def test_version_is_printed_alone() -> None:
@@ -46,7 +69,18 @@ def test_version_is_printed_alone() -> None:
         (["worker", "--processes", "0"], "--processes"),
         (["worker", "--threads", "513"], "--threads"),
         (["demo", "extra"], "extra"),
-        (["group", "list"], "group"),
+        (["api", "--region", "Frankfurt"], "'Frankfurt' is no AWS Region"),
+        (["worker", "--region", ""], "--region"),
+        (["status", "web", "--profile", ""], "--profile"),
+        (["status"], "GROUP"),
+        (["status", "web", "--servers", "some"], "--servers"),
+        (["status", "web", "--live"], "--live"),
+        (["group", "create"], "--file"),
+        (["group", "create", "-f"], "-f"),
+        (["group", "update", "-f", "web.json"], "GROUP"),
+        (["group", "delete", "web"], "--yes"),
+        (["group", "drop", "web"], "drop"),
+        (["reapply"], "reapply"),
     ],
 )
 def test_wrong_use_ends_with_one_sentence_that_names_it(
@@ -61,7 +95,7 @@ def test_wrong_use_ends_with_one_sentence_that_names_it(
     assert told in last
 
 
-@pytest.mark.parametrize("command", ["api", "worker", "local"])
+@pytest.mark.parametrize("command", ["api", "worker", "local", "status web", "group list"])
 @pytest.mark.parametrize(
     ("name", "value"), [("PRELAUNCH_STACK", "not a stack"), ("PRELAUNCH_TIME_SCALE", "0"), ("PRELAUNCH_THREDS", "9")]
 )
@@ -70,7 +104,7 @@ def test_a_wrong_setting_is_wrong_use(
 ) -> None:
     """A bad value or a misspelt name: status 2 and one line with the variable, before anything is tried."""
     monkeypatch.setenv(name, value)
-    assert run_main(monkeypatch, command) == WRONG_USE
+    assert run_main(monkeypatch, *command.split()) == WRONG_USE
     printed = capsys.readouterr()
     assert printed.out == ""
     assert printed.err.count("\n") == 1

@@ -1,0 +1,98 @@
+"""The file that a command is given: one JSON document, read whole or refused."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from producer.strict_json import parse_json
+from workers.core.model.errors import FieldError, InvalidBody
+from workers.core.model.group import GroupUpdate, parse_group_update
+from workers.core.requests import RequestRefused
+
+STANDARD_INPUT = "-"
+MAX_FILE_BYTES = 16 * 1024 * 1024
+"""A group of the greatest size fits many times over, however it is indented; a device without an end does not."""
+ONLY_SHOWN = frozenset({"groupId", "createdAt", "updatedAt", "launchConfigStatus"})
+"""What `group get --json` prints and nobody can set."""
+
+
+def name_source(name: str) -> str:
+    """Say where a document came from."""
+    return "standard input" if name == STANDARD_INPUT else name
+
+
+def read_document(name: str) -> object:
+    """
+    Read a file, or standard input.
+
+    Parameters:
+        name: The file's name; - stands for standard input.
+
+    Returns:
+        Any JSON value.
+
+    Raises:
+        RequestRefused: It cannot be read, or is too large.
+        InvalidBody: It holds no JSON.
+    """
+    try:
+        if name == STANDARD_INPUT:
+            text = sys.stdin.buffer.read(MAX_FILE_BYTES + 1)
+        else:
+            with Path(name).open("rb") as file:
+                text = file.read(MAX_FILE_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise RequestRefused(f"The file cannot be read: {reason}.", code="INVALID_BODY") from error
+    if len(text) > MAX_FILE_BYTES:
+        raise RequestRefused(f"The file is over {MAX_FILE_BYTES // 1024**2} MiB.", code="BODY_TOO_LARGE")
+    return parse_json(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """An update that a file asks for."""
+
+    update: GroupUpdate
+    shown: str | None
+    """The id of the group that the file was made from, if it says so."""
+
+
+def read_update(name: str) -> Asked:
+    """
+    Read a group as `group get --json` printed it, changed by a person, or the body of an update.
+
+    Parameters:
+        name: The file's name; - stands for standard input.
+
+    Returns:
+        The update, checked in full.
+
+    Raises:
+        RequestRefused: The file cannot be read, or is too large.
+        InvalidBody: Something is wrong in it; it carries every error.
+    """
+    document = read_document(name)
+    if not isinstance(document, dict):
+        return Asked(parse_group_update(document), None)
+    group_id = document.get("groupId")
+    body = {name: value for name, value in document.items() if name not in ONLY_SHOWN}
+    return Asked(parse_group_update(body), group_id if isinstance(group_id, str) else None)
+
+
+def check_same_group(shown: str | None, group_id: str) -> None:
+    """
+    Refuse a file that was made from another group.
+
+    Parameters:
+        shown: The id of the group that was shown, if the file has it.
+        group_id: The group that is to be updated.
+
+    Raises:
+        InvalidBody: They are not the same.
+    """
+    if shown is not None and shown != group_id:
+        message = (
+            f"This is the definition of {shown}, and {group_id} is to be updated. Name {shown}, or take groupId out."
+        )
+        raise InvalidBody((FieldError("/groupId", "INVALID_BODY", message, None),))

@@ -1,0 +1,185 @@
+"""`prelaunch group`: protection groups are created, listed, shown, updated and deleted. Nothing is decided here."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+
+from producer.cli_answer import ExitStatus, answering, clean, complain, print_json, print_text
+from producer.cli_ask import (
+    STILL_PENDING,
+    ask,
+    find_settled_status,
+    make_requester,
+    read_whole_status,
+    wait_until_settled,
+)
+from producer.cli_file import Asked, check_same_group, name_source, read_document, read_update
+from producer.cli_options import AsJson, AwsChoice, File, GroupArgument, Profile, RegionName, Wait
+from producer.cli_text import Document, find_reasons, print_group, print_groups
+from producer.render import render_group, render_group_list, render_status, render_update
+from producer.services import Services
+from workers.core.model.group import GroupDefinition, parse_group
+from workers.core.queries import GroupView, ServerFilter
+from workers.core.status import Status
+
+PAGE = 1000
+
+group = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Create, list, show, update and delete protection groups.",
+)
+
+
+@group.command()
+def create(
+    *, file: File, wait: Wait = True, json: AsJson = False, profile: Profile = None, region: RegionName = None
+) -> None:
+    """Create a protection group from a file and apply its launch config."""
+    with answering(as_json=json, source=name_source(file)):
+        definition = parse_group(read_document(file))
+        changed = ask(lambda services: _create(services, definition, wait=wait), AwsChoice(profile, region))
+    _end(changed, as_json=json, waited=wait)
+
+
+@group.command("list")
+def list_groups(*, json: AsJson = False, profile: Profile = None, region: RegionName = None) -> None:
+    """List all protection groups, by name."""
+    with answering(as_json=json):
+        groups = ask(_list, AwsChoice(profile, region))
+    if json:
+        print_json({"protectionGroups": groups})
+    else:
+        print_groups(groups)
+
+
+@group.command()
+def get(*, group: GroupArgument, json: AsJson = False, profile: Profile = None, region: RegionName = None) -> None:
+    """Show a protection group; with --json as 'group update' takes it."""
+    with answering(as_json=json):
+        document = ask(lambda services: _get(services, group), AwsChoice(profile, region))
+    if json:
+        print_json(document)
+    else:
+        print_group(document)
+
+
+@group.command()
+def update(
+    *,
+    group: GroupArgument,
+    file: File,
+    wait: Wait = True,
+    json: AsJson = False,
+    profile: Profile = None,
+    region: RegionName = None,
+) -> None:
+    """
+    Replace a protection group's definition by a file's, and apply what changed.
+
+    The file holds the whole definition, and the version that it was made from: 'group get GROUP --json' prints it so.
+    """
+    with answering(as_json=json, source=name_source(file)):
+        asked = read_update(file)
+        changed = ask(lambda services: _update(services, group, asked, wait=wait), AwsChoice(profile, region))
+    _end(changed, as_json=json, waited=wait)
+
+
+@group.command()
+def delete(
+    *,
+    group: GroupArgument,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask first.")] = False,
+    json: AsJson = False,
+    profile: Profile = None,
+    region: RegionName = None,
+) -> None:
+    """Delete a protection group. Its source servers, and their launch settings in AWS, stay as they are."""
+    if not (yes or sys.stdin.isatty()):
+        raise typer.BadParameter("nobody can be asked here; say --yes to delete", param_hint="--yes")
+    aws = AwsChoice(profile, region)
+    with answering(as_json=json):
+        document = ask(lambda services: _get(services, group), aws)
+        named = f"{clean(document['groupName'])} ({document['groupId']})"
+        count = len(document["sourceServerIds"])
+        question = f"Delete protection group {named} of {count} source server{'s' if count != 1 else ''}?"
+        if not (yes or typer.confirm(question, err=True)):
+            complain("Nothing was deleted.")
+            raise typer.Exit(ExitStatus.FAILED)
+        ask(lambda services: _delete(services, document["groupId"]), aws)
+    if json:
+        print_json({"groupId": document["groupId"]})
+    else:
+        print_text(f"{named} is deleted.")
+
+
+@dataclass(frozen=True, slots=True)
+class _Changed:
+    """A group after a command changed it, and why source servers of it failed."""
+
+    group: Document
+    failures: Sequence[Sequence[str]]
+
+
+async def _create(services: Services, definition: GroupDefinition, *, wait: bool) -> _Changed:
+    head = await services.submission.create_group(definition, make_requester(services))
+    # Told at once: whoever breaks the wait off, or loses the connection, has to know that the group is there.
+    complain(f"{clean(head.name)} ({head.group_id}) is created.")
+    view = await _settle(services, head.group_id, head.name, wait=wait)
+    return _Changed(render_group(view), await _find_failures(services, view))
+
+
+async def _update(services: Services, group: str, asked: Asked, *, wait: bool) -> _Changed:
+    group_id = await services.queries.find(group)
+    check_same_group(asked.shown, group_id)
+    updated = await services.changes.update_group(group_id, asked.update, make_requester(services))
+    count = len(updated.reapply.source_server_ids) if updated.reapply else 0
+    complain(f"{clean(updated.head.name)} ({group_id}) is updated; source servers to apply: {count}.")
+    view = await _settle(services, group_id, updated.head.name, wait=wait)
+    return _Changed(render_update(view, updated.reapply), await _find_failures(services, view))
+
+
+async def _delete(services: Services, group_id: str) -> None:
+    await services.removal.delete_group(group_id, make_requester(services))
+
+
+async def _get(services: Services, group: str) -> Document:
+    return render_group(await services.queries.group(await services.queries.find(group)))
+
+
+async def _list(services: Services) -> list[Document]:
+    groups: list[Document] = []
+    token = None
+    while True:
+        page = await services.queries.groups(PAGE, token)
+        groups += render_group_list(page)["protectionGroups"]
+        token = page.next_token
+        if token is None:
+            return groups
+
+
+async def _settle(services: Services, group_id: str, name: str, *, wait: bool) -> GroupView:
+    if wait and not await wait_until_settled(services, group_id, name):
+        complain(STILL_PENDING)
+    return await services.queries.group(group_id)
+
+
+async def _find_failures(services: Services, view: GroupView) -> list[tuple[str, ...]]:
+    if view.status is None or view.status.status is not Status.FAILED:
+        return []
+    status = render_status(await read_whole_status(services, view.head.group_id, ServerFilter.FAILED))
+    return [row for member, server in status["serverConfigs"].items() for row in find_reasons(member, server)]
+
+
+def _end(changed: _Changed, *, as_json: bool, waited: bool) -> None:
+    """Print the group, name what failed, and end with the status that says whether anything did."""
+    if as_json:
+        print_json(changed.group)
+    else:
+        print_group(changed.group)
+    for member, _, code, why in changed.failures:
+        complain(f"{member} failed: {code}: {why}")
+    raise typer.Exit(find_settled_status(changed.group["launchConfigStatus"], waited=waited))

@@ -1,0 +1,125 @@
+"""The commands that run a process in front: the stand-in, the HTTP door, the workers, the demo."""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Annotated, Any
+
+import typer
+
+from producer.cli_options import AwsChoice, Profile, RegionName, read_settings
+from workers.core.errors import SetupError
+from workers.core.logs import configure_logs
+from workers.core.settings import choose_aws
+
+WORKER_GRACE_MILLISECONDS = 30_000
+OURS = {"producer", "workers", "infra"}
+
+Port = Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")]
+
+
+def local(
+    *,
+    port: Port = 4566,
+    servers: Annotated[int, typer.Option(min=0, max=4000, help="Source servers from the start.")] = 0,
+    latency: Annotated[float, typer.Option(min=0, help="Seconds that a DRS or EC2 call takes.")] = 0.0,
+    rates: Annotated[str, typer.Option(help="Token buckets: real, off, or a factor.")] = "real",
+) -> None:
+    """
+    Run a stand-in for AWS and print what to export.
+
+    It has the tables and queues of PRELAUNCH_STACK, keeps everything in memory, touches no AWS account, and ends at
+    SIGTERM or Ctrl-C.
+    """
+    with _local_extra():
+        from infra.local import server  # noqa: PLC0415  # an extra
+        from infra.local.buckets import parse_rates  # noqa: PLC0415  # an extra
+
+        if not math.isfinite(latency):
+            raise typer.BadParameter(f"{latency} is no number of seconds", param_hint="--latency")
+        try:
+            numbers = parse_rates(rates)
+        except ValueError as error:
+            raise typer.BadParameter(str(error), param_hint="--rates") from error
+        try:
+            server.serve(port, servers, latency, numbers, stack=read_settings().stack)
+        except server.PortTaken as error:
+            raise SetupError(str(error)) from error
+
+
+def api(*, port: Port = 8080, profile: Profile = None, region: RegionName = None) -> None:
+    """
+    Serve the HTTP door on this machine.
+
+    It needs the stack's tables and queues and AWS credentials, and says where it listens once it does. SIGTERM or
+    Ctrl-C ends it: requests that are under way are answered first.
+    """
+    # FastAPI takes most of a second to import, which no other command should wait for.
+    from producer.http import create_app  # noqa: PLC0415  # see above
+    from producer.listen import listen, serve  # noqa: PLC0415  # see above
+    from producer.main import open_services  # noqa: PLC0415  # see above
+    from producer.preflight import check_stack  # noqa: PLC0415  # see above
+
+    configure_logs()
+    settings = read_settings()
+    with listen(port) as listener:
+        check_stack(settings, AwsChoice(profile, region))
+        serve(create_app(partial(open_services, settings, region=region, profile=profile)), listener)
+
+
+def worker(
+    *,
+    processes: Annotated[
+        int, typer.Option(min=1, max=64, help="Worker processes; several overdraw one account's rates together.")
+    ] = 1,
+    threads: Annotated[
+        int | None,
+        typer.Option(min=1, max=512, help="Source servers at once, a process. Default: PRELAUNCH_THREADS, else 64."),
+    ] = None,
+    profile: Profile = None,
+    region: RegionName = None,
+) -> None:
+    """
+    Run workers, which apply what is asked for.
+
+    They need the stack's tables and queues, and AWS credentials that may use DRS and EC2 or assume the groups' roles.
+    SIGTERM or Ctrl-C ends them in order: what runs gets 30 seconds, the rest goes back to the queue.
+    """
+    import dramatiq.cli  # noqa: PLC0415  # slow to import, as its like in `api`
+
+    from producer.preflight import check_worker_stack  # noqa: PLC0415  # see above
+
+    settings = read_settings()
+    choose_aws(profile, region)
+    check_worker_stack(settings)
+    arguments = [
+        "workers.main:set_up",
+        *("--processes", str(processes)),
+        *("--threads", str(threads or settings.threads)),
+        *("--worker-shutdown-timeout", str(WORKER_GRACE_MILLISECONDS)),
+        "--skip-logging",
+    ]
+    run_dramatiq: Any = dramatiq.cli
+    raise typer.Exit(run_dramatiq.main(run_dramatiq.make_argument_parser().parse_args(arguments)))
+
+
+def demo(json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False) -> None:
+    """Show it all at work, on a stand-in for AWS."""
+    with _local_extra():
+        # The stand-in is a process of its own: what it lacks has to be found out here.
+        import moto  # noqa: F401, PLC0415  # an extra
+
+        from producer.demo.run import run_demo  # noqa: PLC0415  # an extra
+    raise typer.Exit(run_demo(as_json=json))
+
+
+@contextmanager
+def _local_extra() -> Iterator[None]:
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] in OURS:
+            raise
+        needed = f"{error.name} is missing. This command needs the local extra: pip install 'prelaunch[local]'."
+        raise SetupError(needed) from error

@@ -1,0 +1,261 @@
+"""`prelaunch group` and `prelaunch status` over a real stack: the whole way of a group, and every way to fail."""
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.local.process import StandIn, stand_in
+from producer.cli import main
+from tests.acceptance.commands import (
+    PRELAUNCH,
+    count_calls,
+    make_environment,
+    make_group_body,
+    run,
+    run_on_terminal,
+    running,
+    terminate,
+    wait_until,
+)
+
+# One stand-in serves them all, whichever order they come in: each has groups of its own.
+pytestmark = pytest.mark.xdist_group("cli_group")
+FAILED, WRONG_USE, NOT_REACHABLE, INTERRUPTED, PIPE_CLOSED = 1, 2, 3, 130, 141
+REFUSAL = {"service": "drs", "operation": "UpdateLaunchConfiguration", "code": "ValidationException"}
+
+
+@pytest.fixture(scope="module")
+def shared_aws() -> Iterator[StandIn]:
+    with stand_in() as running_one:
+        yield running_one
+
+
+@pytest.fixture
+def environment(shared_aws: StandIn) -> dict[str, str]:
+    return make_environment(shared_aws.environment)
+
+
+class Command:
+    """The command's entry point in this process: what most of a new process's time would go into is imported once."""
+
+    def __init__(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], environment: Mapping[str, str]
+    ) -> None:
+        self._monkeypatch = monkeypatch
+        self._capsys = capsys
+        self.enter(environment)
+
+    def enter(self, environment: Mapping[str, str]) -> None:
+        """Take over an environment, as far as it is AWS's or ours."""
+        for name in {*os.environ, *environment}:
+            if name.startswith(("AWS_", "PRELAUNCH_")):
+                self.set(name, environment.get(name))
+
+    def set(self, name: str, value: str | None) -> None:
+        if value is None:
+            self._monkeypatch.delenv(name, raising=False)
+        else:
+            self._monkeypatch.setenv(name, value)
+
+    def __call__(self, *arguments: str) -> tuple[int, str, str]:
+        """Answer exit status, standard output and standard error."""
+        self._monkeypatch.setattr("sys.argv", ["prelaunch", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert isinstance(ended.value.code, int)
+        return (ended.value.code, *self._capsys.readouterr())
+
+
+@pytest.fixture
+def command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], environment: dict[str, str]
+) -> Command:
+    return Command(monkeypatch, capsys, environment)
+
+
+def write_group(aws: StandIn, path: Path, name: str, servers: int = 2) -> dict[str, Any]:
+    """Write the file of a new group with new source servers."""
+    body = {**make_group_body(aws, servers), "groupName": name}
+    path.write_text(json.dumps(body))
+    return body
+
+
+def make_profile(folder: Path, aws: StandIn) -> dict[str, str]:
+    """Make an environment in which only a profile leads to the stand-in, and no Region does."""
+    credentials = folder / "credentials"
+    keys = {name: aws.environment[name.upper()] for name in ("aws_access_key_id", "aws_secret_access_key")}
+    credentials.write_text("\n".join(["[ops]", *(f"{name} = {value}" for name, value in keys.items())]))
+    endpoint = {name: aws.environment[name] for name in ("AWS_ENDPOINT_URL", "PRELAUNCH_STACK")}
+    return make_environment(endpoint, {"AWS_SHARED_CREDENTIALS_FILE": str(credentials)})
+
+
+def test_the_whole_way_of_a_group(command: Command, shared_aws: StandIn, tmp_path: Path) -> None:
+    """Create, status, get to a file, edit it, update, list, delete: each shows what is so, and ends as it says."""
+    environment = make_profile(tmp_path, shared_aws)
+    choice = ("--profile", "ops", "--region", "us-east-1")
+    file = tmp_path / "group.json"
+    body = write_group(shared_aws, file, "the whole way")
+    bad, good = body["sourceServerIds"]
+    shared_aws.control("PUT", "faults", [{**REFUSAL, "sourceServerId": bad}])
+    log = tmp_path / "worker.log"
+    with running(environment, "worker", "--threads", "4", *choice, log=log) as worker:
+        created = run_on_terminal(environment, "group", "create", "-f", str(file), *choice)
+        assert created.returncode == FAILED
+        assert "/2" in created.stdout, "no progress bar on a terminal"
+        assert f"{bad} failed: ValidationException: drs.UpdateLaunchConfiguration" in created.stdout
+
+        told = run(environment, "status", "the whole way", *choice)
+        assert (told.returncode, told.stderr) == (FAILED, "")
+        first, _, *rows = told.stdout.splitlines()
+        assert "is FAILED: 1 ready, 1 failed, 0 pending of 2 source servers." in first
+        assert [row.split("\t")[:3] for row in rows] == [[bad, "failed", "ValidationException"]]
+
+        shared_aws.control("PUT", "faults", [])
+        shown = run(environment, "group", "get", "the whole way", "--json", *choice)
+        group = json.loads(shown.stdout)
+        assert (shown.returncode, group["version"]) == (0, 1)
+        file.write_text(shown.stdout.replace("m5.xlarge", "m5.2xlarge"))
+        updated = run(environment, "group", "update", group["groupId"], "-f", str(file), "--json", *choice)
+        assert updated.returncode == 0, updated.stderr
+        answer = json.loads(updated.stdout)
+        assert answer["launchConfigStatus"]["status"] == "ready"
+        assert answer["launchConfig"]["instanceType"] == "m5.2xlarge"
+        assert sorted(answer["reapply"]["sourceServerIds"]) == sorted([bad, good])
+        assert terminate(worker) == 0
+
+    command.enter(environment)
+    status, printed, errors = command("group", "list", *choice)
+    (row,) = [line for line in printed.splitlines() if group["groupId"] in line]
+    assert row.split("\t") == [group["groupId"], "the whole way", "us-east-1", "123456789012", "2", "ready", *"200"]
+    assert (status, errors) == (0, "")
+    deleted = run(environment, "group", "delete", "the whole way", "--yes", *choice)
+    assert (deleted.returncode, deleted.stdout) == (0, f"the whole way ({group['groupId']}) is deleted.\n")
+    status, printed, errors = command("status", group["groupId"], *choice)
+    assert (status, printed) == (FAILED, "")
+    assert group["groupId"] in errors
+
+
+def test_who_asks_is_the_caller_of_aws(command: Command, shared_aws: StandIn, tmp_path: Path) -> None:
+    """A run holds the user or role whose credentials asked for it."""
+    write_group(shared_aws, tmp_path / "group.json", "who asks")
+    status, printed, _ = command("group", "create", "-f", str(tmp_path / "group.json"), "--no-wait", "--json")
+    assert status == 0
+    found = json.loads(printed)["launchConfigStatus"]
+    assert (found["status"], found["appliedBy"]) == ("pending", "arn:aws:sts::123456789012:user/moto")
+    status, printed, _ = command("status", "who asks", "--json")
+    assert (status, json.loads(printed)["pendingServers"]) == (0, 2)
+    assert len(json.loads(printed)["serverConfigs"]) == 2
+    status, printed, _ = command("status", "who asks", "--servers", "failed", "--json")
+    assert json.loads(printed)["serverConfigs"] == {}
+
+
+def test_a_group_is_found_by_its_id_and_by_any_name(command: Command, shared_aws: StandIn, tmp_path: Path) -> None:
+    """A name that looks like an id is still a name; what is neither is one clear failure."""
+    write_group(shared_aws, tmp_path / "group.json", "pg-0123456789abcdef0")
+    status, printed, _ = command("group", "create", "-f", str(tmp_path / "group.json"), "--no-wait", "--json")
+    group_id = json.loads(printed)["groupId"]
+    for name in (group_id, "pg-0123456789abcdef0"):
+        status, printed, _ = command("group", "get", name, "--json")
+        assert (status, json.loads(printed)["groupId"]) == (0, group_id)
+    status, printed, errors = command("group", "get", "\udcff nobody")
+    assert (status, printed, errors.count("\n")) == (FAILED, "", 1), errors
+
+
+def test_a_refused_file_changes_nothing_and_says_everything(command: Command, tmp_path: Path) -> None:
+    """Every error of the file at once, with its place; the problem document with --json; wrong use."""
+    file = tmp_path / "group.json"
+    file.write_text('{"groupName": "refused", "region": "here", "sourceServerIds": ["s-1"], "launchConfg": {}}')
+    status, printed, errors = command("group", "create", "-f", str(file), "--json")
+    assert status == WRONG_USE
+    document = json.loads(printed)
+    assert (document["status"], document["code"]) == (400, "INVALID_BODY")
+    pointers = ["/launchConfg", "/region", "/sourceServerIds/0"]
+    assert sorted(error["pointer"] for error in document["errors"]) == pointers
+    first, *rest = errors.splitlines()
+    assert str(file) in first
+    assert sorted(line.split(":")[0].strip() for line in rest) == pointers
+    assert command("group", "get", "refused")[0] == FAILED
+
+
+@pytest.mark.parametrize("arguments", ["group create -f {}", "group update web -f {}"])
+def test_a_file_that_cannot_be_read_is_wrong_use(command: Command, tmp_path: Path, arguments: str) -> None:
+    """One line names the file."""
+    missing = str(tmp_path / "nothing.json")
+    status, printed, errors = command(*arguments.format(missing).split())
+    assert (status, printed, errors.count("\n")) == (WRONG_USE, "", 1)
+    assert missing in errors
+
+
+def test_what_stands_in_the_way_is_a_failure(command: Command, shared_aws: StandIn, tmp_path: Path) -> None:
+    """A name, a source server or a version that is another's: status 1, the code in the document, nothing changed."""
+    file = tmp_path / "group.json"
+    body = write_group(shared_aws, file, "in the way")
+    status, printed, _ = command("group", "create", "-f", str(file), "--no-wait", "--json")
+    group_id = json.loads(printed)["groupId"]
+    status, printed, errors = command("group", "create", "-f", str(file), "--json")
+    assert (status, json.loads(printed)["code"]) == (FAILED, "GROUP_NAME_EXISTS")
+    assert group_id in errors
+    assert all(member in errors for member in body["sourceServerIds"])
+
+    _, shown, _ = command("group", "get", group_id, "--json")
+    file.write_text(shown)
+    assert command("group", "update", group_id, "-f", str(file), "--no-wait")[0] == 0
+    file.write_text(shown.replace("m5.xlarge", "m5.large"))
+    status, printed, errors = command("group", "update", group_id, "-f", str(file), "--json")
+    assert (status, json.loads(printed)["code"]) == (FAILED, "VERSION_CONFLICT")
+    assert "group get GROUP --json" in errors
+
+
+def test_a_deletion_is_asked_for(
+    command: Command, environment: dict[str, str], shared_aws: StandIn, tmp_path: Path
+) -> None:
+    """On a terminal a person is asked, with the group named, and "no" deletes nothing."""
+    write_group(shared_aws, tmp_path / "group.json", "asked for")
+    assert command("group", "create", "-f", str(tmp_path / "group.json"), "--no-wait")[0] == 0
+    asked = run_on_terminal(environment, "group", "delete", "asked for", typed="n\n")
+    assert asked.returncode == FAILED
+    assert "Delete protection group asked for (pg-" in asked.stdout
+    assert command("status", "asked for")[0] == 0
+
+
+def test_a_table_that_is_missing_is_told_with_a_document(command: Command) -> None:
+    """A script that reads JSON reads JSON also when nothing can be reached."""
+    command.set("PRELAUNCH_STACK", "elsewhere")
+    status, printed, errors = command("group", "list", "--json")
+    assert status == NOT_REACHABLE
+    assert json.loads(printed)["status"] == 503
+    assert errors.count("\n") == 1
+
+
+def test_ctrl_c_ends_a_wait_quietly(
+    command: Command, environment: dict[str, str], shared_aws: StandIn, tmp_path: Path
+) -> None:
+    """130 and not a word; the run goes on."""
+    write_group(shared_aws, tmp_path / "group.json", "interrupted")
+    assert command("group", "create", "-f", str(tmp_path / "group.json"), "--no-wait")[0] == 0
+    before = count_calls(shared_aws, "dynamodb.Query")
+    with running(environment, "status", "interrupted", "--wait", log=tmp_path / "log") as waiting:
+        wait_until(lambda: count_calls(shared_aws, "dynamodb.Query") > before + 3, "the second look")
+        assert terminate(waiting, signal.SIGINT) == INTERRUPTED
+        assert waiting.stdout
+        assert waiting.stdout.read() == ""
+    assert (tmp_path / "log").read_text() == ""
+
+
+def test_a_reader_that_goes_away_ends_it_quietly(environment: dict[str, str]) -> None:
+    """As other programs end at SIGPIPE: 141 and not a word."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with subprocess.Popen(
+        [PRELAUNCH, "group", "list", "--json"], env=environment, stdout=writing, stderr=subprocess.PIPE, text=True
+    ) as process:
+        os.close(writing)
+        assert process.stderr
+        assert process.stderr.read() == ""
+    assert process.returncode == PIPE_CLOSED
