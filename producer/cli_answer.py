@@ -28,6 +28,8 @@ class ExitStatus(IntEnum):
     FAILED = 1
     WRONG_USE = 2
     NOT_REACHABLE = 3
+    INTERRUPTED = 130
+    """128 and SIGINT."""
     PIPE_CLOSED = 141
     """128 and SIGPIPE, as a shell says it of other programs."""
 
@@ -78,8 +80,10 @@ def print_json(document: Mapping[str, Any]) -> None:
 
 def print_text(text: str) -> None:
     """Print a part of the answer; a reader that has gone away ends the command quietly."""
+    encoding = sys.stdout.encoding or "utf-8"
     try:
-        sys.stdout.write(f"{text}\n")
+        # A name that the terminal's encoding lacks must not cost the rest of the answer.
+        sys.stdout.write(f"{text}\n".encode(encoding, "backslashreplace").decode(encoding))
         sys.stdout.flush()
     except BrokenPipeError:
         # Python flushes once more when it ends, and would complain of the same.

@@ -121,8 +121,12 @@ def test_the_whole_way_of_a_group(command: Command, shared_aws: StandIn, tmp_pat
         group = json.loads(shown.stdout)
         assert (shown.returncode, group["version"]) == (0, 1)
         file.write_text(shown.stdout.replace("m5.xlarge", "m5.2xlarge"))
-        updated = run(environment, "group", "update", group["groupId"], "-f", str(file), "--json", *choice)
+        # CI systems force colours, and still read what a bar would fill with control characters.
+        coloured = {**environment, "FORCE_COLOR": "1"}
+        updated = run(coloured, "group", "update", group["groupId"], "-f", str(file), "--json", *choice)
         assert updated.returncode == 0, updated.stderr
+        done = f"prelaunch: the whole way ({group['groupId']}) is updated; source servers to apply: 2.\n"
+        assert updated.stderr == done
         answer = json.loads(updated.stdout)
         assert answer["launchConfigStatus"]["status"] == "ready"
         assert answer["launchConfig"]["instanceType"] == "m5.2xlarge"

@@ -2,14 +2,17 @@
 
 import os
 import sys
+from collections.abc import Sequence
 
 import pytest
 from typer.testing import CliRunner
 
-from producer.cli import app, main
+from producer.cli import main
+from producer.cli_app import app
 
 WRONG_USE = 2
 NOT_REACHABLE = 3
+INTERRUPTED = 130
 
 
 @pytest.fixture(autouse=True)
@@ -41,6 +44,22 @@ def test_a_profile_is_looked_for_by_whoever_is_given_it(
     assert printed.out == ""
     assert printed.err.count("\n") == 1
     assert "nobody" in printed.err
+
+
+class InterruptedImport:
+    """Somebody presses Ctrl-C while the commands are imported."""
+
+    def find_spec(self, name: str, path: Sequence[str] | None, target: object = None) -> None:
+        if name == "producer.cli_app":
+            raise KeyboardInterrupt
+
+
+def test_ctrl_c_is_quiet_from_the_start(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Also while Python still imports: 130 and not a word."""
+    monkeypatch.delitem(sys.modules, "producer.cli_app")
+    monkeypatch.setattr("sys.meta_path", [InterruptedImport(), *sys.meta_path])
+    assert run_main(monkeypatch, "status", "web") == INTERRUPTED
+    assert capsys.readouterr() == ("", "")
 
 
 def test_help_holds_every_exit_status() -> None:

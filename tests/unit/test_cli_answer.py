@@ -9,7 +9,7 @@ import typer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producer.cli_answer import ExitStatus, answering, clean, print_json
+from producer.cli_answer import ExitStatus, answering, clean, print_json, print_text
 from producer.problems import STATUS_BY_CODE, render_error
 from workers.core.errors import ServiceUnavailable, SetupError
 from workers.core.model.errors import FieldError, GroupTooLarge, InvalidBody
@@ -111,6 +111,14 @@ class Latin1:
 
     def flush(self) -> None:
         pass
+
+
+def test_a_name_that_the_terminal_lacks_is_shown_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Escaped, with everything round it."""
+    output: Any = Latin1()
+    monkeypatch.setattr("sys.stdout", output)
+    print_text("Zürich → READY")
+    assert output.written == b"Z\xfcrich \\u2192 READY\n"
 
 
 def test_a_document_is_utf8_whatever_the_locale(monkeypatch: pytest.MonkeyPatch) -> None:

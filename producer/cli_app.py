@@ -1,0 +1,54 @@
+"""The commands, their help and what stands before them."""
+
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from producer import cli_group, cli_processes, cli_status
+
+HELP = """
+Keep the launch settings of DRS source servers applied before they are needed.
+
+group and status work in this process, with your own AWS credentials: IAM decides what they may do. api, worker, group
+and status speak to the AWS that the SDK's variables name, or --profile and --region.
+
+\b
+Exit status:
+    0  all well
+    1  something failed, is not there, or stands in the way as things are
+    2  wrong use: an option, a setting, a file, or a request that is refused
+    3  not reachable: credentials, Region, endpoint, tables or queues
+  130  ended by Ctrl-C
+  141  whoever read the output went away
+"""
+
+app = typer.Typer(
+    name="prelaunch",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    # Frames would cut a message into several lines.
+    rich_markup_mode=None,
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"prelaunch {version('prelaunch')}")
+        raise typer.Exit
+
+
+@app.callback(help=HELP)
+def root(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Take what stands before a command."""
+
+
+app.add_typer(cli_group.group, name="group")
+app.command()(cli_status.status)
+for command in (cli_processes.local, cli_processes.api, cli_processes.worker, cli_processes.demo):
+    app.command()(command)
