@@ -58,6 +58,8 @@ def print_status(group: Document, status: Document) -> None:
         )
     if status["deadline"]:
         print_text(f"It settles by {_time(status['deadline'])} at the latest.")
+    if status["waitingFor"]:
+        print_text(f"Waiting for {clean(status['waitingFor'])}.")
     rows = [row for member, server in status["serverConfigs"].items() for row in find_reasons(member, server)]
     if rows:
         print_rows(SERVER_HEADINGS, sorted(rows, key=lambda row: (ORDER.index(row[1]), row[0])))

@@ -179,7 +179,8 @@ def run_on_terminal(
         os.close(terminal)
         try:
             os.write(screen, typed.encode())
-            shown = b"".join(iter(lambda: _read_screen(screen), b""))
+            give_up_at = time.monotonic() + PATIENCE_SECONDS
+            shown = b"".join(iter(lambda: _read_screen(screen, give_up_at), b""))
             process.wait(PATIENCE_SECONDS)
         finally:
             kill_group(process)
@@ -187,9 +188,9 @@ def run_on_terminal(
     return subprocess.CompletedProcess(arguments, process.returncode, shown.decode(), "")
 
 
-def _read_screen(screen: int) -> bytes:
-    ready, _, _ = select.select([screen], [], [], PATIENCE_SECONDS)
-    assert ready, f"nothing was shown for {PATIENCE_SECONDS} s"
+def _read_screen(screen: int, give_up_at: float) -> bytes:
+    ready, _, _ = select.select([screen], [], [], max(0, give_up_at - time.monotonic()))
+    assert ready, f"the command did not end within {PATIENCE_SECONDS} s"
     try:
         return os.read(screen, 65536)
     except OSError:

@@ -22,6 +22,7 @@ def make_status(status: str, applied: int, failed: int, pending: int, **members:
         "lastApplied": "2026-03-04T05:06:07.891234Z",
         "appliedBy": "arn:aws:iam::111122223333:user/ops",
         "deadline": None,
+        "waitingFor": None,
         "appliedServers": applied,
         "failedServers": failed,
         "pendingServers": pending,
@@ -60,7 +61,18 @@ def test_what_needs_somebody_stands_first(capsys: pytest.CaptureFixture[str]) ->
         "s-b": make_server("pending"),
         "s-c": make_server("failed", DENIED, {**DENIED, "operation": None, "requestId": None}),
     }
-    print_status(GROUP, make_status("pending", 1, 1, 1, serverConfigs=servers, deadline="2026-03-04T05:21:07Z"))
+    print_status(
+        GROUP,
+        make_status(
+            "pending",
+            1,
+            1,
+            1,
+            serverConfigs=servers,
+            deadline="2026-03-04T05:21:07Z",
+            waitingFor="lease: another worker is at work on s-b",
+        ),
+    )
     assert capsys.readouterr().out.splitlines() == [
         "web (pg-1) is PENDING: 1 ready, 1 failed, 1 pending of 3 source servers.",
         (
@@ -68,6 +80,7 @@ def test_what_needs_somebody_stands_first(capsys: pytest.CaptureFixture[str]) ->
             " last applied 2026-03-04 05:06:07 UTC."
         ),
         "It settles by 2026-03-04 05:21:07 UTC at the latest.",
+        "Waiting for lease: another worker is at work on s-b.",
         "s-c\tfailed\tAccessDenied\tdrs.UpdateLaunchConfiguration: You may not. (request req-1, attempt 2)",
         "s-c\tfailed\tAccessDenied\tYou may not. (attempt 2)",
         "s-b\tpending\t\t",
