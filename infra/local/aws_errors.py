@@ -66,6 +66,7 @@ def render_error(
     *,
     retry_after_seconds: int | None = None,
     members: dict[str, Any] | None = None,
+    status: int | None = None,
 ) -> Answer:
     """
     Write an error as the called service would.
@@ -76,6 +77,7 @@ def render_error(
         message: Its message.
         retry_after_seconds: When to come back; sent as `Retry-After`, which DRS's model reads.
         members: Further members of the error's body, for the JSON protocols.
+        status: The HTTP status, if it is not the code's own.
 
     Returns:
         The answer in the service's own format.
@@ -84,7 +86,7 @@ def render_error(
     headers = {"x-amzn-RequestId": request_id}
     if retry_after_seconds is not None:
         headers["Retry-After"] = str(retry_after_seconds)
-    status = error_status(call, code)
+    status = status or error_status(call, code)
     match call.protocol:
         case "ec2":
             return Answer(status, _ec2_body(code, message, request_id), {**headers, "Content-Type": "text/xml"})

@@ -46,6 +46,12 @@ class SourceServers(Protocol):
         """Do what DRS does by itself as time passes."""
 
 
+class Events(Protocol):
+    """What the control changes in the delivery of events: `infra.local.events`, seen from here."""
+
+    on: bool
+
+
 class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, alias_generator=to_camel)
 
@@ -69,6 +75,12 @@ class ClockBody(_Body):
     """`PUT /_local/clock`."""
 
     advance_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class EventsBody(_Body):
+    """`PUT /_local/events`."""
+
+    on: bool
 
 
 AccountId = Annotated[str, StringConstraints(pattern=r"^\d{12}$")]
@@ -103,6 +115,8 @@ class ServerBody(_Body):
     """The launch template loses the tag by which DRS knows it; it cannot be given back."""
     template: None = None
     """The launch template is deleted."""
+    subnet_id: Annotated[str, StringConstraints(pattern=r"^subnet-[0-9a-f]{8,17}$")] = ""
+    """A source-network operation of DRS writes this subnet into the launch template."""
 
 
 class Role(_Body):
@@ -137,6 +151,7 @@ class Control:
     world: World
     late: LateEffects
     source_servers: SourceServers
+    events: Events
     put_role: Callable[[str, str, str | None], None]
     """Makes or replaces a role: account, name, ExternalId."""
 
@@ -211,6 +226,12 @@ class Control:
         self.late.run_due()
         return {"now": self.world.now().isoformat()}
 
+    def put_events(self, request: Request, _: str) -> Any:
+        """Turn the delivery of CloudTrail's events on or off."""
+        on = _read(EventsBody, request).on
+        self.events.on = on
+        return {"on": on}
+
     def post_servers(self, request: Request, _: str) -> Any:
         """Make source servers."""
         body = _read(ServersBody, request)
@@ -269,6 +290,7 @@ _ROUTES: dict[tuple[str, bool], dict[str, Callable[[Control, Request, str], Any]
     ("consistency", False): {"PUT": Control.put_consistency},
     ("jobs", False): {"PUT": Control.put_jobs},
     ("clock", False): {"PUT": Control.put_clock},
+    ("events", False): {"PUT": Control.put_events},
     ("servers", False): {"POST": Control.post_servers},
     ("servers", True): {"PATCH": Control.patch_server, "DELETE": Control.delete_server},
     ("accounts", True): {"PUT": Control.put_account},

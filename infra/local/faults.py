@@ -64,6 +64,8 @@ class Fault(BaseModel):
     """The call takes effect before its answer is lost or replaced."""
     effect_delay_seconds: float | None = Field(default=None, ge=0)
     """The answer is lost or replaced at once; the effect comes so much later, by the stand-in's clock."""
+    status: int | None = Field(default=None, ge=400, le=599)
+    """The HTTP status of the error, where AWS answers a code with another one than its model says."""
     retry_after_seconds: int | None = Field(default=None, ge=0)
     """Sent as `Retry-After` with the error."""
     cancellation_reasons: list[CancellationReason | str] | None = Field(default=None, min_length=1, max_length=100)
@@ -85,6 +87,7 @@ class Fault(BaseModel):
                 self.operation != "*" and known is not None and self.operation not in known["operations"]
             ),
             "a fault has a code or a kind, not both": self.code and self.kind,
+            "a status comes with a code only": self.status and not self.code,
             "a fault needs code, kind, afterEffect, effectDelaySeconds or cancellationReasons": not answers,
             "a fault has times or a probability, not both": self.times and self.probability,
             "afterEffect and effectDelaySeconds exclude each other": (

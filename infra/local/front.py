@@ -69,6 +69,8 @@ class Front:
     faults: FaultScript
     buckets: Buckets
     late: LateEffects
+    observe: Callable[[Call, Answer], None]
+    """Is shown every call that has reached its service, with the answer."""
     latency_seconds: float = 0.0
 
     def __call__(self, request: Request) -> Answer:
@@ -121,7 +123,8 @@ class Front:
             codes = ", ".join(reason["Code"] for reason in reasons)
             message = f"Transaction cancelled, please refer cancellation reasons for specific reasons [{codes}]"
             members = {"CancellationReasons": reasons, "Message": message}
-        return render_error(call, code, message, retry_after_seconds=fault.retry_after_seconds, members=members)
+        wait = fault.retry_after_seconds
+        return render_error(call, code, message, retry_after_seconds=wait, members=members, status=fault.status)
 
     def _serve(self, request: Request, call: Call | None) -> Answer:
         try:
@@ -138,6 +141,8 @@ class Front:
             return render_error(call, code, "The stand-in failed; its standard error has the traceback.")
         if not any(name.lower() == "x-amzn-requestid" for name in answer.headers):
             answer.headers["x-amzn-RequestId"] = str(uuid4())
+        if call is not None:
+            self.observe(call, answer)
         return answer
 
 

@@ -19,9 +19,10 @@ from infra.local.faults import FaultScript
 from infra.local.front import CallCounts, Front
 from infra.local.httpd import Httpd
 from infra.local.late import LateEffects
-from infra.local.world import WORLD
+from infra.local.world import WORLD, ServiceWrite
 
 if TYPE_CHECKING:
+    from infra.local.events import Events
     from infra.local.services import Services
 
 DEFAULT_STACK = "prelaunch"
@@ -112,29 +113,48 @@ def build(port: int, servers: int, latency_seconds: float, rates: Rates, stack: 
     late = LateEffects(WORLD)
     drs.install()
     launch_templates.install()
+    events = _make_events(stack)
     fronts: list[Front] = []
     control = Control(
         front=lambda: fronts[0],
         world=WORLD,
         late=late,
         source_servers=drs,
+        events=events,
         put_role=lambda account, name, external_id: sts.put_role(account, name, external_id, DEFAULT_ACCOUNT_ID),
     )
+    buckets = Buckets(rates, lambda: time.monotonic() + WORLD.clock_offset_seconds)
     front = Front(
         services=services.Services((_HOST, port)),
         control=control,
         account_of=services.account_of,
         counts=CallCounts(),
         faults=FaultScript(drs.template_id_of),
-        buckets=Buckets(rates, time.monotonic),
+        buckets=buckets,
         late=late,
+        observe=events.observe_call,
         latency_seconds=latency_seconds,
     )
     fronts.append(front)
+    WORLD.on_service_write = lambda write: _observe(write, buckets, events)
     services.deploy(stack, DEFAULT_REGION)
     if servers:
         drs.add_source_servers(DEFAULT_ACCOUNT_ID, DEFAULT_REGION, servers, {})
     return front
+
+
+def _make_events(stack: str) -> "Events":
+    from infra.local import services, sts  # noqa: PLC0415
+    from infra.local.events import Events  # noqa: PLC0415
+
+    queue_name = f"{stack}-requests"
+    return Events(WORLD, sts.identify, lambda body: services.send(queue_name, body, DEFAULT_REGION))
+
+
+def _observe(write: ServiceWrite, buckets: Buckets, events: "Events") -> None:
+    # DRS comes back later where a bucket is empty; that it waits is not seen from outside.
+    buckets.take((write.account_id, write.region, "ec2", write.operation))
+    events.observe_service_write(write)
 
 
 def _announce(variables: dict[str, str]) -> None:

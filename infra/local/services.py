@@ -4,6 +4,7 @@ Everything behind the front: moto's services, mended, and our own in moto's mann
 The patches of moto are applied here, once a process, before the first call. Nothing here listens or counts.
 """
 
+import contextlib
 import io
 import re
 import sys
@@ -14,6 +15,8 @@ from typing import Any
 from moto.cloudformation.models import cloudformation_backends
 from moto.iam.models import iam_backends
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from moto.sqs.exceptions import QueueDoesNotExist
+from moto.sqs.models import sqs_backends
 
 from infra.local import dynamodb, speed, sqs, sts
 from infra.local.call import DEFAULT_ACCOUNT_ID
@@ -54,6 +57,12 @@ def deploy(stack: str, region: str, account_id: str = DEFAULT_ACCOUNT_ID) -> Non
     cloudformation_backends[account_id][region].create_stack(
         name=stack, template=_TEMPLATE.read_text(encoding="utf-8"), parameters={"Stack": stack}
     )
+
+
+def send(queue_name: str, body: str, region: str, account_id: str = DEFAULT_ACCOUNT_ID) -> None:
+    """Put a message on a queue, as a service of AWS does; one that was deleted gets nothing."""
+    with contextlib.suppress(QueueDoesNotExist):
+        sqs_backends[account_id][region].send_message(queue_name, body)
 
 
 class Services:

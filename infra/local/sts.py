@@ -159,6 +159,36 @@ def _caller(request: TokenResponse) -> Caller:
     return Caller(user.arn if user else f"arn:{_PARTITION}:iam::{account_id}:root", account_id, external_id)
 
 
+def identify(account_id: str, access_key_id: str) -> dict[str, Any]:
+    """
+    Tell who an access key belongs to, in the words of CloudTrail's `userIdentity`.
+
+    Parameters:
+        account_id: The account of the key.
+        access_key_id: The key.
+
+    Returns:
+        The identity: an assumed role, a user, or the account's root for a key that nobody gave out.
+    """
+    key = {"accountId": account_id, "accessKeyId": access_key_id}
+    role = sts_backends[account_id][_PARTITION].get_assumed_role_from_access_key(access_key_id)
+    if role:
+        issuer = {"type": "Role", "arn": role.role_arn, "accountId": account_id}
+        issuer |= {"principalId": role.user_id.partition(":")[0], "userName": role.role_arn.rpartition("/")[2]}
+        session = {"sessionIssuer": issuer, "attributes": {"mfaAuthenticated": "false"}}
+        return {
+            "type": "AssumedRole",
+            "principalId": role.user_id,
+            "arn": role.arn,
+            **key,
+            "sessionContext": session,
+        }
+    user = iam_backends[account_id][_PARTITION].get_user_from_access_key_id(access_key_id)
+    if user:
+        return {"type": "IAMUser", "principalId": user.id, "arn": user.arn, **key, "userName": user.name}
+    return {"type": "Root", "principalId": account_id, "arn": f"arn:{_PARTITION}:iam::{account_id}:root", **key}
+
+
 def _trust_policy(role_arn: str) -> str | None:
     matched = _ROLE_ARN.fullmatch(role_arn)
     if matched is None:

@@ -5,8 +5,24 @@ One object a process. It is read by every backend and written by the control onl
 """
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceWrite:
+    """A call that DRS itself made to EC2, about the launch template of a source server."""
+
+    account_id: str
+    region: str
+    operation: str
+    template_id: str
+    version_number: int
+    """The version that was made, or promoted."""
+    changes: dict[str, Any]
+    """The members of launch template data that DRS changed."""
 
 
 @dataclass(slots=True)
@@ -21,6 +37,8 @@ class World:
     """How long after StartRecovery a job reads the launch templates; it ends after twice that."""
     lock: threading.RLock = field(default_factory=threading.RLock)
     """Held by every backend of ours around a read or a change of its state."""
+    on_service_write: Callable[[ServiceWrite], None] = lambda _: None
+    """Told of each call that DRS makes itself, under the lock: it must not block."""
 
     def now(self) -> datetime:
         """Tell the stand-in's time, aware, in UTC."""

@@ -24,6 +24,7 @@ def local(shared_stand_in: StandIn) -> StandIn:
     shared_stand_in.control("PUT", "latency", {"seconds": 0})
     shared_stand_in.control("PUT", "consistency", {"seconds": 0})
     shared_stand_in.control("PUT", "jobs", {"seconds": 60})
+    shared_stand_in.control("PUT", "events", {"on": False})
     shared_stand_in.control("DELETE", "calls")
     return shared_stand_in
 
@@ -43,3 +44,12 @@ def make_client(service: str, url: str, access_key_id: str = "AKIAPRELAUNCHLOCAL
 def client(local: StandIn) -> Callable[..., Any]:
     """Makes clients of the stand-in that never retry."""
     return lambda service, **more: make_client(service, local.url, **more)
+
+
+@pytest.fixture(scope="session")
+def endpoint() -> Iterator[str]:
+    """The address of a stand-in in the test's own process."""
+    from tests.integration.local_services import serve
+
+    with serve() as address:
+        yield address

@@ -1,12 +1,12 @@
-"""moto's own server with our DRS and launch templates in it, and a fresh AWS account for each test.
+"""The whole stand-in inside the test's own process, and a fresh AWS account for each test.
 
-A fresh account is how tests stay apart: nothing that one leaves behind is seen by another. It is reached as
-in production, by the credentials of an assumed role.
+A fresh account is how tests stay apart: nothing that one leaves behind is seen by another. The process is the
+test's own so that a test can look behind the doors: at what a job was launched from, at the clock.
 """
 
 import itertools
-import logging
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -17,9 +17,10 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
-from moto.server import ThreadedMotoServer
 
-from infra.local import drs, launch_templates
+from infra.local import drs
+from infra.local.httpd import Httpd
+from infra.local.server import build
 from infra.local.world import WORLD
 
 REGION = "eu-west-1"
@@ -53,35 +54,31 @@ class Account:
 
 @contextmanager
 def serve() -> Iterator[str]:
-    """Serve moto with our services on a free port; yields its address."""
-    launch_templates.install()
-    drs.install()
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    try:
-        yield f"http://{host}:{port}"
-    finally:
-        server.stop()
+    """Serve the stand-in, once a process, on a free port; yields its address."""
+
+    def not_yet(_: object) -> Any:
+        raise AssertionError("called before it was built")
+
+    with Httpd(("127.0.0.1", 0), not_yet) as httpd:
+        port = int(httpd.server_address[1])
+        httpd.app = build(port, 0, 0.0, "off", "prelaunch")
+        threading.Thread(target=httpd.serve_forever, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            httpd.shutdown()
 
 
 def open_account(endpoint: str, region: str = REGION, account_id: str | None = None) -> Account:
-    """Assume a role in an account, by default in one that nobody has used."""
+    """Open an account, by default one that nobody has used: its id is its root's access key."""
     account_id = account_id or str(next(_accounts))
-    session = boto3.Session(
-        aws_access_key_id="AKIAIOSFODNN7EXAMPLE", aws_secret_access_key="secret", region_name=region
-    )
-    role = session.client("sts", endpoint_url=endpoint).assume_role(
-        RoleArn=f"arn:aws:iam::{account_id}:role/prelaunch", RoleSessionName="test"
-    )["Credentials"]
     clients = {
-        service: session.client(
+        service: boto3.client(
             service,
             endpoint_url=endpoint,
-            aws_access_key_id=role["AccessKeyId"],
-            aws_secret_access_key=role["SecretAccessKey"],
-            aws_session_token=role["SessionToken"],
+            region_name=region,
+            aws_access_key_id=account_id,
+            aws_secret_access_key="local",
             config=Config(retries={"total_max_attempts": 1}, parameter_validation=False, max_pool_connections=64),
         )
         for service in ("ec2", "drs")

@@ -19,17 +19,10 @@ from tests.integration.local_services import (
     open_account,
     own_world,
     refused,
-    serve,
 )
 
 UNKNOWN = "s-0123456789abcdefX"
 BUSY = "One or more of the Source Servers included in API call are currently being processed by a Job"
-
-
-@pytest.fixture(scope="module")
-def endpoint() -> Iterator[str]:
-    with serve() as address:
-        yield address
 
 
 @pytest.fixture

@@ -20,16 +20,9 @@ from tests.integration.local_services import (
     open_account,
     own_world,
     refused,
-    serve,
 )
 
 _names = itertools.count()
-
-
-@pytest.fixture(scope="module")
-def endpoint() -> Iterator[str]:
-    with serve() as address:
-        yield address
 
 
 @pytest.fixture

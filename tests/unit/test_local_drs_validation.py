@@ -17,7 +17,7 @@ def violations_of(operation: str, parameters: Any) -> list[str]:
     try:
         check_request(MODEL.operation_model(operation).input_shape, parameters)
     except ValidationException as error:
-        return [field["name"] for field in error.members["fieldList"]]
+        return [field["name"] for field in error.field_list or []]
     return []
 
 

@@ -18,6 +18,7 @@ _CHANGES: dict[str, Callable[[Any], bool]] = {
     "recoveryPoint": lambda value: isinstance(value, bool),
     "drsTag": lambda value: value is False,
     "template": lambda value: value is None,
+    "subnetId": lambda value: isinstance(value, str),
 }
 """What may be changed, and to what: a misspelt change must not pass for one without effect."""
 
@@ -47,7 +48,8 @@ def patch_source_server(source_server_id: str, changes: dict[str, Any]) -> None:
         source_server_id: Which one, in whatever account.
         changes: Any of `{"state": "DISCONNECTED"}` (or another state of the model; a disconnected server
             loses its template), `{"recoveryPoint": false}`, `{"drsTag": false}` (its template loses DRS's
-            tag, and every write to it is refused), `{"template": null}` (its template is deleted).
+            tag, and every write to it is refused), `{"template": null}` (its template is deleted),
+            `{"subnetId": "subnet-…"}` (a source-network operation writes the subnet into its template).
 
     Raises:
         ValueError: There is no such change.
@@ -61,9 +63,11 @@ def patch_source_server(source_server_id: str, changes: dict[str, Any]) -> None:
         server.has_recovery_point = changes.get("recoveryPoint", server.has_recovery_point)
         server.state = changes.get("state", server.state)
         if "drsTag" in changes:
-            backend.deny_template_writes(server)
+            backend.templates.deny_writes(server)
+        if "subnetId" in changes:
+            backend.templates.write_primary_interface(server, {"SubnetId": changes["subnetId"]})
         if "template" in changes or server.state == "DISCONNECTED":
-            backend.drop_template(server)
+            backend.templates.drop(server)
 
 
 def delete_source_server(source_server_id: str) -> None:
@@ -71,7 +75,7 @@ def delete_source_server(source_server_id: str) -> None:
     with WORLD.lock:
         backend, server = _find(source_server_id)
         backend.advance(WORLD.now())
-        backend.drop_template(server)
+        backend.templates.drop(server)
         del backend.servers[source_server_id]
 
 
@@ -107,8 +111,8 @@ def source_server_of(template_id: str) -> str | None:
     """Tell for which source server DRS once made a launch template; also if the template is gone."""
     with WORLD.lock:
         for backend in _backends():
-            if template_id in backend.servers_by_template:
-                return backend.servers_by_template[template_id]
+            if template_id in backend.templates.server_ids:
+                return backend.templates.server_ids[template_id]
     return None
 
 

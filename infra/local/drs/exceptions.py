@@ -1,75 +1,60 @@
 """
-The errors that DRS answers, with the HTTP statuses and members of its service model.
+The errors that DRS answers. Their HTTP statuses, and which members reach the client, are the service model's.
 
-A client decides by the code alone; the members are what the model names, nothing more.
+A client decides by the code alone, so a code must never be invented where the model has one.
 """
 
-from typing import Any
+from moto.core.exceptions import ServiceException
 
 
-class DrsError(Exception):
-    """DRS refused the request. The class is named after the code."""
-
-    status = 400
-
-    def __init__(self, message: str, **members: Any) -> None:
-        super().__init__(message)
-        self.message = message
-        self.members = members
-
-    @property
-    def code(self) -> str:
-        """The code that a client reads."""
-        return type(self).__name__
-
-
-class ValidationException(DrsError):
+class ValidationException(ServiceException):
     """The request breaks a constraint of the service model, or of a resource."""
 
-    def __init__(self, message: str, fields: list[tuple[str, str]] | None = None, reason: str = "other") -> None:
-        listed = [{"name": name, "message": text} for name, text in fields or []]
-        super().__init__(message, reason=reason, **({"fieldList": listed} if listed else {}))
+    code = "ValidationException"
+
+    def __init__(
+        self, message: str, fields: list[tuple[str, str]] | None = None, reason: str = "fieldValidationFailed"
+    ) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.field_list = [{"name": name, "message": text} for name, text in fields or []] or None
 
 
-class UninitializedAccountException(DrsError):
+class UninitializedAccountException(ServiceException):
     """DRS was never set up in this account and Region."""
 
-    def __init__(self) -> None:
-        super().__init__("The account has not been initialized for AWS Elastic Disaster Recovery.")
+    code = "UninitializedAccountException"
+    message = "The account has not been initialized for AWS Elastic Disaster Recovery."
 
 
-class ServiceQuotaExceededException(DrsError):
+class ServiceQuotaExceededException(ServiceException):
     """The request would go over a quota of the account and Region."""
 
-    status = 402
+    code = "ServiceQuotaExceededException"
 
     def __init__(self, message: str, resource_type: str) -> None:
-        super().__init__(message, resourceType=resource_type, serviceCode="drs")
+        super().__init__(message)
+        self.resource_type = resource_type
+        self.service_code = "drs"
 
 
-class ResourceNotFoundException(DrsError):
+class ResourceNotFoundException(ServiceException):
     """There is no such resource in the account and Region."""
 
-    status = 404
+    code = "ResourceNotFoundException"
 
     def __init__(self, resource_type: str, resource_id: str) -> None:
-        message = f"{resource_type} with ID {resource_id} does not exist"
-        super().__init__(message, resourceId=resource_id, resourceType=resource_type)
+        super().__init__(f"{resource_type} with ID {resource_id} does not exist")
+        self.resource_type = resource_type
+        self.resource_id = resource_id
 
 
-class UnknownOperationException(DrsError):
-    """The stand-in, or the service, has no such operation."""
-
-    status = 404
-
-    def __init__(self) -> None:
-        super().__init__("The requested operation is not recognized by the service.")
-
-
-class ConflictException(DrsError):
+class ConflictException(ServiceException):
     """The resource is in use by something else."""
 
-    status = 409
+    code = "ConflictException"
 
     def __init__(self, message: str, resource_type: str, resource_id: str) -> None:
-        super().__init__(message, resourceType=resource_type, resourceId=resource_id)
+        super().__init__(message)
+        self.resource_type = resource_type
+        self.resource_id = resource_id

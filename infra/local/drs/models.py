@@ -12,16 +12,16 @@ from typing import Any
 
 from moto.core.base_backend import BackendDict, BaseBackend
 
-from infra.local.drs.blueprint import MANAGED_TAG, choose_hardware, draw_template, find_landing
+from infra.local.drs.blueprint import choose_hardware, find_landing
 from infra.local.drs.exceptions import (
     ConflictException,
     ResourceNotFoundException,
     ServiceQuotaExceededException,
     ValidationException,
 )
-from infra.local.drs.jobs import Job, LaunchSource, Participant
-from infra.local.drs.servers import RIGHT_SIZING_PERIOD, SourceServer, iso
-from infra.local.launch_templates import LaunchTemplate, LaunchTemplateBackend, launch_template_backends
+from infra.local.drs.jobs import Job, Participant
+from infra.local.drs.servers import NEW_CONFIGURATION, RIGHT_SIZING_PERIOD, SourceServer, iso
+from infra.local.drs.templates import ManagedTemplates
 from infra.local.world import WORLD
 
 SERVERS_A_JOB = 100
@@ -39,15 +39,11 @@ class DRSBackend(BaseBackend):
         self.initialised = True
         self.servers: dict[str, SourceServer] = {}
         self.jobs: dict[str, Job] = {}
-        self.servers_by_template: dict[str, str] = {}
+        self.templates = ManagedTemplates(account_id, region_name)
+        self.template_id = f"lct-{self._hash('launch-configuration-template')}"
+        self.template_tags: dict[str, str] = {}
         self._servers_made = 0
-        self._templates_made = 0
         self._advanced_at = WORLD.now()
-
-    @property
-    def templates(self) -> LaunchTemplateBackend:
-        """The launch templates of the same account and Region."""
-        return launch_template_backends[self.account_id][self.region_name]
 
     def add_source_servers(self, count: int, tags: dict[str, str]) -> list[str]:
         """Add source servers, each with the launch template that DRS makes for it."""
@@ -68,66 +64,54 @@ class DRSBackend(BaseBackend):
                 right_size_at=now + RIGHT_SIZING_PERIOD,
             )
             server.set_defaults()
-            self._make_template(server, settled=True)
+            self.templates.make(server, settled=True)
             self.servers[source_server_id] = server
             added.append(source_server_id)
         self._servers_made += count
         return added
 
-    def find_server(self, source_server_id: str) -> SourceServer:
-        """Find a source server, or raise ResourceNotFoundException."""
-        server = self.servers.get(source_server_id)
-        if server is None:
-            raise ResourceNotFoundException("SourceServer", source_server_id)
+    def initialize_service(self) -> None:
+        """Set DRS up in the account and Region."""
+        self.initialised = True
+
+    def describe_source_servers(self, filters: dict[str, Any]) -> Iterable[SourceServer]:
+        """List the source servers that pass every filter; an id that is not here is left out."""
+        named = dict.fromkeys(filters.get("sourceServerIDs") or self.servers)
+        accounts = filters.get("stagingAccountIDs") or [self.account_id]
+        for source_server_id in named:
+            server = self.servers.get(source_server_id)
+            if server is None or server.account_id not in accounts:
+                continue
+            if filters.get("hardwareId") in (None, server.hardware_id):
+                yield server
+
+    def get_launch_configuration(self, source_server_id: str) -> SourceServer:
+        """Find a source server, and make a new template first if the old one is gone."""
+        server = self._find_server(source_server_id)
+        self.templates.refresh(server)
         return server
 
-    def find_tags(self, arn: str) -> dict[str, str]:
-        """Find the tags of a source server or of a job, to be read or changed, or raise the same."""
-        resource_id = arn.rpartition("/")[2]
-        resource = self.servers.get(resource_id) or self.jobs.get(resource_id)
-        if resource is None or resource.arn != arn:
-            raise ResourceNotFoundException("Resource", arn)
-        return resource.tags
-
-    def refresh_template(self, server: SourceServer) -> None:
-        """Make a new template if the server's own is gone; a disconnected server stays without."""
-        template = self._template_of(server)
-        if template is not None:
-            return
-        server.template_id = None
-        if server.state != "DISCONNECTED":
-            self._make_template(server)
-
-    def drop_template(self, server: SourceServer) -> None:
-        """Delete the server's template."""
-        template = self._template_of(server)
-        if template is not None:
-            self.templates.delete_template(template)
-
-    def deny_template_writes(self, server: SourceServer) -> None:
-        """Take DRS's tag from the server's template, so that every policy refuses to write it."""
-        template = self._template_of(server)
-        if template is not None:
-            template.tags.pop(MANAGED_TAG, None)
-            template.writes_denied = True
-
-    def update_configuration(self, server: SourceServer, changes: dict[str, Any]) -> None:
+    def update_launch_configuration(self, source_server_id: str, changes: dict[str, Any]) -> SourceServer:
         """Change the named fields of a launch configuration and leave all others alone."""
+        server = self.get_launch_configuration(source_server_id)
         server.configuration.update(changes)
-        self.refresh_template(server)
         if "targetInstanceTypeRightSizingMethod" in changes:
             server.right_size_at = WORLD.now() + RIGHT_SIZING_PERIOD
         if changes.get("copyPrivateIp"):
             self._write_private_ip(server)
+        return server
 
-    def apply_background_changes(self, now: datetime) -> None:
-        """Overwrite the instance types that right-sizing is due for."""
-        self.advance(now)
-        for server in self.servers.values():
-            method = server.configuration["targetInstanceTypeRightSizingMethod"]
-            if method != "NONE" and server.right_size_at <= now:
-                server.right_size_at = now + RIGHT_SIZING_PERIOD
-                self._write_template(server, {"InstanceType": server.hardware.recommended_instance_type})
+    def describe_launch_configuration_templates(self, template_ids: list[str]) -> list[dict[str, Any]]:
+        """List the one template of launch configurations that every account and Region has."""
+        for template_id in template_ids:
+            if template_id != self.template_id:
+                raise ResourceNotFoundException("LaunchConfigurationTemplate", template_id)
+        identity = {
+            "launchConfigurationTemplateID": self.template_id,
+            "arn": self._arn("launch-configuration-template", self.template_id),
+            "tags": self.template_tags,
+        }
+        return [{**identity, **NEW_CONFIGURATION, "launchIntoSourceInstance": False}]
 
     def start_recovery(self, ids: list[str], *, is_drill: bool, tags: dict[str, str]) -> Job:
         """Start a job over all of these servers, or over none: one that may not take part refuses the job."""
@@ -137,6 +121,7 @@ class DRSBackend(BaseBackend):
         arn = self._arn("job", job_id)
         participants = [Participant(source_server_id) for source_server_id in ids]
         job = Job(job_id, number, arn, WORLD.now(), is_drill, dict(tags), participants)
+        job.note(job.created_at, "JOB_START")
         self.jobs[job_id] = job
         initiated = {
             "apiCallDateTime": iso(job.created_at),
@@ -147,6 +132,53 @@ class DRSBackend(BaseBackend):
             self.servers[source_server_id].last_launch = {"initiated": initiated, "status": "PENDING"}
         return job
 
+    def describe_jobs(self, job_ids: list[str], since: datetime | None, until: datetime | None) -> Iterable[Job]:
+        """List jobs by their ids and by when they were made."""
+        named = self.jobs.values() if not job_ids else [self.jobs[each] for each in job_ids if each in self.jobs]
+        return (
+            job
+            for job in named
+            if (since is None or since <= job.created_at) and (until is None or job.created_at <= until)
+        )
+
+    def describe_job_log_items(self, job_id: str) -> list[dict[str, Any]]:
+        """List what happened in a job, oldest first; a job that is not here has no log."""
+        return self.jobs[job_id].log if job_id in self.jobs else []
+
+    def list_tags_for_resource(self, arn: str) -> dict[str, str]:
+        """Find the tags of a resource, to be read or changed."""
+        resource_id = arn.rpartition("/")[2]
+        resource = self.servers.get(resource_id) or self.jobs.get(resource_id)
+        if resource is not None and resource.arn == arn:
+            return resource.tags
+        if arn == self._arn("launch-configuration-template", self.template_id):
+            return self.template_tags
+        raise ResourceNotFoundException("Resource", arn)
+
+    def tag_resource(self, arn: str, tags: dict[str, str]) -> None:
+        """Set tags by key."""
+        if any(key.startswith("aws:") for key in tags):
+            text = "Tag keys that begin with aws: are reserved"
+            raise ValidationException(text, [("tags", text)])
+        self.list_tags_for_resource(arn).update(tags)
+
+    def untag_resource(self, arn: str, tag_keys: list[str]) -> None:
+        """Remove tags by key."""
+        tags = self.list_tags_for_resource(arn)
+        for key in tag_keys:
+            tags.pop(key, None)
+
+    def apply_background_changes(self, now: datetime) -> None:
+        """Overwrite the instance types that right-sizing is due for, and the addresses that DRS copies."""
+        self.advance(now)
+        for server in self.servers.values():
+            method = server.configuration["targetInstanceTypeRightSizingMethod"]
+            if method != "NONE" and server.right_size_at <= now:
+                server.right_size_at = now + RIGHT_SIZING_PERIOD
+                self.templates.write(server, {"InstanceType": server.hardware.recommended_instance_type})
+            if server.configuration["copyPrivateIp"]:
+                self._write_private_ip(server)
+
     def advance(self, now: datetime) -> None:
         """Bring every job to where it is at this moment."""
         for job in self._open_jobs():
@@ -156,15 +188,21 @@ class DRSBackend(BaseBackend):
                 # Never before the last look: what was seen as not yet launched then cannot launch earlier.
                 self._launch(job, max(launches_at, self._advanced_at))
             if job.status == "STARTED" and ends_at <= now:
-                self._finish(job, ends_at)
+                self._finish(job, max(ends_at, self._advanced_at))
         self._advanced_at = now
+
+    def _find_server(self, source_server_id: str) -> SourceServer:
+        server = self.servers.get(source_server_id)
+        if server is None:
+            raise ResourceNotFoundException("SourceServer", source_server_id)
+        return server
 
     def _check_recovery(self, ids: list[str]) -> None:
         if len(set(ids)) < len(ids):
             text = "A source server can be named only once"
-            raise ValidationException(text, [("sourceServers", text)], "fieldValidationFailed")
+            raise ValidationException(text, [("sourceServers", text)])
         for source_server_id in ids:
-            self.find_server(source_server_id)
+            self._find_server(source_server_id)
         if len(ids) > SERVERS_A_JOB:
             raise ServiceQuotaExceededException(
                 f"A job can have at most {SERVERS_A_JOB} source servers", "SourceServer"
@@ -188,9 +226,13 @@ class DRSBackend(BaseBackend):
         job.status = "STARTED"
         for participant in job.participants:
             server = self.servers.get(participant.source_server_id)
-            participant.source = self._read_template(server, moment) if server is not None else None
-            can_launch = server is not None and server.has_recovery_point and participant.source is not None
-            participant.launch_status = "IN_PROGRESS" if can_launch else "FAILED"
+            participant.source = self.templates.read(server, moment) if server is not None else None
+            obstacle = None
+            if server is None or participant.source is None:
+                obstacle = ("LAUNCH_FAILED", "The launch template does not exist.")
+            elif not server.has_recovery_point:
+                obstacle = ("SNAPSHOT_FAIL", "The source server has no point in time to recover to.")
+            job.launch(participant, moment, obstacle)
             self._note_launch(job, participant)
 
     def _finish(self, job: Job, moment: datetime) -> None:
@@ -202,6 +244,7 @@ class DRSBackend(BaseBackend):
                 instance = self._hash(f"instance/{job.job_id}/{participant.source_server_id}")
                 participant.recovery_instance_id = f"i-{instance}"
             self._note_launch(job, participant)
+        job.note(moment, "JOB_END")
 
     def _note_launch(self, job: Job, participant: Participant) -> None:
         server = self.servers.get(participant.source_server_id)
@@ -211,54 +254,8 @@ class DRSBackend(BaseBackend):
         if participant.recovery_instance_id is not None and not job.is_drill:
             server.recovery_instance_id = participant.recovery_instance_id
 
-    def _read_template(self, server: SourceServer, moment: datetime) -> LaunchSource | None:
-        template = self.templates.templates.get(server.template_id or "")
-        if template is None or not template.exists_at(moment):
-            return None
-        version = template.versions[template.default_at(moment)]
-        return LaunchSource(template.template_id, version.number, version.data, moment)
-
-    def _template_of(self, server: SourceServer) -> LaunchTemplate | None:
-        template = self.templates.templates.get(server.template_id or "")
-        return template if template is not None and template.deleted_at is None else None
-
-    def _make_template(self, server: SourceServer, *, settled: bool = False) -> None:
-        landing = find_landing(self.account_id, self.region_name)
-        data = draw_template(server.number, server.source_server_id, server.hardware, landing)
-        template = self.templates.create_template(
-            f"AWSElasticDisasterRecovery-{server.source_server_id}-{self._templates_made}",
-            data,
-            tags={MANAGED_TAG: "drs.amazonaws.com", "Name": server.hardware.hostname},
-            settled=settled,
-        )
-        self._templates_made += 1
-        server.template_id = template.template_id
-        self.servers_by_template[template.template_id] = server.source_server_id
-
     def _write_private_ip(self, server: SourceServer) -> None:
-        template = self._template_of(server)
-        if template is None:
-            return
-        data = template.versions[template.default_at(WORLD.now())].data
-        interfaces = data.get("NetworkInterfaces", [])
-        address = {"PrivateIpAddress": server.hardware.private_ip}
-        written = [
-            {**interface, **address} if interface.get("DeviceIndex") == 0 else interface for interface in interfaces
-        ]
-        if not any(interface.get("DeviceIndex") == 0 for interface in interfaces):
-            written = [{"DeviceIndex": 0, **address}, *interfaces]
-        self._write_template(server, {"NetworkInterfaces": written})
-
-    def _write_template(self, server: SourceServer, changes: dict[str, Any]) -> None:
-        template = self._template_of(server)
-        if template is None or template.writes_denied:
-            # DRS's own role asks for the tag too.
-            return
-        data = template.versions[template.default_at(WORLD.now())].data
-        if all(data.get(name) == value for name, value in changes.items()):
-            return
-        version = self.templates.create_version(template, changes, source="$Default")
-        self.templates.promote(template, str(version.number))
+        self.templates.write_primary_interface(server, {"PrivateIpAddress": server.hardware.private_ip})
 
     def _arn(self, kind: str, resource_id: str) -> str:
         return f"arn:{self.partition}:drs:{self.region_name}:{self.account_id}:{kind}/{resource_id}"

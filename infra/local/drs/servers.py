@@ -12,6 +12,16 @@ RIGHT_SIZING_PERIOD = timedelta(minutes=90)
 REPLICATION_STATES = frozenset(load_model("drs").shape_for("DataReplicationState").enum)
 """What a source server's replication can be in."""
 
+NEW_CONFIGURATION: dict[str, Any] = {
+    "launchDisposition": "STARTED",
+    "targetInstanceTypeRightSizingMethod": "BASIC",
+    "copyPrivateIp": False,
+    "copyTags": False,
+    "licensing": {"osByol": False},
+    "postLaunchEnabled": False,
+}
+"""What the account's template gives the launch configuration of a server that is added."""
+
 _GIB = 1024**3
 
 
@@ -66,23 +76,18 @@ class SourceServer:
     def set_defaults(self) -> None:
         """Give it the launch configuration that a server has when it is added."""
         self.configuration = {
+            **NEW_CONFIGURATION,
             "sourceServerID": self.source_server_id,
             "name": self.hardware.hostname,
-            "launchDisposition": "STARTED",
-            "targetInstanceTypeRightSizingMethod": "BASIC",
-            "copyPrivateIp": False,
-            "copyTags": False,
-            "licensing": {"osByol": False},
-            "postLaunchEnabled": False,
             "launchIntoInstanceProperties": {},
         }
 
-    def describe_configuration(self) -> dict[str, Any]:
+    def configuration_to_dict(self) -> dict[str, Any]:
         """Answer the whole launch configuration."""
         template = {} if self.template_id is None else {"ec2LaunchTemplateID": self.template_id}
         return {**self.configuration, **template}
 
-    def describe(self, now: datetime) -> dict[str, Any]:
+    def to_dict(self, now: datetime) -> dict[str, Any]:
         """Answer the server as DescribeSourceServers does."""
         seen_at = iso(now if self.state != "DISCONNECTED" else self.added_at)
         described: dict[str, Any] = {

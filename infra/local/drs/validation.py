@@ -44,7 +44,7 @@ def check_request(shape: Shape | None, parameters: Any) -> None:
         noun = "error" if len(violations) == 1 else "errors"
         listed = "; ".join(f"Value at '{path}' failed to satisfy constraint: {text}" for path, text in violations)
         message = f"{len(violations)} validation {noun} detected: {listed}"
-        raise ValidationException(message, violations, "fieldValidationFailed")
+        raise ValidationException(message, violations)
 
 
 def _check(shape: Any, value: Any, path: str) -> Iterator[Violation]:
