@@ -29,11 +29,13 @@ def local(shared_stand_in: StandIn) -> StandIn:
     return shared_stand_in
 
 
-def make_client(service: str, url: str, access_key_id: str = "AKIAPRELAUNCHLOCAL00", **settings: Any) -> Any:
+def make_client(
+    service: str, url: str, access_key_id: str = "AKIAPRELAUNCHLOCAL00", region: str = "us-east-1", **settings: Any
+) -> Any:
     return boto3.client(
         service,
         endpoint_url=url,
-        region_name="us-east-1",
+        region_name=region,
         aws_access_key_id=access_key_id,
         aws_secret_access_key="local",
         config=Config(retries={"total_max_attempts": 1}, max_pool_connections=64, **settings),

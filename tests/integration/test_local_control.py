@@ -36,6 +36,11 @@ def refusal(local: StandIn, method: str, path: str, body: Any = None) -> tuple[i
         ("consistency", {"seconds": "1"}, "valid number"),
         ("jobs", {"seconds": None}, "valid number"),
         ("clock", {"advanceSeconds": -5}, "greater than or equal to 0"),
+        ("events", {}, "on: Field required"),
+        ("events", {"on": "true"}, "on: Input should be a valid boolean"),
+        ("events", {"on": True, "off": False}, "off: Extra inputs"),
+        ("faults", [{"service": "drs", "operation": "*", "code": "X", "status": 200}], "0.status"),
+        ("faults", [{"service": "drs", "operation": "*", "kind": "hang", "status": 500}], "a status comes with a code"),
         ("accounts/12", {"initialised": False}, "pattern"),
         ("accounts/123456789012", {"roles": [{"externalId": "ab"}]}, "roles.0.roleName: Field required"),
     ],
@@ -120,6 +125,77 @@ def test_a_server_is_changed_as_the_world_would(local: StandIn, client: Clients)
     (item,) = drs.describe_source_servers(filters={"sourceServerIDs": [name]})["items"]
     assert item["dataReplicationInfo"]["dataReplicationState"] == "DISCONNECTED"
     assert refusal(local, "PATCH", "servers/s-0123456789abcdef0", {"template": None})[0] == 404
+
+
+@pytest.mark.parametrize(
+    ("body", "complaint"),
+    [
+        ({"state": "DISCONNECTED", "recoveryPoint": 0}, "recoveryPoint"),
+        ({"template": None, "drsTag": True}, "drsTag"),
+        ({"template": None, "subnetId": "here"}, "subnetId"),
+        ({"template": None, "colour": "red"}, "colour: Extra inputs"),
+        ([], "should be an object"),
+    ],
+)
+def test_a_wrong_change_of_a_server_changes_nothing(local: StandIn, client: Clients, body: Any, complaint: str) -> None:
+    """One wrong part, and the good ones are left undone too."""
+    (name,) = local.control("POST", "servers", {"count": 1})["sourceServerIds"]
+    before = client("drs").get_launch_configuration(sourceServerID=name)["ec2LaunchTemplateID"]
+    status, message = refusal(local, "PATCH", f"servers/{name}", body)
+    assert (status, complaint in message) == (400, True)
+    assert client("drs").get_launch_configuration(sourceServerID=name)["ec2LaunchTemplateID"] == before
+    (item,) = client("drs").describe_source_servers(filters={"sourceServerIDs": [name]})["items"]
+    assert item["dataReplicationInfo"]["dataReplicationState"] == "CONTINUOUS"
+
+
+def test_servers_are_made_in_the_region_told(local: StandIn, client: Clients) -> None:
+    """They are seen there and nowhere else."""
+    (name,) = local.control("POST", "servers", {"count": 1, "region": "eu-north-1"})["sourceServerIds"]
+    found = {
+        region: client("drs", region=region).describe_source_servers(filters={"sourceServerIDs": [name]})["items"]
+        for region in ("us-east-1", "eu-north-1")
+    }
+    assert {region: len(items) for region, items in found.items()} == {"us-east-1": 0, "eu-north-1": 1}
+
+
+def test_what_happens_to_a_server_shows_in_its_job_and_its_template(local: StandIn, client: Clients) -> None:
+    """Without a recovery point it fails; without DRS's tag nobody may write its template; its subnet is DRS's."""
+    empty, denied, moved = local.control("POST", "servers", {"count": 3})["sourceServerIds"]
+    drs, ec2 = client("drs"), client("ec2")
+    subnet = ec2.describe_subnets()["Subnets"][-1]["SubnetId"]
+    local.control("PATCH", f"servers/{empty}", {"recoveryPoint": False})
+    local.control("PATCH", f"servers/{denied}", {"drsTag": False})
+    local.control("PATCH", f"servers/{moved}", {"subnetId": subnet})
+    templates = [drs.get_launch_configuration(sourceServerID=name)["ec2LaunchTemplateID"] for name in (denied, moved)]
+    with pytest.raises(ClientError, match="UnauthorizedOperation"):
+        ec2.modify_launch_template(LaunchTemplateId=templates[0], DefaultVersion="1")
+    (version,) = ec2.describe_launch_template_versions(LaunchTemplateId=templates[1], Versions=["$Default"])[
+        "LaunchTemplateVersions"
+    ]
+    assert version["LaunchTemplateData"]["NetworkInterfaces"][0]["SubnetId"] == subnet
+    local.control("PUT", "jobs", {"seconds": 0})
+    job = drs.start_recovery(sourceServers=[{"sourceServerID": empty}], isDrill=True)["job"]["jobID"]
+    (ended,) = drs.describe_jobs(filters={"jobIDs": [job]})["items"]
+    (part,) = ended["participatingServers"]
+    assert (ended["status"], part["launchStatus"]) == ("COMPLETED", "FAILED")
+
+
+def test_a_read_may_answer_the_state_before_a_write(local: StandIn, client: Clients) -> None:
+    """`consistency` says how long; it is EC2's reads that lag, and DRS's do not."""
+    (name,) = local.control("POST", "servers", {"count": 1})["sourceServerIds"]
+    drs, ec2 = client("drs"), client("ec2")
+    template = drs.get_launch_configuration(sourceServerID=name)["ec2LaunchTemplateID"]
+    local.control("PUT", "consistency", {"seconds": 600})
+
+    def default() -> int:
+        (found,) = ec2.describe_launch_templates(LaunchTemplateIds=[template])["LaunchTemplates"]
+        return int(found["DefaultVersionNumber"])
+
+    assert drs.update_launch_configuration(sourceServerID=name, copyPrivateIp=True)["copyPrivateIp"]
+    assert drs.get_launch_configuration(sourceServerID=name)["copyPrivateIp"]
+    assert default() == 1
+    local.control("PUT", "clock", {"advanceSeconds": 601})
+    assert default() == 2
 
 
 def test_an_account_can_be_without_drs(local: StandIn, client: Clients) -> None:

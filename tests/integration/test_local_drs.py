@@ -434,6 +434,34 @@ def test_right_sizing_overwrites_the_type_in_the_background(account: Account, me
     assert template_data(account, source_server_id)["InstanceType"] == "m5.large"
 
 
+def test_a_static_address_does_not_last_beside_a_copied_one(account: Account) -> None:
+    """With copyPrivateIp on DRS writes the server's own address over any other; with it off it leaves it alone."""
+    copied, static = account.add_servers(2)
+    for source_server_id in (copied, static):
+        update(account, source_server_id, copyPrivateIp=source_server_id == copied)
+        interfaces = template_data(account, source_server_id)["NetworkInterfaces"]
+        set_by_hand = [{**interfaces[0], "PrivateIpAddress": "172.31.0.99"}, *interfaces[1:]]
+        change_template(account, source_server_id, {"NetworkInterfaces": set_by_hand})
+    pass_time(60)
+    addresses = [template_data(account, each)["NetworkInterfaces"][0]["PrivateIpAddress"] for each in (copied, static)]
+    assert addresses[0] != "172.31.0.99"
+    assert addresses[1] == "172.31.0.99"
+
+
+def test_a_source_network_operation_rewrites_the_subnet(account: Account) -> None:
+    """DRS moves the primary interface to another subnet in a version of its own; everything else stays."""
+    (source_server_id,) = account.add_servers(1)
+    before = template_data(account, source_server_id)
+    subnet = account.ec2.describe_subnets()["Subnets"][-1]["SubnetId"]
+    drs.patch_source_server(source_server_id, {"subnetId": subnet})
+    primary, second = before["NetworkInterfaces"]
+    assert primary["SubnetId"] != subnet
+    assert template_data(account, source_server_id) == {
+        **before,
+        "NetworkInterfaces": [{**primary, "SubnetId": subnet}, second],
+    }
+
+
 def test_without_right_sizing_the_type_stays(account: Account) -> None:
     """NONE leaves the template alone, and so does a type that is right already."""
     none, right = account.add_servers(2)

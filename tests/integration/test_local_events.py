@@ -1,6 +1,7 @@
 """CloudTrail's events at the requests queue, as EventBridge delivers them: accepted writes, and nothing else."""
 
 import json
+import urllib.error
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -158,6 +159,17 @@ def test_events_are_off_until_they_are_turned_on(queue: Queue, local: StandIn, c
     client("drs").update_launch_configuration(sourceServerID=server, copyTags=True)
     local.control("PUT", "events", {"on": True})
     assert queue() == []
+
+
+@pytest.mark.parametrize("body", [{}, {"on": 0}, {"on": "false"}, {"on": None}, {"on": False, "off": True}, []])
+def test_a_wrong_body_leaves_events_on(
+    queue: Queue, local: StandIn, client: Clients, server: str, body: object
+) -> None:
+    """Refused with a 400, and what was in force stays in force."""
+    with pytest.raises(urllib.error.HTTPError, match="400"):
+        local.control("PUT", "events", body)
+    client("drs").update_launch_configuration(sourceServerID=server, copyTags=True)
+    assert [request["sourceServerIds"] for request in queue()] == [[server]]
 
 
 def test_another_accounts_writes_come_with_its_role(queue: Queue, local: StandIn, client: Clients) -> None:
