@@ -83,6 +83,8 @@ def _operation(service: str, request: Request) -> tuple[Protocol, str]:
     target = request.headers.get("x-amz-target")
     if target:
         return "json", target.rpartition(".")[2]
+    if _routes(service):
+        return "rest-json", _rest_operation(service, request.method, request.path)
     action = _ACTION.search(request.body) or _ACTION.search(request.target.partition("?")[2].encode())
     if action:
         return "ec2" if service == "ec2" else "query", action[1].decode()
@@ -100,7 +102,10 @@ def _rest_operation(service: str, method: str, path: str) -> str:
 def _routes(service: str) -> list[tuple[str, re.Pattern[str], str]]:
     """List a REST service's routes, those with the most fixed text first: they are the more exact ones."""
     routes = []
-    for name, operation in (load_description(service) or {"operations": {}})["operations"].items():
+    description = load_description(service)
+    if description is None or not description["metadata"]["protocol"].startswith("rest"):
+        return []
+    for name, operation in description["operations"].items():
         template = operation["http"]["requestUri"].partition("?")[0].rstrip("/")
         parts = re.split(r"\{[^}]+\}", template)
         pattern = "[^/]+".join(re.escape(part) for part in parts)

@@ -544,7 +544,7 @@ def test_servers_and_jobs_can_be_tagged(account: Account) -> None:
 
 
 def test_accounts_and_regions_do_not_see_each_other(endpoint: str, account: Account) -> None:
-    """A server is found in its own account and Region only, and quotas are counted there."""
+    """A server is found in its own account and Region only."""
     (source_server_id,) = account.add_servers(1)
     elsewhere = open_account(endpoint, "us-east-1", account.account_id)
     for other in (open_account(endpoint), elsewhere):

@@ -1,8 +1,12 @@
 """Which errors DRS answers, from which call, with which status, and what botocore makes of them."""
 
+import http.client
+import json
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import Any
 from unittest.mock import patch
+from urllib.parse import urlsplit
 
 import boto3
 import pytest
@@ -65,6 +69,35 @@ def test_any_call_can_meet_each_of_its_errors(local: StandIn, client: Clients, s
     assert seen == wanted
     assert drs.describe_jobs()["items"] == []
     assert drs.get_launch_configuration(sourceServerID=server)["name"] != "n"
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "code"),
+    [
+        ("GetLaunchConfiguration", b'{"sourceServerID"', 400, "ValidationException"),
+        ("GetLaunchConfiguration", b"\xff\xfe", 400, "ValidationException"),
+        ("GetLaunchConfiguration", b"[]", 400, "ValidationException"),
+        ("GetLaunchConfiguration", b"", 400, "ValidationException"),
+        ("DescribeJobs?Action=InitializeService", b"", 200, None),
+        ("Nope", b"{}", 404, "UnknownOperationException"),
+        ("", b"Action=DescribeJobs", 404, "UnknownOperationException"),
+    ],
+)
+def test_what_is_no_request_of_drs_is_told_so(
+    local: StandIn, path: str, body: bytes, status: int, code: str | None
+) -> None:
+    """Whatever comes, the answer is JSON with a code and a request id; path and method alone name the operation."""
+    credential = "Credential=123456789012/20261125/us-east-1/drs/aws4_request"
+    headers = {"Authorization": f"AWS4-HMAC-SHA256 {credential}, SignedHeaders=host, Signature=x"}
+    address = urlsplit(local.url)
+    connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=20)
+    with closing(connection):
+        connection.request("POST", f"/{path}", body, headers)
+        answer = connection.getresponse()
+        told = json.loads(answer.read())
+    assert (answer.status, answer.headers["x-amzn-ErrorType"]) == (status, code)
+    assert (told.get("code"), "items" in told) == (code, code is None)
+    assert answer.headers["x-amzn-RequestId"]
 
 
 def test_a_fault_may_have_a_status_that_its_code_has_not(local: StandIn, client: Clients) -> None:

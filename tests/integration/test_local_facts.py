@@ -109,7 +109,8 @@ DRS: dict[str, Shown] = {
         drs.test_source_servers_are_described_by_id_200_a_call,
         drs.test_source_servers_come_in_pages,
     ),
-    "what is not built answers UnknownOperationException, 404": (
+    "what is not built, and what is no operation, answers UnknownOperationException, 404, JSON": (
+        errors.test_what_is_no_request_of_drs_is_told_so,
         lists.test_what_the_model_has_and_the_stand_in_has_not_is_said,
         front.test_what_is_not_built_says_so,
     ),

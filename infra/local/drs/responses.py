@@ -34,6 +34,9 @@ _FIELDS = frozenset({*NEW_CONFIGURATION, "launchIntoInstanceProperties", "name"}
 class DRSResponse(BaseResponse):
     """Handler for DRS requests and responses."""
 
+    use_raw_body = True
+    """A body that is no text is answered, not stumbled over."""
+
     def __init__(self) -> None:
         super().__init__(service_name="drs")
         self.automated_parameter_parsing = True
@@ -50,6 +53,10 @@ class DRSResponse(BaseResponse):
         except ServiceException as error:
             status, answered, body = self.serialized(ActionResult(error))
             return status, *self._enrich_response(answered, body)
+
+    def _get_action(self) -> str:
+        # By method and path alone: DRS knows no parameter by which a request could name another operation.
+        return self._get_action_from_method_and_request_uri(self.normalized_request)
 
     def parse_parameters(self, request: Any) -> None:
         """Read a request that is all that the service model asks for, or raise ValidationException."""
