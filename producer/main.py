@@ -19,6 +19,7 @@ from workers.core.runs.settle import Aggregator
 from workers.core.runs.submission import Submission
 from workers.core.settings import Settings
 from workers.core.store.groups import GroupStore
+from workers.core.store.journal import Journal
 from workers.core.store.receipts import Receipts
 from workers.core.store.runs import RunStore
 from workers.core.store.tables import Tables
@@ -93,7 +94,7 @@ async def open_services(
             changes=changes,
             removal=Removal(tables=tables, groups=groups, runs=runs, clock=read_clock),
             queries=queries,
-            history=History(groups, runs),
+            history=History(groups, runs, Journal(tables)),
             waves=waves,
             tables=tables,
             caller_arn=caller.arn,

@@ -34,8 +34,23 @@ def render_runs(page: RunList) -> dict[str, Any]:
 
 
 def render_run(view: RunView) -> dict[str, Any]:
-    """Render one run with the source servers that it lists."""
-    return {**_run(view.head), "sourceServerIds": list(view.source_server_ids)}
+    """Render one run with the source servers that it lists, and what it changed in them."""
+    return {
+        **_run(view.head),
+        "sourceServerIds": list(view.source_server_ids),
+        "changes": [
+            {
+                "sourceServerId": change.source_server_id,
+                "fields": [
+                    {"field": each.field, "observed": each.observed, "desired": each.desired} for each in change.fields
+                ],
+                "begunAt": _time(change.begun_at),
+                "completedAt": _time(change.completed_at),
+                "outcome": change.outcome.value if change.outcome is not None else None,
+            }
+            for change in view.changes
+        ],
+    }
 
 
 def render_apply(group_id: str, status: GroupStatus | None) -> dict[str, Any]:

@@ -33,6 +33,7 @@ from workers.core.runs.sending import RunSender
 from workers.core.runs.settle import Aggregator
 from workers.core.settings import Settings
 from workers.core.store.groups import GroupStore
+from workers.core.store.journal import Journal
 from workers.core.store.leases import LeaseStore
 from workers.core.store.runs import RunStore
 from workers.core.store.tables import Tables
@@ -93,6 +94,7 @@ async def wire(settings: Settings, clients: Clients) -> WorkerUseCases:
         groups=groups,
         runs=runs,
         leases=LeaseStore(tables, settings, read_clock),
+        journal=Journal(tables),
         aggregator=aggregator,
         bring=bring,
         settings=settings,

@@ -1,6 +1,6 @@
 """Bringing one source server to its launch config: the safe order, what is believed, and what is not."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 import pytest
@@ -21,7 +21,7 @@ from workers.core.errors import (
 )
 from workers.core.model.group import Target
 from workers.core.model.launch_config import Json, LaunchConfig
-from workers.core.plan.drift import find_drs_drift, find_template_drift
+from workers.core.plan.drift import DriftItem, find_drs_drift, find_template_drift
 from workers.core.plan.observed import ObservedConfiguration, ObservedTemplate
 from workers.core.settings import Settings
 
@@ -51,6 +51,7 @@ async def bring(
     last_write_at: datetime | None = None,
     trail: Trail | None = None,
     lease_lost_at: int | None = None,
+    journal: Callable[[Sequence[DriftItem]], None] = lambda _: None,
 ) -> Brought:
     """Bring the server to it; the lease is lost when the guard is asked for the so-manieth time."""
     asked = iter(range(1, 100))
@@ -59,15 +60,36 @@ async def bring(
         if next(asked) == lease_lost_at:
             raise LeaseLost("too little time left")
 
+    async def write_down(drift: Sequence[DriftItem]) -> None:
+        journal(drift)
+
     work = Work(
         target=Target("us-east-1"),
         source_server_id="s-0123456789abcdefg",
         desired=desired if isinstance(desired, LaunchConfig) else LaunchConfig(desired),
         last_write_at=last_write_at,
         guard=guard,
+        journal=write_down,
     )
     bringing = BringServer(configurations=fake, templates=fake, settings=SETTINGS, clock=fake.clock, sleep=fake.sleep)
     return await bringing.bring(work, trail or Trail())
+
+
+async def test_what_changes_is_written_down_before_it_is_sent() -> None:
+    """Promise 12: each half's drift is in the journal before the first write of that half; what is right is not."""
+    fake = server()
+    written: list[tuple[list[str], list[str]]] = []
+    await bring(
+        fake, BOTH_HALVES, journal=lambda drift: written.append(([item.field for item in drift], list(fake.calls)))
+    )
+    (drs, before_drs), (ec2, before_ec2) = written
+    assert set(drs) | set(ec2) == set(BOTH_HALVES)
+    assert "update" not in str(before_drs).lower()
+    assert "create" not in str(before_ec2).lower()
+    again: list[object] = []
+    fake.now += SETTINGS.settle_time
+    await bring(fake, BOTH_HALVES, journal=again.append)
+    assert again == []
 
 
 async def test_the_order_is_the_safe_one() -> None:

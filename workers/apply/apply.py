@@ -6,14 +6,15 @@ outcome is recorded once; everything after the record only looks whether the gro
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 
 import structlog
 
-from workers.apply.bring import BringServer, Brought, Trail, Work
+from workers.apply.bring import BringServer, Brought, Work
+from workers.apply.claim import Claim, Current, WaitNotes, settled_by
 from workers.core.errors import (
     LeaseHeld,
     LeaseLost,
@@ -25,16 +26,17 @@ from workers.core.errors import (
     WorkerLost,
 )
 from workers.core.outcome import Acknowledge, Outcome, Redeliver
+from workers.core.plan.drift import DriftItem
 from workers.core.ports import Clock
 from workers.core.retry import back_off
 from workers.core.runs.settle import Aggregator
-from workers.core.runs.waiting import NOTED_EVERY, describe_wait
 from workers.core.settings import Settings
 from workers.core.status import Status
 from workers.core.store.groups import GroupStore
+from workers.core.store.journal import Journal
 from workers.core.store.leases import Lease, LeaseStore
-from workers.core.store.records import GroupStatus, ServerError, ServerItem
-from workers.core.store.runs import Run, RunStore
+from workers.core.store.records import ServerError, ServerItem
+from workers.core.store.runs import RunStore
 
 log = structlog.get_logger()
 
@@ -44,49 +46,8 @@ MAX_ATTEMPTS = 5
 
 FIRST_WAIT = timedelta(seconds=1)
 LONGEST_WAIT = timedelta(minutes=15)
-MOST_NOTED = 100
 LOOK_AGAIN = timedelta(seconds=10)
 """How soon a repeated job of a recorded source server looks whether its group can be settled."""
-
-
-@dataclass(frozen=True, slots=True)
-class Current:
-    """A group's run as it stands, with what is recorded of one source server."""
-
-    status: GroupStatus
-    run: Run
-    item: ServerItem | None
-
-    def is_due(self, source_server_id: str) -> bool:
-        """Tell whether the source server is on the list and not settled at this generation."""
-        if self.status.status is not Status.PENDING or source_server_id not in self.run.listed:
-            return False
-        return not self.is_recorded()
-
-    def is_recorded(self) -> bool:
-        """Tell whether the source server is settled at this generation."""
-        return self.item is not None and self.item.generation >= self.status.generation
-
-
-@dataclass(slots=True)
-class Claim:
-    """A source server in hand."""
-
-    current: Current
-    lease: Lease
-    source_server_id: str
-    trail: Trail = field(default_factory=Trail)
-
-    @property
-    def refused_version(self) -> int | None:
-        """Tell which version EC2 refused when this source server was last written."""
-        return self.current.item.refused_version if self.current.item else None
-
-    @property
-    def last_write_at(self) -> datetime | None:
-        """Tell when anyone of ours may last have written to this source server."""
-        recorded = self.current.item.last_write_at if self.current.item else None
-        return max((at for at in (self.lease.last_write_at, recorded, self.trail.wrote_at) if at), default=None)
 
 
 class ApplyServer:
@@ -98,6 +59,7 @@ class ApplyServer:
         groups: GroupStore,
         runs: RunStore,
         leases: LeaseStore,
+        journal: Journal,
         aggregator: Aggregator,
         bring: BringServer,
         settings: Settings,
@@ -106,12 +68,12 @@ class ApplyServer:
         self._groups = groups
         self._runs = runs
         self._leases = leases
+        self._journal = journal
         self._aggregator = aggregator
         self._bring = bring
         self._settings = settings
         self._clock = clock
-        self._noted: dict[tuple[str, int], datetime] = {}
-        """When a wait of a group's generation was last noted from here."""
+        self._notes = WaitNotes(runs, clock)
 
     async def apply(self, group_id: str, source_server_id: str) -> Outcome:
         """Apply the group's current launch config to one of its source servers, if it is due."""
@@ -124,7 +86,7 @@ class ApplyServer:
         try:
             lease = await self._leases.take(run.head.account_id, run.target.region, source_server_id)
         except LeaseHeld as held:
-            await self._note_wait(run, source_server_id, held)
+            await self._notes.note(run, source_server_id, held)
             return Redeliver(held.code, held.retry_after)
         try:
             return await self._apply_claimed(group_id, source_server_id, lease)
@@ -151,7 +113,7 @@ class ApplyServer:
         except RetryableError as error:
             left = current.run.head.deadline - self._clock()
             if left > timedelta(0):
-                await self._note_wait(current.run, source_server_id, error)
+                await self._notes.note(current.run, source_server_id, error)
                 await self._leases.give_back(lease, last_write_at=claim.last_write_at, outcome=True)
                 return Redeliver(error.code, min(_plan_wait(error, lease), left))
             return await self._record(claim, self._failed(claim, error))
@@ -159,15 +121,21 @@ class ApplyServer:
             return await self._record(claim, self._failed(claim, error))
         return await self._record(claim, self._ready(claim, brought))
 
-    async def _note_wait(self, run: Run, source_server_id: str, error: RetryableError) -> None:
-        key, now = (run.group_id, run.head.generation), self._clock()
-        noted_at = self._noted.get(key)
-        if noted_at is not None and now - noted_at < NOTED_EVERY:
+    async def _complete_change(self, claim: Claim, item: ServerItem) -> None:
+        if not claim.may_have_changed:
             return
-        self._noted[key] = now
-        while len(self._noted) > MOST_NOTED:
-            del self._noted[next(iter(self._noted))]
-        await self._runs.note_wait(*key, describe_wait(error, source_server_id), now)
+        run = claim.current.run
+        await self._journal.complete(
+            run.group_id, run.head.generation, item.source_server_id, item.status, item.last_applied
+        )
+
+    def _journal_of(self, claim: Claim) -> Callable[[Sequence[DriftItem]], Awaitable[None]]:
+        run = claim.current.run
+
+        async def begin(drift: Sequence[DriftItem]) -> None:
+            await self._journal.begin(run.group_id, run.head.generation, claim.source_server_id, drift, self._clock())
+
+        return begin
 
     async def _bring_claimed(self, claim: Claim) -> Brought:
         lost = f"{MAX_ATTEMPTS} attempts at {claim.source_server_id} ended without an outcome"
@@ -175,7 +143,7 @@ class ApplyServer:
             raise WorkerLost(f"{lost}: the workers died. Look at their logs, then apply again.")
         try:
             async with self._renewed(claim.lease):
-                return await self._bring.bring(_work(claim), claim.trail)
+                return await self._bring.bring(_work(claim, self._journal_of(claim)), claim.trail)
         except (PrelaunchError, asyncio.CancelledError):
             raise
         except Exception as error:
@@ -194,6 +162,7 @@ class ApplyServer:
         if not recorded:
             await self._leases.give_back(claim.lease, last_write_at=claim.last_write_at, outcome=True)
             return await self._pass_by(claim.current)
+        await self._complete_change(claim, item)
         head = await self._runs.count_done(run.group_id, run.head.generation)
         if head.deleted_at is not None:
             # Recorded after its group was deleted: nobody else would ever take it away.
@@ -240,7 +209,7 @@ class ApplyServer:
 
     def _ready(self, claim: Claim, brought: Brought) -> ServerItem:
         return replace(
-            _settled_by(claim, Status.READY, self._clock()),
+            settled_by(claim, Status.READY, self._clock()),
             verified_at=brought.verified_at,
             launch_template_id=brought.launch_template_id,
             launch_template_version=brought.launch_template_version,
@@ -258,20 +227,7 @@ class ApplyServer:
             request_id=error.request_id,
         )
         refused = error.version if isinstance(error, VersionRefused) else claim.refused_version
-        return replace(_settled_by(claim, Status.FAILED, now), errors=(reported,), refused_version=refused)
-
-
-def _settled_by(claim: Claim, status: Status, at: datetime) -> ServerItem:
-    run = claim.current.run
-    return ServerItem(
-        source_server_id=claim.source_server_id,
-        status=status,
-        generation=run.head.generation,
-        config_hash=run.config_hashes[claim.source_server_id],
-        last_applied=at,
-        attempts=claim.lease.attempt,
-        last_write_at=claim.last_write_at,
-    )
+        return replace(settled_by(claim, Status.FAILED, now), errors=(reported,), refused_version=refused)
 
 
 def _plan_wait(error: RetryableError, lease: Lease) -> timedelta:
@@ -279,7 +235,7 @@ def _plan_wait(error: RetryableError, lease: Lease) -> timedelta:
     return error.retry_after or back_off(lease.hand_backs + 1, first=FIRST_WAIT, longest=LONGEST_WAIT)
 
 
-def _work(claim: Claim) -> Work:
+def _work(claim: Claim, journal: Callable[[Sequence[DriftItem]], Awaitable[None]]) -> Work:
     run = claim.current.run
     return Work(
         target=run.target,
@@ -287,5 +243,6 @@ def _work(claim: Claim) -> Work:
         desired=run.definition.effective(claim.source_server_id),
         last_write_at=claim.last_write_at,
         guard=claim.lease.check,
+        journal=journal,
         salt=claim.refused_version or 0,
     )

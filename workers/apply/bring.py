@@ -7,7 +7,7 @@ right is not written. A version that EC2 stored with a warning is never promoted
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -42,6 +42,8 @@ class Work:
     last_write_at: datetime | None
     """When anyone of ours may last have written to this source server."""
     guard: Guard
+    journal: Callable[[Sequence[DriftItem]], Awaitable[None]]
+    """Writes down what is about to be changed; awaited before each write to AWS."""
     salt: int = 0
     """Number of the version that EC2 refused last; the next one needs a token of its own."""
 
@@ -120,6 +122,7 @@ class BringServer:
         if step is None:
             self._check_age(work, template, trail)
             return Brought(min(begun_at, template.begun_at), template.template_id, template.version)
+        await work.journal(step.drift)
         async with self._writing(trail):
             version = await self._templates.create_version(work.target, step, work.guard)
             await self._promote(work, template.template_id, version)
@@ -144,6 +147,7 @@ class BringServer:
         step = plan_launch_configuration(work.desired, observed)
         if step is None:
             return observed
+        await work.journal(step.drift)
         async with self._writing(trail):
             # The answer holds the whole launch configuration: it is the read-back.
             answered = await self._configurations.update(work.target, work.source_server_id, step.fields, work.guard)

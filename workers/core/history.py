@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from workers.core.requests import NotFound, bad_token, group_not_found
 from workers.core.store.groups import GroupStore
-from workers.core.store.records import RunHead
+from workers.core.store.journal import Journal
+from workers.core.store.records import RunHead, ServerChange
 from workers.core.store.runs import RunStore
 
 RUNS_READ = 100
@@ -26,14 +27,17 @@ class RunView:
     head: RunHead
     source_server_ids: tuple[str, ...]
     """What it lists, in order."""
+    changes: list[ServerChange]
+    """What it changed, by source server; those that were right already are not among them."""
 
 
 class History:
     """Answers about what was done."""
 
-    def __init__(self, groups: GroupStore, runs: RunStore) -> None:
+    def __init__(self, groups: GroupStore, runs: RunStore, journal: Journal) -> None:
         self._groups = groups
         self._runs = runs
+        self._journal = journal
 
     async def runs(self, group_id: str, limit: int, token: str | None) -> RunList:
         """
@@ -77,7 +81,8 @@ class History:
             page = await self.runs(group_id, RUNS_READ, before)
             for head in page.runs:
                 if head.run_id == run_id:
-                    return RunView(head, await self._runs.read_listed(group_id, head.generation))
+                    listed = await self._runs.read_listed(group_id, head.generation)
+                    return RunView(head, listed, await self._journal.read(group_id, head.generation))
             before = page.next_token
             if before is None:
                 raise NotFound(f"{group_id} has no apply run {run_id!r}.", code="RUN_NOT_FOUND")

@@ -171,6 +171,29 @@ class GroupEvent:
     request_id: str = ""
 
 
+@dataclass(frozen=True, slots=True, config=RECORD)
+class FieldChange:
+    """What one field of a source server was, and what it was to be."""
+
+    field: str
+    observed: Any
+    """None where AWS held nothing."""
+    desired: Any
+    """None where nothing was to be held."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerChange:
+    """What a run changed in one source server: written before the first write to AWS, completed at the record."""
+
+    source_server_id: str
+    fields: tuple[FieldChange, ...]
+    begun_at: datetime
+    completed_at: datetime | None
+    """None where no outcome is recorded: the change may be made, in whole or in part."""
+    outcome: Status | None
+
+
 _T = TypeVar("_T")
 
 

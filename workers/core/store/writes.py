@@ -39,6 +39,8 @@ class Write:
     condition: ConditionBase | None = None
     add: Mapping[str, int] = field(default_factory=dict)
     """Numbers to add to, in an update."""
+    first: Item = field(default_factory=dict)
+    """The attributes that an update sets where they are not there yet: the first value of each stays."""
 
 
 REMOVE: Any = object()
@@ -98,18 +100,20 @@ def _update_expression(write: Write, names: dict[str, str], values: dict[str, An
     clauses: dict[str, list[str]] = {"SET": [], "REMOVE": [], "ADD": []}
     # A record holds its own key, which DynamoDB refuses to be told again.
     values_to_set = {name: value for name, value in write.values.items() if name not in KEYS[write.table]}
-    for position, (attribute, value) in enumerate([*values_to_set.items(), *write.add.items()]):
+    parts = [
+        *((name, value, "REMOVE" if value is REMOVE else "SET", "{0} = {1}") for name, value in values_to_set.items()),
+        *((name, value, "SET", "{0} = if_not_exists({0}, {1})") for name, value in write.first.items()),
+        *((name, value, "ADD", "{0} {1}") for name, value in write.add.items()),
+    ]
+    for position, (attribute, value, clause, form) in enumerate(parts):
         name, placeholder = f"#u{position}", f":u{position}"
         names[name] = attribute
-        if value is REMOVE:
-            clauses["REMOVE"].append(name)
+        if clause == "REMOVE":
+            clauses[clause].append(name)
             continue
         values[placeholder] = value
-        if position < len(values_to_set):
-            clauses["SET"].append(f"{name} = {placeholder}")
-        else:
-            clauses["ADD"].append(f"{name} {placeholder}")
-    return " ".join(f"{clause} {', '.join(parts)}" for clause, parts in clauses.items() if parts)
+        clauses[clause].append(form.format(name, placeholder))
+    return " ".join(f"{clause} {', '.join(said)}" for clause, said in clauses.items() if said)
 
 
 def key_of(table: TableName, key: tuple[str, ...]) -> Item:

@@ -1,0 +1,115 @@
+"""What was changed is on record, from what to what, before AWS is told; once, whoever dies in between."""
+
+from typing import Any
+
+import pytest
+
+from tests.integration.product import Product
+from tests.integration.stack.test_opening import items
+from workers.core.history import RunView
+from workers.core.store.runs import RunStore
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+CONFIG = {"instanceType": "m5.2xlarge", "targetInstanceTypeRightSizingMethod": "NONE", "copyTags": True}
+
+
+async def newest(product: Product, group_id: str) -> RunView:
+    (head,) = (await product.services.history.runs(group_id, 1, None)).runs
+    return await product.services.history.run(group_id, head.run_id)
+
+
+def fields(view: RunView) -> dict[str, dict[str, tuple[Any, Any]]]:
+    return {
+        change.source_server_id: {each.field: (each.observed, each.desired) for each in change.fields}
+        for change in view.changes
+    }
+
+
+async def test_a_run_says_what_it_changed_in_each_server(product: Product) -> None:
+    """Field by field, observed and desired, of both halves; what a run found right is not among its changes."""
+    members = product.add_servers(2)
+    group_id = await product.create_ready(members, launchConfig=CONFIG)
+    first = await newest(product, group_id)
+    changed = fields(first)
+    assert set(changed) == set(members)
+    for member in members:
+        assert changed[member]["copyTags"] == (False, True)
+        observed, desired = changed[member]["instanceType"]
+        assert (desired, observed) == ("m5.2xlarge", observed)
+        assert observed != desired
+    assert all(change.outcome is not None and change.completed_at is not None for change in first.changes)
+    override = {"sourceServerId": members[1], "launchConfig": {"copyTags": False, "tags": {"Owner": "bo"}}}
+    await product.update(group_id, {"servers": [override]})
+    await product.drain()
+    second = await newest(product, group_id)
+    assert fields(second) == {members[1]: {"copyTags": (True, False), "tags.Owner": (None, "bo")}}
+    product.clock.advance(product.settings.settle_time)
+    await product.apply(group_id, force=True)
+    await product.drain()
+    assert (await newest(product, group_id)).changes == []
+
+
+async def test_a_failed_change_is_on_record_too(product: Product) -> None:
+    """What was tried and refused is there, and that it failed."""
+    (member,) = product.add_servers(1)
+    product.faults({"service": "ec2", "operation": "ModifyLaunchTemplate", "code": "UnauthorizedOperation"})
+    group_id = await product.create([member], launchConfig=CONFIG)
+    await product.drain()
+    (change,) = (await newest(product, group_id)).changes
+    assert change.outcome is not None
+    assert change.outcome.value == "failed"
+    assert {each.field for each in change.fields} >= {"instanceType", "copyTags"}
+
+
+@pytest.mark.parametrize("dies_at", ["record", "second half"])
+async def test_a_change_is_on_record_once_whoever_dies(
+    product: Product, monkeypatch: pytest.MonkeyPatch, dies_at: str
+) -> None:
+    """Trace 38: killed between the write to AWS and the record, the change stands there as it was first observed."""
+    (member,) = product.add_servers(1)
+    group_id = await product.create([member], launchConfig=CONFIG)
+    (job,) = product.take_jobs()
+    with monkeypatch.context() as dying:
+        if dies_at == "record":
+            dying.setattr(RunStore, "record", _die)
+        else:
+            dying.setattr(product.workers._apply._bring._templates, "create_version", _die)
+        with pytest.raises(Killed):
+            await product.run(job)
+    (begun,) = (await newest(product, group_id)).changes
+    assert begun.completed_at is None
+    product.clock.advance(product.settings.lease + product.settings.lease_grace)
+    await product.drain([job])
+    assert (await product.status(group_id))["status"] == "ready"
+    (change,) = (await newest(product, group_id)).changes
+    assert change.completed_at is not None
+    assert fields(await newest(product, group_id))[member]["copyTags"] == (False, True)
+    assert change.begun_at == begun.begun_at
+
+
+class Killed(BaseException):
+    """SIGKILL, as far as one process can play it."""
+
+
+async def _die(*_: object, **__: object) -> None:
+    raise Killed
+
+
+async def test_nothing_of_the_present_expires(product: Product) -> None:
+    """Trace 21: history goes after 90 days; what says where a group stands never does."""
+    members = product.add_servers(2)
+    group_id = await product.create_ready(members, launchConfig=CONFIG)
+    await product.apply(group_id, force=True, sourceServerIds=members[:1])
+    await product.drain()
+    expiring = {kind_of(item) for item in own_items(product, group_id) if "expiresAt" in item}
+    assert "change" in expiring
+    assert expiring.isdisjoint({"group", "status", "server", "config"})
+
+
+def own_items(product: Product, group_id: str) -> list[dict[str, Any]]:
+    return [item for table in ("groups", "runs") for item in items(product, table) if item["groupId"]["S"] == group_id]
+
+
+def kind_of(item: dict[str, Any]) -> str:
+    return str(item["item"]["S"]).partition("#")[0]

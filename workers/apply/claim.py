@@ -1,0 +1,94 @@
+"""A source server in hand: what is wanted of it, the lease, what was done. And the notes that others read meanwhile."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from workers.apply.bring import Trail
+from workers.core.errors import RetryableError
+from workers.core.ports import Clock
+from workers.core.runs.waiting import NOTED_EVERY, describe_wait
+from workers.core.status import Status
+from workers.core.store.leases import Lease
+from workers.core.store.records import GroupStatus, ServerItem
+from workers.core.store.runs import Run, RunStore
+
+MOST_NOTED = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Current:
+    """A group's run as it stands, with what is recorded of one source server."""
+
+    status: GroupStatus
+    run: Run
+    item: ServerItem | None
+
+    def is_due(self, source_server_id: str) -> bool:
+        """Tell whether the source server is on the list and not settled at this generation."""
+        if self.status.status is not Status.PENDING or source_server_id not in self.run.listed:
+            return False
+        return not self.is_recorded()
+
+    def is_recorded(self) -> bool:
+        """Tell whether the source server is settled at this generation."""
+        return self.item is not None and self.item.generation >= self.status.generation
+
+
+@dataclass(slots=True)
+class Claim:
+    """A source server in hand."""
+
+    current: Current
+    lease: Lease
+    source_server_id: str
+    trail: Trail = field(default_factory=Trail)
+
+    @property
+    def refused_version(self) -> int | None:
+        """Tell which version EC2 refused when this source server was last written."""
+        return self.current.item.refused_version if self.current.item else None
+
+    @property
+    def last_write_at(self) -> datetime | None:
+        """Tell when anyone of ours may last have written to this source server."""
+        recorded = self.current.item.last_write_at if self.current.item else None
+        return max((at for at in (self.lease.last_write_at, recorded, self.trail.wrote_at) if at), default=None)
+
+    @property
+    def may_have_changed(self) -> bool:
+        """Tell whether this worker, or one before it that came to no outcome, may have written to AWS."""
+        return self.trail.wrote_at is not None or self.lease.attempt > 1 or self.lease.hand_backs > 0
+
+
+def settled_by(claim: Claim, status: Status, at: datetime) -> ServerItem:
+    """Make the record of a claim that came to an outcome."""
+    run = claim.current.run
+    return ServerItem(
+        source_server_id=claim.source_server_id,
+        status=status,
+        generation=run.head.generation,
+        config_hash=run.config_hashes[claim.source_server_id],
+        last_applied=at,
+        attempts=claim.lease.attempt,
+        last_write_at=claim.last_write_at,
+    )
+
+
+class WaitNotes:
+    """Notes what runs wait for: seldom, however many of their source servers do."""
+
+    def __init__(self, runs: RunStore, clock: Clock) -> None:
+        self._runs = runs
+        self._clock = clock
+        self._noted: dict[tuple[str, int], datetime] = {}
+
+    async def note(self, run: Run, source_server_id: str, error: RetryableError) -> None:
+        """Note why a source server's job comes again later."""
+        key, now = (run.group_id, run.head.generation), self._clock()
+        noted_at = self._noted.get(key)
+        if noted_at is not None and now - noted_at < NOTED_EVERY:
+            return
+        self._noted[key] = now
+        while len(self._noted) > MOST_NOTED:
+            del self._noted[next(iter(self._noted))]
+        await self._runs.note_wait(*key, describe_wait(error, source_server_id), now)

@@ -1,0 +1,91 @@
+"""
+The journal: what was changed in each source server, from what to what, by which run.
+
+It is written before the first write to AWS and completed at the record. Whoever does the work again finds less to
+change; so the first value that was observed of a field stays, and a change is in the journal once, whoever dies.
+"""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from boto3.dynamodb.conditions import Attr
+
+from workers.core.plan.drift import DriftItem
+from workers.core.status import Status
+from workers.core.store.records import FieldChange, ServerChange, to_time
+from workers.core.store.refusals import ConditionFailed
+from workers.core.store.tables import Tables
+from workers.core.store.writes import Item, Write
+
+KEPT = timedelta(days=90)
+"""How long history is kept."""
+FIELD = "field#"
+
+
+class Journal:
+    """Writes down what is changed, and reads it."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+
+    async def begin(
+        self, group_id: str, generation: int, source_server_id: str, drift: Sequence[DriftItem], at: datetime
+    ) -> None:
+        """
+        Write down what is about to be changed.
+
+        Parameters:
+            group_id: The group.
+            generation: The run's.
+            source_server_id: The source server.
+            drift: The fields, observed and desired.
+            at: The present.
+        """
+        fields = {f"{FIELD}{i.field}": json.dumps({"observed": i.observed, "desired": i.desired}) for i in drift}
+        kept = {"expiresAt": int((at + KEPT).timestamp())}
+        first = {"sourceServerId": source_server_id, "begunAt": to_time(at), **fields}
+        key = (group_id, _name(generation, source_server_id))
+        await self._tables.write(Write("Update", "runs", key, kept, first=first))
+
+    async def complete(
+        self, group_id: str, generation: int, source_server_id: str, outcome: Status, at: datetime
+    ) -> None:
+        """
+        Write down what came of a change, where there is one.
+
+        Parameters:
+            group_id: The group.
+            generation: The run's.
+            source_server_id: The source server.
+            outcome: READY or FAILED.
+            at: The present.
+        """
+        values = {"completedAt": to_time(at), "outcome": outcome.value}
+        key = (group_id, _name(generation, source_server_id))
+        begun = Attr("begunAt").exists()
+        try:
+            await self._tables.write(Write("Update", "runs", key, values, condition=begun))
+        except ConditionFailed:
+            return
+
+    async def read(self, group_id: str, generation: int) -> list[ServerChange]:
+        """Read what a run changed, by source server."""
+        items = self._tables.query("runs", group_id, _name(generation, ""))
+        return [_read(item) async for item in items]
+
+
+def _name(generation: int, source_server_id: str) -> str:
+    return f"change#{generation:010d}#{source_server_id}"
+
+
+def _read(item: Item) -> ServerChange:
+    fields = {name.removeprefix(FIELD): json.loads(item[name]) for name in sorted(item) if name.startswith(FIELD)}
+    completed_at, outcome = item.get("completedAt"), item.get("outcome")
+    return ServerChange(
+        source_server_id=item["sourceServerId"],
+        fields=tuple(FieldChange(name, said["observed"], said["desired"]) for name, said in fields.items()),
+        begun_at=datetime.fromisoformat(item["begunAt"]),
+        completed_at=datetime.fromisoformat(completed_at) if completed_at else None,
+        outcome=Status(outcome) if outcome else None,
+    )
