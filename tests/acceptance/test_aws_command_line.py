@@ -10,13 +10,16 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from botocore import xform_name
 
-from infra.local.drs.operations import OPERATIONS as DRS_OPERATIONS
+from infra.local.aws_models import load_model
+from infra.local.drs.responses import DRSResponse
 from infra.local.launch_templates.operations import OPERATIONS as TEMPLATE_OPERATIONS
 from tests.acceptance.aws_command_line import AWS, AwsCommandLine
 
 pytestmark = pytest.mark.xdist_group("aws command line")
 
+DRS_OPERATIONS = [name for name in load_model("drs").operation_names if xform_name(name) in vars(DRSResponse)]
 NOBODY = "s-00000000000000000"
 NOWHERE = "lt-00000000000000000"
 
@@ -60,6 +63,21 @@ def add_version(aws: AwsCommandLine, template: str, instance_type: str) -> dict[
     data = ["--launch-template-data", json.dumps({"InstanceType": instance_type})]
     answer: dict[str, Any] = aws.ask("ec2", "create-launch-template-version", *named, *data)
     return answer
+
+
+@shows("drs.DescribeJobLogItems")
+def a_job_tells_its_story(aws: AwsCommandLine) -> None:
+    """Every step of a job of one server, the start first."""
+    job = start_drill(aws, *aws.add_servers(1))
+    items = aws.ask("drs", "describe-job-log-items", "--job-id", job["jobID"])["items"]
+    assert items[0]["event"] == "JOB_START"
+
+
+@shows("drs.DescribeLaunchConfigurationTemplates")
+def the_template_of_launch_configurations_is_listed(aws: AwsCommandLine) -> None:
+    """What DRS gives a source server that is new: one template an account."""
+    (template,) = aws.ask("drs", "describe-launch-configuration-templates")["items"]
+    assert template["launchConfigurationTemplateID"].startswith("lct-")
 
 
 @shows("drs.DescribeJobs")

@@ -1,5 +1,6 @@
 """What was changed is on record, from what to what, before AWS is told; once, whoever dies in between."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -97,19 +98,33 @@ async def _die(*_: object, **__: object) -> None:
 
 
 async def test_nothing_of_the_present_expires(product: Product) -> None:
-    """Trace 21: history goes after 90 days; what says where a group stands never does."""
+    """Trace 21: history ends after 90 days; what says where a group stands never does, however it came about."""
     members = product.add_servers(2)
     group_id = await product.create_ready(members, launchConfig=CONFIG)
+    await product.update(group_id, {"description": "no run: the definition of the run stays in use"})
+    await product.update(group_id, {"description": "and again: the one in between is nobody's"})
+    assert expiring(product, group_id) == {"config#0000000002#0000", *changes(1, members)}
     await product.apply(group_id, force=True, sourceServerIds=members[:1])
     await product.drain()
-    expiring = {kind_of(item) for item in own_items(product, group_id) if "expiresAt" in item}
-    assert "change" in expiring
-    assert expiring.isdisjoint({"group", "status", "server", "config"})
+    before = {"config#0000000001#0000", "config#0000000002#0000", "head#0000000001", "list#0000000001"}
+    assert expiring(product, group_id) == {*before, *changes(1, members)}
+    await product.update(group_id, {"launchConfig": {**CONFIG, "copyTags": False}})
+    await product.drain()
+    more = {"config#0000000003#0000", "head#0000000002", "list#0000000002", *changes(3, members)}
+    assert expiring(product, group_id) == {*before, *more, *changes(1, members)}
+
+
+def changes(generation: int, members: list[str]) -> set[str]:
+    return {f"change#{generation:010d}#{member}" for member in members}
+
+
+def expiring(product: Product, group_id: str) -> set[str]:
+    """Name the items of a group that end, each ninety days after it became history."""
+    ending = [item for item in own_items(product, group_id) if "expiresAt" in item]
+    earliest = (product.clock() + timedelta(days=89)).timestamp()
+    assert all(earliest < int(item["expiresAt"]["N"]) < earliest + 2 * 86400 for item in ending)
+    return {item["item"]["S"] for item in ending}
 
 
 def own_items(product: Product, group_id: str) -> list[dict[str, Any]]:
     return [item for table in ("groups", "runs") for item in items(product, table) if item["groupId"]["S"] == group_id]
-
-
-def kind_of(item: dict[str, Any]) -> str:
-    return str(item["item"]["S"]).partition("#")[0]

@@ -78,6 +78,12 @@ class _Before:
     def is_pending(self) -> bool:
         return self.status is not None and self.status.status is Status.PENDING
 
+    def find_unused(self, opened: Run | None) -> set[int]:
+        """Name the versions that are nobody's any more once the update is stored."""
+        current = opened or self.run
+        used = {current.head.config_version} if current else set()
+        return {self.head.version, *({self.run.head.config_version} if self.run else ())} - used
+
     def choose_listed(self, definition: GroupDefinition, change: Change, *, force: bool) -> frozenset[str] | None:
         """Choose what the generation that the update needs lists; None where it needs none."""
         everyone = frozenset(definition.source_server_ids)
@@ -174,6 +180,7 @@ class Changes:
             *take_name(head, instead_of=before.head.name),
             *await plan_membership(self._tables, head, definition, joining=change.joining, leaving=change.leaving),
             *self._open(before, run, opened),
+            *await self._groups.expire_definitions(group_id, before.find_unused(run), now),
             *self._receipts.put(requester, Receipt(group_id, run.head.generation if run else 0)),
         ]
         check_size(writes)

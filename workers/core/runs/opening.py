@@ -26,8 +26,10 @@ from workers.core.store.records import (
     RunHead,
     ServerItem,
     to_item,
+    to_time,
 )
-from workers.core.store.runs import Run, close_run, put_run
+from workers.core.store.run_writes import expire_run, put_run
+from workers.core.store.runs import Run
 from workers.core.store.writes import REMOVE, Write
 
 SECONDS_A_SERVER = 0.2
@@ -130,10 +132,11 @@ def put_opening(run: Run, before: GroupStatus | None, opened: GroupStatus) -> li
         gone = {name: REMOVE for name in ("verifiedAt", "heldBy") if name not in values}
         status = Write("Update", "groups", key, {**values, **gone}, condition=is_status(before))
     writes = [status, *put_run(run.group_id, run.head, run.listed)]
-    if before is not None and before.status is Status.PENDING:
-        at = run.head.opened_at.isoformat()
-        writes.append(close_run(run.group_id, before.generation, supersededBy=run.head.generation, settledAt=at))
-    return writes
+    if before is None:
+        return writes
+    at, superseded = run.head.opened_at, before.status is Status.PENDING
+    said: dict[str, str | int] = {"supersededBy": run.head.generation, "settledAt": to_time(at)} if superseded else {}
+    return [*writes, *expire_run(run.group_id, before.generation, at, **said)]
 
 
 def check_size(writes: Sequence[Write]) -> None:

@@ -12,8 +12,9 @@ from workers.core.ports import Clock
 from workers.core.requests import Requester, group_not_found
 from workers.core.runs.members import give_name_back, plan_membership
 from workers.core.store.groups import GroupStore, check_status, delete_head
-from workers.core.store.records import GroupEvent, GroupHead, GroupStatus
-from workers.core.store.runs import RunStore, close_run, put_event
+from workers.core.store.records import GroupEvent, GroupHead, GroupStatus, to_time
+from workers.core.store.run_writes import expire_run, put_event
+from workers.core.store.runs import RunStore
 from workers.core.store.tables import Tables
 from workers.core.store.writes import Write
 
@@ -86,8 +87,7 @@ class Removal:
 def _end(head: GroupHead, status: GroupStatus | None, event: GroupEvent) -> list[Write]:
     if status is None:
         return [check_status(head.group_id, None)]
-    at = event.at.isoformat()
     return [
         check_status(head.group_id, status, delete=True),
-        close_run(head.group_id, status.generation, deletedAt=at),
+        *expire_run(head.group_id, status.generation, event.at, deletedAt=to_time(event.at)),
     ]

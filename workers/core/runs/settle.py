@@ -15,7 +15,8 @@ from workers.core.status import NOT_APPLIED, Status, combine
 from workers.core.store.groups import is_status
 from workers.core.store.records import ERRORS_SHOWN, Counts, GroupStatus, ServerError, ServerItem, to_item
 from workers.core.store.refusals import ConditionFailed
-from workers.core.store.runs import Run, RunStore, close_run
+from workers.core.store.run_writes import close_run
+from workers.core.store.runs import Run, RunStore
 from workers.core.store.tables import Tables
 from workers.core.store.writes import REMOVE, Write
 

@@ -190,6 +190,9 @@ class Submission:
         writes = [
             check_head(head),
             *put_opening(next_run, status, opened),
+            *await self._groups.expire_definitions(
+                group_id, {run.head.config_version} - {head.version}, next_run.head.opened_at
+            ),
             *self._receipts.put(requester, receipt),
         ]
         if not await self._tables.commit(writes, lambda: self._is_open(next_run)):

@@ -3,14 +3,15 @@
 import json
 import zlib
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime
 from typing import Literal
 
 from boto3.dynamodb.conditions import Attr, ConditionBase
 
 from workers.core.errors import GroupDeleted
 from workers.core.model.group import GroupDefinition
-from workers.core.store.records import GroupHead, GroupStatus, from_item, to_item
+from workers.core.store.records import GroupHead, GroupStatus, expiry, from_item, to_item
 from workers.core.store.tables import Tables
 from workers.core.store.writes import Write
 
@@ -24,7 +25,7 @@ class GroupStore:
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
-        self._definitions: OrderedDict[tuple[str, int], GroupDefinition] = OrderedDict()
+        self._definitions: OrderedDict[tuple[str, int], tuple[GroupDefinition, int]] = OrderedDict()
 
     async def read_head(self, group_id: str) -> GroupHead | None:
         """Read what the group is; None where there is no such group."""
@@ -60,10 +61,31 @@ class GroupStore:
             parts = [item["data"] async for item in self._tables.query("groups", group_id, _config_prefix(version))]
             if not parts:
                 raise GroupDeleted(f"Protection group {group_id} was deleted.")
-            self._definitions[key] = GroupDefinition.from_json(json.loads(zlib.decompress(b"".join(parts))))
+            definition = GroupDefinition.from_json(json.loads(zlib.decompress(b"".join(parts))))
+            self._definitions[key] = (definition, len(parts))
         while len(self._definitions) > DEFINITIONS_CACHED:
             self._definitions.popitem(last=False)
-        return self._definitions[key]
+        return self._definitions[key][0]
+
+    async def expire_definitions(self, group_id: str, versions: Collection[int], at: datetime) -> list[Write]:
+        """
+        Write the end of definitions that neither a group nor its current run has any more.
+
+        Parameters:
+            group_id: The group.
+            versions: The definitions'.
+            at: When they became history.
+
+        Returns:
+            One write a chunk.
+        """
+        writes = []
+        for version in versions:
+            await self.read_definition(group_id, version)
+            _, chunks = self._definitions[group_id, version]
+            keys = [(group_id, _chunk(version, number)) for number in range(chunks)]
+            writes += [Write("Update", "groups", key, expiry(at), condition=Attr("data").exists()) for key in keys]
+        return writes
 
     async def read_many(self, group_ids: Sequence[str]) -> dict[str, tuple[GroupHead, GroupStatus | None]]:
         """Read what many groups are and where they stand; one that is gone is left out."""
@@ -130,8 +152,12 @@ def put_definition(group_id: str, version: int, definition: GroupDefinition) -> 
     """Put the definition as immutable, compressed chunks."""
     packed = zlib.compress(json.dumps(definition.to_json(), separators=(",", ":")).encode())
     for position in range(0, len(packed), CHUNK_BYTES):
-        item = f"{_config_prefix(version)}{position // CHUNK_BYTES:04d}"
-        yield Write("Put", "groups", (group_id, item), {"data": packed[position : position + CHUNK_BYTES]})
+        key = (group_id, _chunk(version, position // CHUNK_BYTES))
+        yield Write("Put", "groups", key, {"data": packed[position : position + CHUNK_BYTES]})
+
+
+def _chunk(version: int, number: int) -> str:
+    return f"{_config_prefix(version)}{number:04d}"
 
 
 def _config_prefix(version: int) -> str:

@@ -7,19 +7,17 @@ change; so the first value that was observed of a field stays, and a change is i
 
 import json
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from boto3.dynamodb.conditions import Attr
 
 from workers.core.plan.drift import DriftItem
 from workers.core.status import Status
-from workers.core.store.records import FieldChange, ServerChange, to_time
+from workers.core.store.records import FieldChange, ServerChange, expiry, to_time
 from workers.core.store.refusals import ConditionFailed
 from workers.core.store.tables import Tables
 from workers.core.store.writes import Item, Write
 
-KEPT = timedelta(days=90)
-"""How long history is kept."""
 FIELD = "field#"
 
 
@@ -43,10 +41,9 @@ class Journal:
             at: The present.
         """
         fields = {f"{FIELD}{i.field}": json.dumps({"observed": i.observed, "desired": i.desired}) for i in drift}
-        kept = {"expiresAt": int((at + KEPT).timestamp())}
         first = {"sourceServerId": source_server_id, "begunAt": to_time(at), **fields}
         key = (group_id, _name(generation, source_server_id))
-        await self._tables.write(Write("Update", "runs", key, kept, first=first))
+        await self._tables.write(Write("Update", "runs", key, expiry(at), first=first))
 
     async def complete(
         self, group_id: str, generation: int, source_server_id: str, outcome: Status, at: datetime

@@ -4,7 +4,7 @@ The items of our tables as values, and their way to DynamoDB and back.
 Attributes are camelCase there; times are ISO 8601 in UTC. What is None is left out.
 """
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, TypeVar
 
@@ -14,6 +14,8 @@ from pydantic.dataclasses import dataclass
 
 from workers.core.status import Status
 
+HISTORY_KEPT = timedelta(days=90)
+"""How long what was is kept; what is has no end."""
 ERRORS_SHOWN = 20
 """How many errors the status item carries; all of them stand on the source servers' own items."""
 RECORD = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore")
@@ -200,6 +202,11 @@ _T = TypeVar("_T")
 def to_time(at: datetime) -> str:
     """Turn a time into the text that it is stored as: of equal length, so that texts are in the order of times."""
     return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def expiry(at: datetime) -> dict[str, int]:
+    """Make the attribute by which an item ends, counted from when it became history."""
+    return {"expiresAt": int((at + HISTORY_KEPT).timestamp())}
 
 
 def to_item(record: object) -> dict[str, Any]:

@@ -13,14 +13,13 @@ from workers.core.model.group import GroupDefinition, Target
 from workers.core.status import ServerRecord, Status, read_server_status
 from workers.core.store.groups import GroupStore
 from workers.core.store.leases import Lease, delete_lease
-from workers.core.store.records import GroupEvent, Look, RunHead, ServerItem, from_item, to_item, to_time
+from workers.core.store.records import Look, RunHead, ServerItem, from_item, to_item, to_time
 from workers.core.store.refusals import ConditionFailed
+from workers.core.store.run_writes import UNSETTLED, padded
 from workers.core.store.tables import Tables
-from workers.core.store.writes import REMOVE, Index, Item, Write
+from workers.core.store.writes import REMOVE, Write
 
 RUNS_CACHED = 32
-UNSETTLED: Index = "unsettled"
-"""The sparse index's partition: a run is in it until it has settled or is superseded."""
 MOST_UNSETTLED = 1000
 
 
@@ -74,7 +73,7 @@ class RunStore:
 
     async def read_head(self, group_id: str, generation: int) -> RunHead | None:
         """Read the head of a run as it is now."""
-        item = await self._tables.get("runs", group_id, _padded("head", generation))
+        item = await self._tables.get("runs", group_id, padded("head", generation))
         return from_item(RunHead, item) if item else None
 
     async def read_run(self, group_id: str, generation: int) -> Run | None:
@@ -117,13 +116,13 @@ class RunStore:
         Returns:
             The heads; fewer than the limit only where there are no more.
         """
-        key = None if before is None else _padded("head", before)
+        key = None if before is None else padded("head", before)
         items = await self._tables.read_back("runs", group_id, "head#", limit=limit, before=key)
         return [from_item(RunHead, item) for item in items]
 
     async def read_listed(self, group_id: str, generation: int) -> tuple[str, ...]:
         """Read which source servers a run lists."""
-        item = await self._tables.get("runs", group_id, _padded("list", generation))
+        item = await self._tables.get("runs", group_id, padded("list", generation))
         return tuple(item["sourceServerIds"]) if item else ()
 
     async def delete_servers(self, group_id: str) -> None:
@@ -181,7 +180,7 @@ class RunStore:
         write = Write(
             "Update",
             "runs",
-            (group_id, _padded("head", generation)),
+            (group_id, padded("head", generation)),
             add={"done": 1},
             condition=Attr("runId").exists(),
         )
@@ -190,7 +189,7 @@ class RunStore:
     async def note_wait(self, group_id: str, generation: int, waiting_for: str, at: datetime) -> None:
         """Note what a run waits for, for whoever asks in the next minutes."""
         values = {"waitingFor": waiting_for, "waitingAt": at.isoformat()}
-        key = (group_id, _padded("head", generation))
+        key = (group_id, padded("head", generation))
         try:
             await self._tables.write(Write("Update", "runs", key, values, condition=Attr("runId").exists()))
         except ConditionFailed:
@@ -235,7 +234,7 @@ class RunStore:
             "doneSeen": head.done,
         }
         mine = Attr("resendAfter").eq(to_time(head.resend_after)) & Attr(UNSETTLED).exists()
-        key = (group_id, _padded("head", head.generation))
+        key = (group_id, padded("head", head.generation))
         try:
             await self._tables.write(Write("Update", "runs", key, values, condition=mine))
         except ConditionFailed:
@@ -265,39 +264,8 @@ class RunStore:
     async def mark_sent(self, group_id: str, generation: int, at: datetime, *, look_at: datetime) -> None:
         """Note that the jobs of a run were sent, and when the sweeper is to look whether they get on."""
         values = {"sentAt": to_time(at), "resendAfter": to_time(look_at)}
-        key = (group_id, _padded("head", generation))
+        key = (group_id, padded("head", generation))
         await self._tables.write(Write("Update", "runs", key, values, condition=Attr("runId").exists()))
-
-
-def put_run(group_id: str, head: RunHead, listed: frozenset[str]) -> list[Write]:
-    """Put the head and the list of a new run; the head is in the sparse index until it settles."""
-    values = {**to_item(head), UNSETTLED: UNSETTLED, "resendAfter": to_time(head.resend_after)}
-    absent = Attr("groupId").not_exists()
-    return [
-        Write("Put", "runs", (group_id, _padded("head", head.generation)), values, condition=absent),
-        Write(
-            "Put",
-            "runs",
-            (group_id, _padded("list", head.generation)),
-            {"sourceServerIds": sorted(listed)},
-            condition=absent,
-        ),
-    ]
-
-
-def close_run(group_id: str, generation: int, **values: str | int | Item) -> Write:
-    """Take a run out of the sparse index, as settled, superseded or deleted with its group."""
-    key = (group_id, _padded("head", generation))
-    return Write("Update", "runs", key, {**values, UNSETTLED: REMOVE}, condition=Attr("runId").exists())
-
-
-def put_event(group_id: str, event: GroupEvent) -> Write:
-    """Put on record what was done to a group without a run."""
-    return Write("Put", "runs", (group_id, f"event#{event.at.isoformat()}#{event.kind}"), to_item(event))
-
-
-def _padded(kind: str, generation: int) -> str:
-    return f"{kind}#{generation:010d}"
 
 
 def _record(item: ServerItem | None) -> ServerRecord | None:

@@ -1,0 +1,54 @@
+"""The writes of runs: their head and list, their end, and what was done to a group without one. No I/O."""
+
+from datetime import datetime
+
+from boto3.dynamodb.conditions import Attr
+
+from workers.core.store.records import GroupEvent, RunHead, expiry, to_item, to_time
+from workers.core.store.writes import REMOVE, Index, Item, Write
+
+UNSETTLED: Index = "unsettled"
+"""The sparse index's partition: a run is in it until it has settled or is superseded."""
+
+
+def put_run(group_id: str, head: RunHead, listed: frozenset[str]) -> list[Write]:
+    """Put the head and the list of a new run; the head is in the sparse index until it settles."""
+    values = {**to_item(head), UNSETTLED: UNSETTLED, "resendAfter": to_time(head.resend_after)}
+    absent = Attr("groupId").not_exists()
+    return [
+        Write("Put", "runs", (group_id, padded("head", head.generation)), values, condition=absent),
+        Write(
+            "Put",
+            "runs",
+            (group_id, padded("list", head.generation)),
+            {"sourceServerIds": sorted(listed)},
+            condition=absent,
+        ),
+    ]
+
+
+def close_run(group_id: str, generation: int, **values: str | int | Item) -> Write:
+    """Take a run out of the sparse index, as settled, superseded or deleted with its group."""
+    key = (group_id, padded("head", generation))
+    return Write("Update", "runs", key, {**values, UNSETTLED: REMOVE}, condition=Attr("runId").exists())
+
+
+def expire_run(group_id: str, generation: int, at: datetime, **values: str | int | Item) -> list[Write]:
+    """Write that a run is history, since a newer generation owns its group."""
+    head = {**values, UNSETTLED: REMOVE, **expiry(at)}
+    known = Attr("groupId").exists()
+    return [
+        Write("Update", "runs", (group_id, padded("head", generation)), head, condition=known),
+        Write("Update", "runs", (group_id, padded("list", generation)), {**expiry(at)}, condition=known),
+    ]
+
+
+def put_event(group_id: str, event: GroupEvent) -> Write:
+    """Put on record what was done to a group without a run."""
+    key = (group_id, f"event#{to_time(event.at)}#{event.kind}")
+    return Write("Put", "runs", key, {**to_item(event), **expiry(event.at)})
+
+
+def padded(kind: str, generation: int) -> str:
+    """Name an item of a generation, so that the names are in the order of generations."""
+    return f"{kind}#{generation:010d}"
