@@ -4,12 +4,14 @@ The settings tree: read once at the door, frozen, passed down.
 Credentials, Region and endpoints of AWS are never settings of ours: the SDK's own variables work everywhere.
 """
 
+import ipaddress
 import os
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 PREFIX = "PRELAUNCH_"
@@ -62,6 +64,40 @@ class Settings(BaseSettings):
 
     SQS hides messages for whole seconds, so much less than that is no period.
     """
+    auth_issuer: str = Field(default="", validate_default=True)
+    """The user pool whose tokens the HTTP door asks for, as https://cognito-idp.<Region>.amazonaws.com/<pool id>.
+
+    Its keys are read at `<issuer>/.well-known/jwks.json`. Without it nobody is told apart, and the door listens on
+    loopback only.
+    """
+    auth_audience: str = Field(default="", validate_default=True)
+    """The id of the app client that the tokens must have been issued for."""
+    api_host: str = Field(default="127.0.0.1", validate_default=True)
+    """The IPv4 address that the HTTP door listens on; any but loopback needs the two settings above."""
+
+    @field_validator("auth_issuer")
+    @classmethod
+    def _check_issuer(cls, issuer: str) -> str:
+        parts = urlsplit(issuer)
+        # Whoever can answer in the pool's place makes keys of his own: only this machine is asked without TLS.
+        trusted = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname == "127.0.0.1")
+        if issuer and not (trusted and parts.hostname):
+            raise ValueError("it must be an https address")
+        return issuer.rstrip("/")
+
+    @field_validator("auth_audience")
+    @classmethod
+    def _check_audience(cls, audience: str, known: ValidationInfo) -> str:
+        if bool(audience) != bool(known.data.get("auth_issuer", audience)):
+            raise ValueError("PRELAUNCH_AUTH_ISSUER and PRELAUNCH_AUTH_AUDIENCE are given both or neither")
+        return audience
+
+    @field_validator("api_host")
+    @classmethod
+    def _check_host(cls, host: str, known: ValidationInfo) -> str:
+        if not ipaddress.IPv4Address(host).is_loopback and not known.data.get("auth_audience"):
+            raise ValueError("without PRELAUNCH_AUTH_ISSUER and PRELAUNCH_AUTH_AUDIENCE it must be 127.0.0.1")
+        return host
 
     @classmethod
     def settings_customise_sources(
