@@ -56,6 +56,7 @@ def api(*, port: Port = 8080, profile: Profile = None, region: RegionName = None
     Ctrl-C ends it: requests that are under way are answered first.
     """
     # FastAPI takes most of a second to import, which no other command should wait for.
+    from producer.access import open_access  # noqa: PLC0415  # see above
     from producer.http import create_app  # noqa: PLC0415  # see above
     from producer.listen import listen, serve  # noqa: PLC0415  # see above
     from producer.main import open_services  # noqa: PLC0415  # see above
@@ -63,9 +64,10 @@ def api(*, port: Port = 8080, profile: Profile = None, region: RegionName = None
 
     configure_logs()
     settings = read_settings()
-    with listen(port) as listener:
+    with listen(settings.api_host, port) as listener:
         check_stack(settings, AwsChoice(profile, region))
-        serve(create_app(partial(open_services, settings, region=region, profile=profile)), listener)
+        opening = partial(open_services, settings, region=region, profile=profile)
+        serve(create_app(opening, open_access(settings)), listener)
 
 
 def worker(

@@ -1,7 +1,7 @@
 """
-Where the HTTP door listens: one address of this machine, told once requests are answered there.
+Where the HTTP door listens, told once requests are answered there.
 
-Nobody is authenticated yet, so nobody from elsewhere may ever connect.
+Where nobody is authenticated nobody from elsewhere may ever connect: the settings see to that.
 """
 
 import errno
@@ -14,16 +14,16 @@ import uvicorn
 
 from workers.core.errors import SetupError
 
-HOST = "127.0.0.1"
 GRACE_SECONDS = 30
 """More than the longest `?wait`: a caller that waits at SIGTERM still gets its answer."""
 
 
-def listen(port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
     """
     Take a port.
 
     Parameters:
+        host: The IPv4 address.
         port: The port; 0 takes a free one.
 
     Returns:
@@ -35,13 +35,13 @@ def listen(port: int) -> socket.socket:
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((HOST, port))
+        listener.bind((host, port))
         # Binding alone does not show that the port is ours: two who only bind may share it.
         listener.listen()
     except OSError as error:
         listener.close()
         why = "is taken" if error.errno == errno.EADDRINUSE else f"cannot be used: {error.strerror}"
-        raise SetupError(f"Port {port} on {HOST} {why}; choose another one with --port.") from error
+        raise SetupError(f"Port {port} on {host} {why}; choose another one with --port.") from error
     return listener
 
 
@@ -49,7 +49,8 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=sockets)
         for listener in (sockets or []) if self.started else []:
-            sys.stdout.write(f"prelaunch listens on http://{HOST}:{listener.getsockname()[1]}\n")
+            host, port = listener.getsockname()
+            sys.stdout.write(f"prelaunch listens on http://{host}:{port}\n")
             sys.stdout.flush()
 
 

@@ -15,6 +15,8 @@ from workers.core.requests import RequestRefused
 STATUS_BY_CODE = {
     "INVALID_BODY": HTTPStatus.BAD_REQUEST,
     "INVALID_LAUNCH_CONFIG": HTTPStatus.BAD_REQUEST,
+    "UNAUTHENTICATED": HTTPStatus.UNAUTHORIZED,
+    "FORBIDDEN": HTTPStatus.FORBIDDEN,
     "GROUP_NOT_FOUND": HTTPStatus.NOT_FOUND,
     "RUN_NOT_FOUND": HTTPStatus.NOT_FOUND,
     "WAVE_NOT_FOUND": HTTPStatus.NOT_FOUND,
@@ -30,6 +32,8 @@ STATUS_BY_CODE = {
 """Every code that a request can be refused with."""
 
 RETRY_AFTER_SECONDS = 5
+MOST_ERRORS = 1000
+"""How many errors a problem shows: an answer must not be many times as large as what it refuses."""
 
 
 def problem(
@@ -53,7 +57,7 @@ def problem(
         "status": status.value,
         "code": code,
         "detail": detail,
-        "errors": [error.to_json() for error in errors],
+        "errors": [error.to_json() for error in errors[:MOST_ERRORS]],
     }
 
 
@@ -73,7 +77,8 @@ def render_error(error: Exception) -> tuple[int, dict[str, Any]]:
     match error:
         case InvalidBody():
             count = len(error.errors)
-            detail = f"{count} thing{'s are' if count > 1 else ' is'} wrong with the request; see errors."
+            shown = "see errors" if count <= MOST_ERRORS else f"the first {MOST_ERRORS} are in errors"
+            detail = f"{count} thing{'s are' if count > 1 else ' is'} wrong with the request; {shown}."
             return problem(STATUS_BY_CODE[error.code], error.code, detail, error.errors)
         case GroupTooLarge():
             return problem(STATUS_BY_CODE["GROUP_TOO_LARGE"], "GROUP_TOO_LARGE", str(error))

@@ -51,15 +51,16 @@ def declare_actors(broker: dramatiq.Broker, use_cases: Callable[[], UseCases]) -
         groupId: str,  # noqa: N803
         sourceServerId: str,  # noqa: N803
         generation: int = 0,
+        requestId: str = "",  # noqa: N803
         **_later: object,
     ) -> None:
         with structlog.contextvars.bound_contextvars(
-            group_id=groupId, source_server_id=sourceServerId, hint=generation
+            group_id=groupId, source_server_id=sourceServerId, hint=generation, request_id=requestId
         ):
             await carry_out(APPLY_ACTOR, lambda: use_cases().apply(groupId, sourceServerId))
 
-    async def start_wave(waveId: str, **_later: object) -> None:  # noqa: N803
-        with structlog.contextvars.bound_contextvars(wave_id=waveId):
+    async def start_wave(waveId: str, requestId: str = "", **_later: object) -> None:  # noqa: N803
+        with structlog.contextvars.bound_contextvars(wave_id=waveId, request_id=requestId):
             await carry_out(WAVE_ACTOR, lambda: use_cases().start_wave(waveId))
 
     async def sweep(**_later: object) -> None:

@@ -1,5 +1,6 @@
 """`prelaunch api`: where it listens, what it says of itself, and how it ends."""
 
+import json
 import signal
 import socket
 import threading
@@ -28,7 +29,10 @@ def find_listeners(port: int) -> set[str]:
 def test_it_listens_on_this_machine_only_and_ends_in_order(
     idle_aws: StandIn, tmp_path: Path, number: signal.Signals
 ) -> None:
-    """One line says where; requests are answered from then on; on loopback alone; a signal ends it with 0."""
+    """One line says where; requests are answered from then on; on loopback alone; a signal ends it with 0.
+
+    The log says that no token is asked for, and has one line a request.
+    """
     with running(make_environment(idle_aws.environment), "api", "--port", "0", log=tmp_path / "log") as process:
         line = read_line(process)
         assert line.startswith("prelaunch listens on http://127.0.0.1:")
@@ -42,7 +46,9 @@ def test_it_listens_on_this_machine_only_and_ends_in_order(
         assert terminate(process, number) == 0
         assert process.stdout
         assert process.stdout.read() == ""
-    assert (tmp_path / "log").read_text() == ""
+    told = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
+    assert [line["event"] for line in told] == ["access.open", "request.answered", "request.answered"]
+    assert told[0]["host"] == "127.0.0.1"
 
 
 def test_a_caller_that_waits_at_sigterm_gets_its_answer(aws: StandIn, tmp_path: Path) -> None:

@@ -26,6 +26,8 @@ from tests.acceptance.commands import (
 )
 
 SERVERS = 60
+REQUEST_ID = "change-4711/recovery"
+"""The caller's own, which is to be found in the workers' lines."""
 SECRET = "wJalrXUtnFEMI-not-to-be-seen"
 
 
@@ -56,7 +58,7 @@ class Group:
         self.api = api
         self.body = make_group_body(aws, servers)
         self.versions_before = read_template_versions(aws)
-        answer = api.post("/protection-groups", json=self.body)
+        answer = api.post("/protection-groups", json=self.body, headers={"X-Request-Id": REQUEST_ID})
         assert answer.status_code == 201, answer.text
         self.group_id = answer.json()["groupId"]
 
@@ -130,6 +132,7 @@ def assert_one_canonical_line_a_message(lines: list[dict[str, Any]], group: Grou
     run_id = group.read_status()["runId"]
     for line in done:
         bound = {"group_id": group.group_id, "run_id": run_id, "attempt": 1, "result": "ready", "level": "info"}
+        bound["request_id"] = REQUEST_ID
         assert line.items() >= bound.items()
         assert {"actor", "seconds", "timestamp"} <= line.keys()
     assert not [line for line in lines if line["level"] in {"error", "critical"}]

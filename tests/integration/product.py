@@ -254,8 +254,9 @@ def problem_of(answer: httpx.Response) -> dict[str, Any]:
     """Read a refusal, which has the same members whatever is refused."""
     assert answer.headers["content-type"] == "application/problem+json", answer.text
     document: dict[str, Any] = json.loads(answer.content)
-    assert set(document) == {"type", "title", "status", "code", "detail", "errors"}
+    assert set(document) == {"type", "title", "status", "code", "detail", "errors", "requestId"}
     assert document["status"] == answer.status_code
+    assert document["requestId"] == answer.headers["x-request-id"]
     for error in document["errors"]:
         assert set(error) == {"pointer", "sourceServerId", "code", "message"}
         assert error["message"]

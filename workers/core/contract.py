@@ -8,10 +8,10 @@ doubled job is one more nudge and never stale. Names here are a wire format: the
 from enum import StrEnum
 
 APPLY_ACTOR = "apply_launch_config"
-"""Takes `groupId`, `sourceServerId` and the hint `generation`."""
+"""Takes `groupId`, `sourceServerId`, the hint `generation` and, for the log, `requestId`."""
 
 WAVE_ACTOR = "start_wave"
-"""Takes `waveId`."""
+"""Takes `waveId` and, for the log, `requestId`."""
 
 
 SWEEP_ACTOR = "sweep"

@@ -7,6 +7,7 @@ import pytest
 import structlog
 
 from tests.integration.product import Product, problem_of
+from workers.core.model.group import MAX_SERVERS
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -112,8 +113,8 @@ async def test_a_body_over_one_mebibyte_is_refused(product: Product, path: str) 
 
 
 async def test_too_many_servers_are_refused(product: Product) -> None:
-    """4,001 servers are more than an account and Region can have: 413, and nothing is stored."""
-    members = [f"s-{number:017d}" for number in range(4001)]
+    """One server more than an account and Region can have: 413, and nothing is stored."""
+    members = [f"s-{number:017d}" for number in range(MAX_SERVERS + 1)]
     answer = await product.api.post(GROUPS, json=product.body(members))
     assert (answer.status_code, problem_of(answer)["code"]) == (413, "GROUP_TOO_LARGE")
     assert product.writes() == {}
@@ -192,8 +193,9 @@ async def test_what_is_not_there_is_said_to_be_not_there(product: Product) -> No
 async def test_a_wrong_method_is_told_what_is_allowed(product: Product) -> None:
     """405 comes with Allow (RFC 9110), as a problem that does not deny the route."""
     for method, path, allowed in (
-        ("DELETE", "/waves", "POST"),
-        ("PATCH", f"{GROUPS}/pg-none/apply-launch-configs", "POST"),
+        ("DELETE", "/waves", "OPTIONS, POST"),
+        ("PATCH", f"{GROUPS}/pg-none/apply-launch-configs", "OPTIONS, POST"),
+        ("PATCH", f"{GROUPS}/pg-none/launch-config-status", "GET, HEAD, OPTIONS"),
     ):
         answer = await product.api.request(method, path)
         document = problem_of(answer)
@@ -282,7 +284,7 @@ async def test_a_bug_is_a_problem_too_and_says_nothing_of_itself(
     monkeypatch.setattr(type(product.services.queries), "group", break_down)
     with structlog.testing.capture_logs() as logged:
         answer = await product.api.get(f"{GROUPS}/pg-none")
-    assert [entry["event"] for entry in logged] == ["request.failed"]
+    assert [entry["event"] for entry in logged] == ["request.failed", "request.answered"]
     assert answer.status_code == 500
     assert problem_of(answer)["code"] == "INTERNAL_ERROR"
     assert SECRET not in answer.text

@@ -108,7 +108,15 @@ TagValue: TypeAlias = Annotated[str, AfterValidator(_tag_value)]
 Tags: TypeAlias = Annotated[dict[TagKey, TagValue | None], AfterValidator(_few_tags)]
 
 # Any other text names no group of ours, and DynamoDB refuses an empty key or one of over 2 KiB.
-GroupId: TypeAlias = Annotated[str, Field(min_length=1, max_length=64)]
+GroupId: TypeAlias = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=64,
+        # What no text of a request may hold is checked for all of it together; the schema says it where it can.
+        json_schema_extra={"pattern": "^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\ufffe\\uffff]*$"},
+    ),
+]
 # DynamoDB and JSON readers hold whole numbers up to this exactly.
 GroupVersion: TypeAlias = Annotated[int, Field(ge=1, le=2**53 - 1)]
 SourceServerId: TypeAlias = Annotated[str, Field(pattern=r"^s-[0-9a-zA-Z]{17}$")]

@@ -1,0 +1,14 @@
+"""
+The HTTP door.
+
+    app         the application: routes, refusals, and its one opening
+    exchange    round every request: its id, its one log line, the last resort for a bug
+    asking      what a route is given: the operations, who asks, how long to wait
+    body        reading a body, bounded and strict
+    health groups runs waves    the routes, a module a resource
+    openapi schemas examples    what /openapi.json says of them
+"""
+
+from producer.http.app import create_app
+
+__all__ = ["create_app"]

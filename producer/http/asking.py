@@ -1,0 +1,189 @@
+"""What a route is given: the operations, who asks and whether they may, how long to wait, the request's own name."""
+
+import hashlib
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Annotated
+
+import rfc8785
+import structlog
+from fastapi import Depends, Header, Path, Query, Request
+from fastapi.dependencies.models import Dependant
+
+from producer.access import Access, Forbidden, Principal, Role, Unauthenticated
+from producer.http.exchange import exchange_of
+from producer.services import MAX_WAIT, Services
+from workers.core.model.errors import FieldError, InvalidBody, show
+from workers.core.requests import Requester, RequestKey
+
+log = structlog.get_logger()
+
+GroupId = Annotated[str, Path(max_length=64, description="The group's id.")]
+RunId = Annotated[str, Path(max_length=64, description="The run's id.")]
+WaveId = Annotated[str, Path(max_length=64, description="The wave's id.")]
+Limit = Annotated[int, Query(ge=1, le=1000, description="How many a page shows at most.")]
+NextToken = Annotated[str | None, Query(max_length=1024, description="What the page before answered.")]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        description="Names this request: its repetition has no second effect, and is answered like the first.",
+        pattern=r"^[!-~]([ -~]{0,253}[!-~])?$",
+    ),
+]
+
+
+def operations_of(request: Request) -> Services:
+    """Answer the operations that the application was opened with."""
+    services = request.app.state.services
+    assert isinstance(services, Services)  # noqa: S101  # nosec B101  # the lifespan put it there
+    return services
+
+
+def requester_of(request: Request) -> Requester:
+    """Answer who asks; they were admitted before."""
+    exchange = exchange_of(request)
+    return Requester(
+        principal=exchange.principal or "unknown", door="http", reason="requested", request_id=exchange.request_id
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long the caller waits."""
+
+    until: float
+    """On the monotonic clock."""
+
+    def left(self) -> timedelta:
+        """Tell how much of it is left; it runs from the moment that the request came in."""
+        return timedelta(seconds=self.until - time.monotonic())
+
+
+def patience_of(
+    request: Request,
+    wait: Annotated[
+        float,
+        Query(
+            ge=0,
+            le=MAX_WAIT.total_seconds(),
+            description="Seconds to wait until the run settles, from when the request came in; then what there is.",
+        ),
+    ] = 0,
+) -> Patience:
+    """Read the parameter `wait`."""
+    return Patience(exchange_of(request).arrived_at + wait)
+
+
+Operations = Annotated[Services, Depends(operations_of)]
+Asker = Annotated[Requester, Depends(requester_of)]
+Wait = Annotated[Patience, Depends(patience_of)]
+
+
+def name_request(requester: Requester, key: str | None, request: Request, body: object) -> Requester:
+    """
+    Add the caller's own name for a request, and what tells two requests of one name apart.
+
+    Parameters:
+        requester: Who asks.
+        key: The header Idempotency-Key, if there is one.
+        request: The request.
+        body: Its body, found right.
+
+    Returns:
+        The requester with the request's key.
+    """
+    if key is None:
+        return requester
+    asked: bytes = rfc8785.dumps([request.method, request.url.path, body])  # type: ignore[list-item]  # JSON was read
+    return replace(requester, key=RequestKey(key, hashlib.sha256(asked).hexdigest()))
+
+
+def require(role: Role) -> Callable[[Request], Awaitable[None]]:
+    """
+    Make the check that a route begins with.
+
+    Parameters:
+        role: What the caller must be allowed.
+
+    Returns:
+        A dependency; it raises Unauthenticated or Forbidden.
+    """
+
+    async def admit(request: Request) -> None:
+        exchange = exchange_of(request)
+        client = request.client.host if request.client else "unknown"
+        exchange.principal = f"unauthenticated@{client}"
+        access = request.app.state.access
+        if access is None:
+            # Nobody is told apart then, and the door listens on loopback only: the address is all that is known.
+            return
+        try:
+            principal = await _authenticate(access, request)
+            exchange.principal = principal.name
+            _check_role(principal, role)
+        except (Unauthenticated, Forbidden) as error:
+            log.warning(
+                "access.refused",
+                principal=exchange.principal,
+                client=client,
+                method=request.method,
+                route=request.scope["route"].path,
+                path_parameters=request.path_params,
+                code=error.code,
+                reason=error.detail,
+            )
+            raise
+
+    return admit
+
+
+async def _authenticate(access: Access, request: Request) -> Principal:
+    given = request.headers.getlist("Authorization")
+    if len(given) != 1:
+        raise Unauthenticated("Send one header Authorization: Bearer <token>.")
+    scheme, _, token = given[0].partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise Unauthenticated("Send the header Authorization: Bearer <token>.")
+    return await access.authenticate(token.strip())
+
+
+def _check_role(principal: Principal, role: Role) -> None:
+    if principal.role is None or principal.role < role:
+        held = principal.role.name.lower() if principal.role else "none of the roles"
+        raise Forbidden(f"This needs the role {role.name.lower()}; {principal.name} is {held}.")
+
+
+async def refuse_unknown_parameters(request: Request) -> None:
+    """
+    Refuse parameters that the route does not take, or that are given twice: what was meant would not happen.
+
+    Parameters:
+        request: The request, routed.
+
+    Raises:
+        InvalidBody: It names each of them.
+    """
+    known = sorted(_query_names(request.scope["route"].dependant))
+    given = [name for name, _ in request.query_params.multi_items()]
+    errors = [_wrong_parameter(name, known) for name in dict.fromkeys(given) if name not in known]
+    errors += [
+        FieldError("", "INVALID_BODY", f"The parameter {show(name)} is given twice; leave one out.", None)
+        for name in known
+        if given.count(name) > 1
+    ]
+    if errors:
+        raise InvalidBody(tuple(errors))
+
+
+def _wrong_parameter(name: str, known: list[str]) -> FieldError:
+    accepted = f"accepted are {', '.join(known)}" if known else "none is taken here"
+    return FieldError("", "INVALID_BODY", f"The parameter {show(name)} is not known here; {accepted}.", None)
+
+
+def _query_names(dependant: Dependant) -> Iterator[str]:
+    yield from (parameter.alias for parameter in dependant.query_params)
+    for dependency in dependant.dependencies:
+        yield from _query_names(dependency)

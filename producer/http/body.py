@@ -1,0 +1,43 @@
+"""Reading a request's body: bounded in size, off the event loop."""
+
+import asyncio
+from collections.abc import Callable
+from typing import TypeVar
+
+from fastapi import Request
+
+from producer.strict_json import parse_json
+from workers.core.requests import RequestRefused
+
+MAX_BODY_BYTES = 1024 * 1024
+_T = TypeVar("_T")
+
+
+async def read_body(request: Request, parse: Callable[[object], _T], *, empty: object = None) -> tuple[object, _T]:
+    """
+    Read the body, and make of it what is asked.
+
+    Parameters:
+        request: The request.
+        parse: Checks the JSON in full and makes the request's value of it.
+        empty: What a body of no bytes means; None refuses it.
+
+    Returns:
+        The JSON, found right, and what was made of it.
+
+    Raises:
+        RequestRefused: It is over 1 MiB.
+        InvalidBody: It is no JSON, it says one thing twice, or the parser refuses it.
+    """
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            raise RequestRefused("The body is over 1 MiB.", code="BODY_TOO_LARGE")
+
+    def read() -> tuple[object, _T]:
+        raw = empty if not body and empty is not None else parse_json(bytes(body))
+        return raw, parse(raw)
+
+    # To find all that is wrong with 1 MiB takes seconds: nobody else may wait for that.
+    return await asyncio.to_thread(read)

@@ -1,0 +1,287 @@
+"""
+The shapes of what the HTTP door answers, as /openapi.json declares them.
+
+They describe what `producer.render` makes and take no part in making it; tests hold the two together. Closed, so
+that a member which is answered and not declared is found.
+"""
+
+from datetime import datetime
+from typing import Annotated, Literal, NotRequired
+
+from pydantic import ConfigDict, Field, TypeAdapter, with_config
+from pydantic.json_schema import JsonSchemaMode
+from typing_extensions import TypedDict
+
+from workers.core.model.bodies import ApplyRequestBody, WaveRequestBody
+from workers.core.model.fields import LaunchConfigBody
+from workers.core.model.group_body import GroupBody, GroupUpdateBody, ServerBody
+from workers.core.queries import ServerFilter
+
+_CLOSED = ConfigDict(extra="forbid")
+REFERENCE = "#/components/schemas/{model}"
+
+StatusName = Literal["not_configured", "pending", "ready", "failed"]
+Count = Annotated[int, Field(ge=0)]
+
+
+@with_config(_CLOSED)
+class ServerError(TypedDict):
+    """Why a source server failed."""
+
+    sourceServerId: str
+    code: Annotated[str, Field(description="AWS's own code where AWS refused it")]
+    message: str
+    at: datetime
+    attempt: int
+    operation: NotRequired[Annotated[str, Field(description="the call that AWS refused")]]
+    requestId: NotRequired[Annotated[str, Field(description="AWS's id of the refused call")]]
+
+
+class _GroupStatus(TypedDict):
+    groupId: str
+    status: StatusName
+    generation: Annotated[int, Field(ge=0, description="grows with every change and every apply")]
+    runId: str | None
+    lastApplied: Annotated[datetime | None, Field(description="when the latest run was opened, then when it settled")]
+    verifiedAt: Annotated[datetime | None, Field(description="the oldest member's last read-back")]
+    appliedBy: str | None
+    digest: Annotated[str | None, Field(description="of the effective launch configs of all members")]
+    heldBy: Annotated[str | None, Field(description="the wave that holds the group")]
+    appliedServers: Count
+    failedServers: Count
+    pendingServers: Count
+    errors: Annotated[list[ServerError], Field(description="the first of them; each server has its own")]
+
+
+@with_config(_CLOSED)
+class LaunchConfigStatus(_GroupStatus):
+    """Where a group stands."""
+
+
+@with_config(_CLOSED)
+class ServerStatus(TypedDict):
+    """Where a source server stands."""
+
+    status: StatusName
+    lastApplied: datetime | None
+    configHash: Annotated[str, Field(description="the digest of its effective launch config")]
+    errors: list[ServerError]
+
+
+@with_config(_CLOSED)
+class GroupLaunchConfigStatus(_GroupStatus):
+    """Where a group and a page of its source servers stand, at one moment."""
+
+    deadline: Annotated[datetime | None, Field(description="by when the run settles at the latest, while it runs")]
+    waitingFor: Annotated[str | None, Field(description="what a pending group waits for, in words")]
+    serverConfigs: Annotated[dict[str, ServerStatus], Field(description="by source server id")]
+    nextToken: NotRequired[str]
+
+
+class _Summary(TypedDict):
+    groupId: str
+    groupName: str
+    region: str
+    accountId: str
+    version: Annotated[int, Field(description="what an update has to name")]
+    createdAt: datetime
+    updatedAt: datetime
+    launchConfigStatus: LaunchConfigStatus
+
+
+class _Group(_Summary):
+    description: str
+    assumeRoleName: NotRequired[str]
+    sourceServerIds: list[str]
+    launchConfig: LaunchConfigBody
+    servers: list[ServerBody]
+    autoRepair: bool
+
+
+@with_config(_CLOSED)
+class ProtectionGroup(_Group):
+    """A group as it is defined, and where it stands. Its external id is never shown."""
+
+
+@with_config(_CLOSED)
+class Reapply(TypedDict):
+    """The run that an update led to."""
+
+    runId: str
+    sourceServerIds: list[str]
+
+
+@with_config(_CLOSED)
+class UpdatedGroup(_Group):
+    """A group as it was updated."""
+
+    reapply: Annotated[Reapply | None, Field(description="null where nothing was to be applied")]
+
+
+@with_config(_CLOSED)
+class GroupSummary(_Summary):
+    """A group without its members."""
+
+
+@with_config(_CLOSED)
+class ProtectionGroupList(TypedDict):
+    """A page of the groups."""
+
+    protectionGroups: list[GroupSummary]
+    nextToken: NotRequired[str]
+
+
+class _Run(TypedDict):
+    runId: str
+    generation: int
+    status: Literal["pending", "ready", "failed", "superseded"]
+    supersededBy: Annotated[int | None, Field(description="the generation that took its place")]
+    mode: Literal["apply"]
+    reason: str
+    requestedBy: str
+    door: str
+    requestId: Annotated[str | None, Field(description="of the request that asked for it")]
+    version: Annotated[int, Field(description="of the group's definition")]
+    listedServers: Count
+    appliedServers: Count | None
+    failedServers: Count | None
+    openedAt: datetime
+    settledAt: datetime | None
+    deadline: datetime
+
+
+@with_config(_CLOSED)
+class RunSummary(_Run):
+    """An apply run without its source servers."""
+
+
+@with_config(_CLOSED)
+class ApplyRun(_Run):
+    """An apply run."""
+
+    sourceServerIds: list[str]
+
+
+@with_config(_CLOSED)
+class ApplyRunList(TypedDict):
+    """A page of a group's runs, newest first."""
+
+    applyRuns: list[RunSummary]
+    nextToken: NotRequired[str]
+
+
+@with_config(_CLOSED)
+class AppliedConfigs(TypedDict):
+    """What became of an apply."""
+
+    groupId: str
+    runId: str | None
+    status: StatusName
+    appliedServers: Count
+    failedServers: Count
+    pendingServers: Count
+    errors: list[ServerError]
+
+
+@with_config(_CLOSED)
+class WaveGroup(TypedDict):
+    """A group of a wave."""
+
+    groupId: str
+    path: Annotated[Literal["fast"], Field(description="fast: no call about settings")]
+    generation: Count
+
+
+@with_config(_CLOSED)
+class RecoveryJob(TypedDict):
+    """A DRS job of a wave."""
+
+    jobId: str
+    groupId: str
+    sourceServerIds: list[str]
+    launchStatuses: dict[str, str]
+
+
+@with_config(_CLOSED)
+class WaveError(TypedDict):
+    """Why a part of a wave did not start."""
+
+    groupId: str
+    sourceServerIds: list[str]
+    code: str
+    message: str | None
+    requestId: str | None
+
+
+@with_config(_CLOSED)
+class Wave(TypedDict):
+    """Groups that recovery is started for together."""
+
+    waveId: str
+    status: Literal["starting", "started", "failed"]
+    isDrill: bool
+    groups: list[WaveGroup]
+    jobs: list[RecoveryJob]
+    errors: list[WaveError]
+    acceptedAt: datetime
+    startedAt: Annotated[datetime | None, Field(description="when the last StartRecovery answered")]
+    requestedBy: str
+
+
+@with_config(_CLOSED)
+class ProblemError(TypedDict):
+    """One thing that is wrong with a request."""
+
+    pointer: Annotated[str, Field(description="JSON pointer into the body; of the parent where a member is missing")]
+    sourceServerId: Annotated[str | None, Field(description="the source server that it concerns")]
+    code: str
+    message: str
+
+
+@with_config(_CLOSED)
+class Problem(TypedDict):
+    """Why a request was refused or failed (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    code: Annotated[str, Field(description="what programs tell problems apart by")]
+    detail: str
+    errors: list[ProblemError]
+    requestId: Annotated[str, Field(description="what to look for in the logs; also in the header X-Request-Id")]
+
+
+@with_config(_CLOSED)
+class Health(TypedDict):
+    """Whether it works."""
+
+    status: Literal["alive", "ready"]
+
+
+SHAPES: tuple[type, ...] = (
+    ApplyRequestBody,
+    AppliedConfigs,
+    ApplyRun,
+    ApplyRunList,
+    GroupBody,
+    GroupLaunchConfigStatus,
+    GroupUpdateBody,
+    Health,
+    Problem,
+    ProtectionGroup,
+    ProtectionGroupList,
+    ServerFilter,
+    UpdatedGroup,
+    Wave,
+    WaveRequestBody,
+)
+
+
+def describe_shapes() -> dict[str, object]:
+    """Render every shape, and what stands in them, as the schemas of an OpenAPI document."""
+    adapters: list[tuple[type, JsonSchemaMode, TypeAdapter[object]]] = [
+        (shape, "validation", TypeAdapter(shape)) for shape in SHAPES
+    ]
+    _, schema = TypeAdapter.json_schemas(adapters, ref_template=REFERENCE)
+    definitions: dict[str, object] = schema["$defs"]
+    return definitions
