@@ -32,7 +32,7 @@ from workers.core.settings import Settings
 from workers.main import WorkerUseCases, wire
 
 REGION = "us-east-1"
-READS = ("Get", "Query", "Scan", "Describe", "List", "Receive", "AssumeRole")
+READS = ("BatchGet", "Get", "Query", "Scan", "Describe", "List", "Receive", "AssumeRole")
 CONFIG_CALLS = frozenset(
     {
         "drs.GetLaunchConfiguration",
