@@ -124,7 +124,14 @@ _RUN: dict[str, Any] = {
     "deadline": "2026-03-01T08:15:08Z",
 }
 RUNS: dict[str, Any] = {"applyRuns": [_RUN]}
-RUN: dict[str, Any] = {**_RUN, "sourceServerIds": SERVERS}
+_CHANGE: dict[str, Any] = {
+    "sourceServerId": SERVERS[0],
+    "fields": [{"field": "instanceType", "observed": "m5.large", "desired": "m7i.large"}],
+    "begunAt": _OPENED_AT,
+    "completedAt": _SETTLED_AT,
+    "outcome": "ready",
+}
+RUN: dict[str, Any] = {**_RUN, "sourceServerIds": SERVERS, "changes": [_CHANGE]}
 _APPLIED = ("groupId", "runId", "status", "appliedServers", "failedServers", "pendingServers", "errors")
 APPLY: dict[str, Any] = {name: PENDING[name] for name in _APPLIED}
 APPLIED: dict[str, Any] = {**APPLY, "status": "ready", "appliedServers": 2, "pendingServers": 0}

@@ -12,6 +12,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, with_config
 from pydantic.json_schema import JsonSchemaMode
 from typing_extensions import TypedDict
 
+from producer.http.run_schemas import ApplyRun, ApplyRunList, Count
 from workers.core.model.bodies import ApplyRequestBody, WaveRequestBody
 from workers.core.model.fields import LaunchConfigBody
 from workers.core.model.group_body import GroupBody, GroupUpdateBody, ServerBody
@@ -21,7 +22,6 @@ _CLOSED = ConfigDict(extra="forbid")
 REFERENCE = "#/components/schemas/{model}"
 
 StatusName = Literal["not_configured", "pending", "ready", "failed"]
-Count = Annotated[int, Field(ge=0)]
 
 
 @with_config(_CLOSED)
@@ -128,45 +128,6 @@ class ProtectionGroupList(TypedDict):
     """A page of the groups."""
 
     protectionGroups: list[GroupSummary]
-    nextToken: NotRequired[str]
-
-
-class _Run(TypedDict):
-    runId: str
-    generation: int
-    status: Literal["pending", "ready", "failed", "superseded"]
-    supersededBy: Annotated[int | None, Field(description="the generation that took its place")]
-    mode: Literal["apply"]
-    reason: str
-    requestedBy: str
-    door: str
-    requestId: Annotated[str | None, Field(description="of the request that asked for it")]
-    version: Annotated[int, Field(description="of the group's definition")]
-    listedServers: Count
-    appliedServers: Count | None
-    failedServers: Count | None
-    openedAt: datetime
-    settledAt: datetime | None
-    deadline: datetime
-
-
-@with_config(_CLOSED)
-class RunSummary(_Run):
-    """An apply run without its source servers."""
-
-
-@with_config(_CLOSED)
-class ApplyRun(_Run):
-    """An apply run."""
-
-    sourceServerIds: list[str]
-
-
-@with_config(_CLOSED)
-class ApplyRunList(TypedDict):
-    """A page of a group's runs, newest first."""
-
-    applyRuns: list[RunSummary]
     nextToken: NotRequired[str]
 
 
