@@ -21,7 +21,8 @@ from producer.http.asking import (
 from producer.http.body import read_body
 from producer.http.groups import GROUPS
 from producer.http.openapi import Answer, Body, operation
-from producer.http.schemas import AppliedConfigs, ApplyRun, ApplyRunList, GroupLaunchConfigStatus
+from producer.http.run_schemas import ApplyRun, ApplyRunList
+from producer.http.schemas import AppliedConfigs, GroupLaunchConfigStatus
 from producer.render import render_apply, render_run, render_runs, render_status
 from workers.core.model.bodies import ApplyRequestBody, parse_apply
 from workers.core.queries import Page, ServerFilter
