@@ -51,9 +51,9 @@ def test_a_table_has_its_keys(client: Clients, name: str, keys: list[str]) -> No
 
 
 def test_only_unsettled_heads_are_in_the_index(client: Clients) -> None:
-    """The index is sparse: an item without its attributes is not in it, and it holds keys only."""
+    """The index is sparse: an item without its attributes is not in it, and it holds what the sweeper reads."""
     dynamodb = client("dynamodb")
-    head = {"groupId": {"S": "g"}, "item": {"S": "head#1"}, "listed": {"N": "3"}}
+    head = {"groupId": {"S": "g"}, "item": {"S": "head#1"}, "listed": {"N": "3"}, "done": {"N": "1"}}
     waiting = {"unsettled": {"S": "1"}, "resendAfter": {"S": "2026-01-01"}}
     ask = {
         "TableName": "prelaunch-runs",
@@ -63,7 +63,7 @@ def test_only_unsettled_heads_are_in_the_index(client: Clients) -> None:
     }
     dynamodb.put_item(TableName="prelaunch-runs", Item=head | waiting)
     (found,) = dynamodb.query(**ask)["Items"]
-    assert set(found) == {"groupId", "item", "unsettled", "resendAfter"}
+    assert set(found) == {"groupId", "item", "unsettled", "resendAfter", "listed"}
     dynamodb.put_item(TableName="prelaunch-runs", Item=head)
     assert dynamodb.query(**ask)["Items"] == []
 
