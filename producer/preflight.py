@@ -2,7 +2,7 @@
 
 import asyncio
 
-from producer.cli_options import NO_CHOICE, AwsChoice
+from producer.cli.options import NO_CHOICE, AwsChoice
 from producer.main import open_services
 from workers.core.queue.broker import JobBroker
 from workers.core.settings import Settings

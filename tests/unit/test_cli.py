@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from producer.cli import main
-from producer.cli_app import app
+from producer.cli.app import app
 
 WRONG_USE = 2
 NOT_REACHABLE = 3
@@ -50,13 +50,13 @@ class InterruptedImport:
     """Somebody presses Ctrl-C while the commands are imported."""
 
     def find_spec(self, name: str, path: Sequence[str] | None, target: object = None) -> None:
-        if name == "producer.cli_app":
+        if name == "producer.cli.app":
             raise KeyboardInterrupt
 
 
 def test_ctrl_c_is_quiet_from_the_start(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """Also while Python still imports: 130 and not a word."""
-    monkeypatch.delitem(sys.modules, "producer.cli_app")
+    monkeypatch.delitem(sys.modules, "producer.cli.app")
     monkeypatch.setattr("sys.meta_path", [InterruptedImport(), *sys.meta_path])
     assert run_main(monkeypatch, "status", "web") == INTERRUPTED
     assert capsys.readouterr() == ("", "")

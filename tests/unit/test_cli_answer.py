@@ -9,7 +9,7 @@ import typer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producer.cli_answer import ExitStatus, answering, clean, print_json, print_text
+from producer.cli.answer import ExitStatus, answering, clean, print_json, print_text
 from producer.problems import STATUS_BY_CODE, render_error
 from workers.core.errors import ServiceUnavailable, SetupError
 from workers.core.model.errors import FieldError, GroupTooLarge, InvalidBody

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from producer import cli_ask
-from producer.cli_ask import UNANSWERED_POLLS, find_settled_status, wait_until_settled
+from producer.cli import ask
+from producer.cli.ask import UNANSWERED_POLLS, find_settled_status, wait_until_settled
 from tests.fakes.runs import MEMBERS, run_over, status_of
 from workers.core.errors import ServiceUnavailable, SetupError
 from workers.core.queries import Page, StatusView
@@ -42,8 +42,8 @@ class ScriptedServices:
 
 
 async def wait(monkeypatch: pytest.MonkeyPatch, *answers: StatusView | Exception) -> bool:
-    monkeypatch.setattr(cli_ask, "POLL_SECONDS", 0)
-    monkeypatch.setattr(cli_ask, "read_clock", lambda: NOW)
+    monkeypatch.setattr(ask, "POLL_SECONDS", 0)
+    monkeypatch.setattr(ask, "read_clock", lambda: NOW)
     services: Any = ScriptedServices(*answers)
     settled = await wait_until_settled(services, "pg-1", "web")
     assert services.queries.left == []

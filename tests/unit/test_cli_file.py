@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
-from producer.cli_file import MAX_FILE_BYTES, ONLY_SHOWN, check_same_group, read_document, read_update
+from producer.cli.file import MAX_FILE_BYTES, ONLY_SHOWN, check_same_group, read_document, read_update
 from producer.render import render_group
 from tests.fakes.runs import MEMBERS, OPENED_AT, run_over
 from tests.fakes.strategies import group_definitions

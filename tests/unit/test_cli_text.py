@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from producer.cli_text import describe, print_rows, print_status
+from producer.cli.text import describe, print_rows, print_status
 
 GROUP = {"groupName": "web", "groupId": "pg-1", "region": "us-east-1", "accountId": "111122223333"}
 

@@ -4,10 +4,10 @@ from typing import Annotated
 
 import typer
 
-from producer.cli_answer import answering, complain, print_json
-from producer.cli_ask import STILL_PENDING, ask, find_settled_status, read_whole_status, wait_until_settled
-from producer.cli_options import AsJson, AwsChoice, GroupArgument, Profile, RegionName
-from producer.cli_text import Document, print_status
+from producer.cli.answer import answering, complain, print_json
+from producer.cli.ask import STILL_PENDING, ask, find_settled_status, read_whole_status, wait_until_settled
+from producer.cli.options import AsJson, AwsChoice, GroupArgument, Profile, RegionName
+from producer.cli.text import Document, print_status
 from producer.render import render_group, render_status
 from producer.services import Services
 from workers.core.queries import ServerFilter

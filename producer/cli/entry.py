@@ -1,8 +1,8 @@
-"""The command line: parses, calls one function, renders. No decision about a source server is made here."""
+"""Where a command begins and ends: one line and one exit status for whatever stops it, Ctrl-C too."""
 
 import sys
 
-from producer.cli_answer import ExitStatus, complain
+from producer.cli.answer import ExitStatus, complain
 from workers.core.errors import PrelaunchError
 
 
@@ -10,7 +10,7 @@ def main() -> None:
     """Run the command line, and end with a status that a script can act on."""
     try:
         # Most of a command's first second goes into this, and Ctrl-C is pressed then too.
-        from producer.cli_app import app  # noqa: PLC0415  # see above
+        from producer.cli.app import app  # noqa: PLC0415  # see above
 
         app()
     except PrelaunchError as error:
@@ -18,7 +18,3 @@ def main() -> None:
         sys.exit(ExitStatus.NOT_REACHABLE)
     except KeyboardInterrupt:
         sys.exit(ExitStatus.INTERRUPTED)
-
-
-if __name__ == "__main__":
-    main()

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from producer import cli_group, cli_processes, cli_status
+from producer.cli import group, processes, status
 
 HELP = """
 Keep the launch settings of DRS source servers applied before they are needed.
@@ -48,7 +48,7 @@ def root(
     """Take what stands before a command."""
 
 
-app.add_typer(cli_group.group, name="group")
-app.command()(cli_status.status)
-for command in (cli_processes.local, cli_processes.api, cli_processes.worker, cli_processes.demo):
+app.add_typer(group.group, name="group")
+app.command()(status.status)
+for command in (processes.local, processes.api, processes.worker, processes.demo):
     app.command()(command)

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from pydantic import TypeAdapter, ValidationError
 
-from producer.cli_answer import ExitStatus, complain
+from producer.cli.answer import ExitStatus, complain
 from workers.core.model import types
 from workers.core.settings import PREFIX, Settings
 

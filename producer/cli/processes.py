@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from producer.cli_options import AwsChoice, Profile, RegionName, read_settings
+from producer.cli.options import AwsChoice, Profile, RegionName, read_settings
 from workers.core.errors import SetupError
 from workers.core.logs import configure_logs
 from workers.core.settings import choose_aws

@@ -14,9 +14,9 @@ from typing import TypeVar
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from producer.cli_answer import ExitStatus
-from producer.cli_options import AwsChoice, read_settings
-from producer.cli_text import Document
+from producer.cli.answer import ExitStatus
+from producer.cli.options import AwsChoice, read_settings
+from producer.cli.text import Document
 from producer.main import open_services
 from producer.services import Services
 from workers.core.clock import read_clock

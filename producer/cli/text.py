@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from producer.cli_answer import clean, print_text
+from producer.cli.answer import clean, print_text
 
 Document = Mapping[str, Any]
 STYLES = {"ready": "green", "failed": "bold red", "pending": "yellow"}

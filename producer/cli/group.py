@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from producer.cli_answer import ExitStatus, answering, clean, complain, print_json, print_text
-from producer.cli_ask import (
+from producer.cli.answer import ExitStatus, answering, clean, complain, print_json, print_text
+from producer.cli.ask import (
     STILL_PENDING,
     ask,
     find_settled_status,
@@ -16,9 +16,9 @@ from producer.cli_ask import (
     read_whole_status,
     wait_until_settled,
 )
-from producer.cli_file import Asked, check_same_group, name_source, read_document, read_update
-from producer.cli_options import AsJson, AwsChoice, File, GroupArgument, Profile, RegionName, Wait
-from producer.cli_text import Document, find_reasons, print_group, print_groups
+from producer.cli.file import Asked, check_same_group, name_source, read_document, read_update
+from producer.cli.options import AsJson, AwsChoice, File, GroupArgument, Profile, RegionName, Wait
+from producer.cli.text import Document, find_reasons, print_group, print_groups
 from producer.render import render_group, render_group_list, render_status, render_update
 from producer.services import Services
 from workers.core.model.group import GroupDefinition, parse_group
