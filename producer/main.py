@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import TypedDict
 
 from producer.services import Services
-from workers.aws.clients import STORE_TRIES, Clients
+from workers.aws.clients import STORE_TRIES, Caller, Clients
 from workers.core.clock import read_clock
 from workers.core.contract import Queue
 from workers.core.history import History
+from workers.core.ports import Clock
 from workers.core.queries import Queries
 from workers.core.queue.send import JobSender
 from workers.core.runs.change import Changes
@@ -48,54 +50,61 @@ async def open_services(
     opening = Clients(connections=CONNECTIONS, region=region, profile=profile, store_tries=store_tries)
     async with opening as clients:
         tables = Tables(await clients.own("dynamodb"), settings.stack)
-        groups = GroupStore(tables)
-        runs = RunStore(tables, groups)
         queue = JobSender(await clients.own("sqs"), stack=settings.stack)
         # Looked up now: the first wave must not wait for it, and a missing queue is told before any request.
         await asyncio.gather(*(queue.find_queue(name) for name in Queue))
-        caller = await clients.caller()
-        queries = Queries(groups, runs, read_clock)
-        receipts = Receipts(tables, read_clock)
-        aggregator = Aggregator(tables, runs, read_clock)
-        periods = settings.run_periods
-        planner = RunPlanner(runs=runs, periods=periods, clock=read_clock)
-        sender = RunSender(runs=runs, queue=queue, aggregator=aggregator, periods=periods, clock=read_clock)
-        submission = Submission(
-            tables=tables,
-            groups=groups,
-            runs=runs,
-            receipts=receipts,
-            planner=planner,
-            sender=sender,
-            clock=read_clock,
-            account_id=caller.account_id,
-        )
-        changes = Changes(
-            tables=tables,
-            groups=groups,
-            runs=runs,
-            receipts=receipts,
-            planner=planner,
-            sender=sender,
-            clock=read_clock,
-            account_id=caller.account_id,
-        )
-        waves = Waves(
-            tables=tables,
-            waves=WaveStore(tables),
-            queries=queries,
-            receipts=receipts,
-            queue=queue,
-            clock=read_clock,
-            max_ready_age=settings.max_ready_age,
-        )
-        yield Services(
-            submission=submission,
-            changes=changes,
-            removal=Removal(tables=tables, groups=groups, runs=runs, clock=read_clock),
-            queries=queries,
-            history=History(groups, runs, Journal(tables)),
-            waves=waves,
-            tables=tables,
-            caller_arn=caller.arn,
-        )
+        yield _wire(settings, tables, queue, await clients.caller())
+
+
+class _Opening(TypedDict):
+    """What an operation needs that opens generations."""
+
+    tables: Tables
+    groups: GroupStore
+    runs: RunStore
+    receipts: Receipts
+    planner: RunPlanner
+    sender: RunSender
+    clock: Clock
+    account_id: str
+
+
+def _wire(settings: Settings, tables: Tables, queue: JobSender, caller: Caller) -> Services:
+    groups = GroupStore(tables)
+    runs = RunStore(tables, groups)
+    receipts = Receipts(tables, read_clock)
+    queries = Queries(groups, runs, read_clock)
+    periods = settings.run_periods
+    aggregator = Aggregator(tables, runs, read_clock)
+    opening = _Opening(
+        tables=tables,
+        groups=groups,
+        runs=runs,
+        receipts=receipts,
+        planner=RunPlanner(runs=runs, periods=periods, clock=read_clock),
+        sender=RunSender(runs=runs, queue=queue, aggregator=aggregator, periods=periods, clock=read_clock),
+        clock=read_clock,
+        account_id=caller.account_id,
+    )
+    return Services(
+        submission=Submission(**opening),
+        changes=Changes(**opening),
+        removal=Removal(tables=tables, groups=groups, runs=runs, clock=read_clock),
+        queries=queries,
+        history=History(groups, runs, Journal(tables)),
+        waves=_wire_waves(settings, tables, queue, queries, receipts),
+        tables=tables,
+        caller_arn=caller.arn,
+    )
+
+
+def _wire_waves(settings: Settings, tables: Tables, queue: JobSender, queries: Queries, receipts: Receipts) -> Waves:
+    return Waves(
+        tables=tables,
+        waves=WaveStore(tables),
+        queries=queries,
+        receipts=receipts,
+        queue=queue,
+        clock=read_clock,
+        max_ready_age=settings.max_ready_age,
+    )

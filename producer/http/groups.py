@@ -55,19 +55,11 @@ REFUSALS = (
 
 def add_groups(app: FastAPI) -> None:
     """Add the routes of protection groups."""
+    _add_reads(app)
+    _add_changes(app)
 
-    @app.post(GROUPS, **operation(Role.ADMIN, CREATED, refusals=REFUSALS, body=BODY))
-    async def create_group(
-        request: Request, services: Operations, requester: Asker, patience: Wait, key: IdempotencyKey = None
-    ) -> JSONResponse:
-        """Create a group and apply its launch config."""
-        raw, definition = await read_body(request, parse_group)
-        head = await services.submission.create_group(definition, name_request(requester, key, request, raw))
-        await services.wait_for_group(head.group_id, patience.left())
-        view = await services.queries.group(head.group_id)
-        location = {"Location": f"{GROUPS}/{head.group_id}"}
-        return JSONResponse(render_group(view), HTTPStatus.CREATED, headers=location)
 
+def _add_reads(app: FastAPI) -> None:
     @app.get(GROUPS + "/{groupId}", **operation(Role.READER, FOUND, refusals=NOT_FOUND))
     async def get_group(groupId: GroupId, services: Operations) -> JSONResponse:  # noqa: N803
         """Show a group."""
@@ -81,6 +73,20 @@ def add_groups(app: FastAPI) -> None:
     ) -> JSONResponse:
         """List the groups by name."""
         return JSONResponse(render_group_list(await services.queries.groups(limit, nextToken)))
+
+
+def _add_changes(app: FastAPI) -> None:
+    @app.post(GROUPS, **operation(Role.ADMIN, CREATED, refusals=REFUSALS, body=BODY))
+    async def create_group(
+        request: Request, services: Operations, requester: Asker, patience: Wait, key: IdempotencyKey = None
+    ) -> JSONResponse:
+        """Create a group and apply its launch config."""
+        raw, definition = await read_body(request, parse_group)
+        head = await services.submission.create_group(definition, name_request(requester, key, request, raw))
+        await services.wait_for_group(head.group_id, patience.left())
+        view = await services.queries.group(head.group_id)
+        location = {"Location": f"{GROUPS}/{head.group_id}"}
+        return JSONResponse(render_group(view), HTTPStatus.CREATED, headers=location)
 
     @app.put(
         GROUPS + "/{groupId}",

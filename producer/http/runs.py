@@ -52,7 +52,12 @@ NOT_FOUND = ("GROUP_NOT_FOUND", "NOT_FOUND")
 
 def add_runs(app: FastAPI) -> None:
     """Add the routes of apply runs."""
+    _add_apply(app)
+    _add_status(app)
+    _add_history(app)
 
+
+def _add_apply(app: FastAPI) -> None:
     @app.post(
         GROUPS + "/{groupId}/apply-launch-configs",
         **operation(
@@ -82,6 +87,8 @@ def add_runs(app: FastAPI) -> None:
         status = HTTPStatus.ACCEPTED if submitted.accepted else HTTPStatus.OK
         return JSONResponse(render_apply(groupId, view.status), status)
 
+
+def _add_status(app: FastAPI) -> None:
     @app.get(
         GROUPS + "/{groupId}/launch-config-status",
         **operation(Role.READER, STANDS, refusals=(*NOT_FOUND, "STATUS_CHANGED")),
@@ -99,6 +106,8 @@ def add_runs(app: FastAPI) -> None:
         await services.wait_for_group(groupId, patience.left())
         return JSONResponse(render_status(await services.queries.status(groupId, Page(servers, limit, nextToken))))
 
+
+def _add_history(app: FastAPI) -> None:
     @app.get(GROUPS + "/{groupId}/apply-runs", **operation(Role.READER, LISTED, refusals=NOT_FOUND))
     async def list_apply_runs(
         groupId: GroupId,  # noqa: N803
