@@ -1,6 +1,7 @@
 """What every door calls: submit, ask, start a wave. Wired once by `main`, over clients of one event loop."""
 
 import asyncio
+import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -47,6 +48,11 @@ class Services:
             return wave.status is not WaveStatus.STARTING
 
         return await _poll(has_started, limit, WAVE_POLL_SECONDS)
+
+
+def new_request_id() -> str:
+    """Make the id of a request to which its caller gave none."""
+    return f"req-{uuid.uuid4().hex}"
 
 
 async def _poll(is_done: Callable[[], Awaitable[bool]], limit: timedelta, every_seconds: float) -> bool:

@@ -18,7 +18,7 @@ from producer.cli.answer import ExitStatus
 from producer.cli.options import AwsChoice, read_settings
 from producer.cli.text import Document
 from producer.main import open_services
-from producer.services import Services
+from producer.services import Services, new_request_id
 from workers.core.clock import read_clock
 from workers.core.errors import RetryableError
 from workers.core.logs import configure_logs
@@ -64,8 +64,8 @@ def ask(operation: Callable[[Services], Awaitable[T]], aws: AwsChoice) -> T:
 
 
 def make_requester(services: Services) -> Requester:
-    """Name who asks: the user or role whose credentials these are."""
-    return Requester(principal=services.caller_arn, door="cli", reason="requested")
+    """Name who asks, the user or role whose credentials these are, and the request: runs and workers' logs carry it."""
+    return Requester(principal=services.caller_arn, door="cli", reason="requested", request_id=new_request_id())
 
 
 def find_settled_status(status: Document, *, waited: bool) -> ExitStatus:

@@ -125,9 +125,10 @@ class _Changed:
 
 
 async def _create(services: Services, definition: GroupDefinition, *, wait: bool) -> _Changed:
-    head = await services.submission.create_group(definition, make_requester(services))
+    requester = make_requester(services)
+    head = await services.submission.create_group(definition, requester)
     # Told at once: whoever breaks the wait off, or loses the connection, has to know that the group is there.
-    complain(f"{clean(head.name)} ({head.group_id}) is created.")
+    complain(f"{clean(head.name)} ({head.group_id}) is created. Request: {requester.request_id}.")
     view = await _settle(services, head.group_id, head.name, wait=wait)
     return _Changed(render_group(view), await _find_failures(services, view))
 
@@ -135,9 +136,11 @@ async def _create(services: Services, definition: GroupDefinition, *, wait: bool
 async def _update(services: Services, group: str, asked: Asked, *, wait: bool) -> _Changed:
     group_id = await services.queries.find(group)
     check_same_group(asked.shown, group_id)
-    updated = await services.changes.update_group(group_id, asked.update, make_requester(services))
+    requester = make_requester(services)
+    updated = await services.changes.update_group(group_id, asked.update, requester)
     count = len(updated.reapply.source_server_ids) if updated.reapply else 0
-    complain(f"{clean(updated.head.name)} ({group_id}) is updated; source servers to apply: {count}.")
+    told = f"{clean(updated.head.name)} ({group_id}) is updated; source servers to apply: {count}."
+    complain(f"{told} Request: {requester.request_id}.")
     view = await _settle(services, group_id, updated.head.name, wait=wait)
     return _Changed(render_update(view, updated.reapply), await _find_failures(services, view))
 

@@ -8,7 +8,6 @@ Nothing of a request's body, query or headers is ever logged but its id: secrets
 
 import re
 import time
-import uuid
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -21,6 +20,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from producer.problems import RETRY_AFTER_SECONDS, problem
+from producer.services import new_request_id
 
 log = structlog.get_logger()
 
@@ -85,7 +85,7 @@ class Exchanges:
             await self._app(scope, receive, send)
             return
         given = Headers(scope=scope).get(REQUEST_ID_HEADER, "")
-        exchange = Exchange(given if _REQUEST_ID.fullmatch(given) else f"req-{uuid.uuid4().hex}")
+        exchange = Exchange(given if _REQUEST_ID.fullmatch(given) else new_request_id())
         is_head = scope["method"] == "HEAD"
         # A HEAD is a GET whose content is not sent (RFC 9110): no route has to say so.
         inner = {**scope, "method": "GET" if is_head else scope["method"]}

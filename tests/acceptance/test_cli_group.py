@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -125,13 +126,19 @@ def test_the_whole_way_of_a_group(command: Command, shared_aws: StandIn, tmp_pat
         coloured = {**environment, "FORCE_COLOR": "1"}
         updated = run(coloured, "group", "update", group["groupId"], "-f", str(file), "--json", *choice)
         assert updated.returncode == 0, updated.stderr
-        done = f"prelaunch: the whole way ({group['groupId']}) is updated; source servers to apply: 2.\n"
-        assert updated.stderr == done
+        done = f"prelaunch: the whole way ({group['groupId']}) is updated; source servers to apply: 2. Request: "
+        assert updated.stderr.startswith(done)
+        request_id = updated.stderr.removeprefix(done).rstrip(".\n")
+        assert updated.stderr == f"{done}{request_id}.\n"
         answer = json.loads(updated.stdout)
         assert answer["launchConfigStatus"]["status"] == "ready"
         assert answer["launchConfig"]["instanceType"] == "m5.2xlarge"
         assert sorted(answer["reapply"]["sourceServerIds"]) == sorted([bad, good])
         assert terminate(worker) == 0
+    # What was asked here is found in what the workers did.
+    assert re.fullmatch("req-[0-9a-f]{32}", request_id)
+    applied = [line for line in log.read_text().splitlines() if request_id in line]
+    assert {server for server in (bad, good) for line in applied if server in line} == {bad, good}
 
     command.enter(environment)
     status, printed, errors = command("group", "list", *choice)
