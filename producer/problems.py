@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
-from workers.core.errors import PrelaunchError, RetryableError
+from workers.core.errors import GroupDeleted, PrelaunchError, RetryableError
 from workers.core.model.errors import FieldError, GroupTooLarge, InvalidBody
 from workers.core.requests import RequestRefused
 
@@ -84,6 +84,9 @@ def render_error(error: Exception) -> tuple[int, dict[str, Any]]:
             return problem(STATUS_BY_CODE["GROUP_TOO_LARGE"], "GROUP_TOO_LARGE", str(error))
         case RequestRefused():
             return problem(STATUS_BY_CODE[error.code], error.code, error.detail, error.errors)
+        case GroupDeleted():
+            # A reader that began before the deletion: to ask again would find nothing either.
+            return problem(STATUS_BY_CODE["GROUP_NOT_FOUND"], "GROUP_NOT_FOUND", error.message)
         case RetryableError() | PrelaunchError():
             return problem(HTTPStatus.SERVICE_UNAVAILABLE, error.code, error.message)
     raise TypeError(f"{type(error).__name__} is no refusal") from error

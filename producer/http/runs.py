@@ -85,7 +85,9 @@ def _add_apply(app: FastAPI) -> None:
         await services.wait_for_group(groupId, patience.left())
         view = await services.queries.status(groupId, Page(limit=0))
         status = HTTPStatus.ACCEPTED if submitted.accepted else HTTPStatus.OK
-        return JSONResponse(render_apply(groupId, view.status), status)
+        # Another run may have taken its place while the caller waited: the id is that of the one that was accepted.
+        run_id = submitted.status.run_id if submitted.status else None
+        return JSONResponse({**render_apply(groupId, view.status), "runId": run_id}, status)
 
 
 def _add_status(app: FastAPI) -> None:

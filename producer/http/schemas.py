@@ -136,8 +136,8 @@ class AppliedConfigs(TypedDict):
     """What became of an apply."""
 
     groupId: str
-    runId: str | None
-    status: StatusName
+    runId: Annotated[str | None, Field(description="the run that was accepted, also where another one took its place")]
+    status: Annotated[StatusName, Field(description="the group's, as it is now; so are the counts")]
     appliedServers: Count
     failedServers: Count
     pendingServers: Count

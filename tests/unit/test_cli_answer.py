@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from producer.cli.answer import ExitStatus, answering, clean, print_json, print_text
 from producer.problems import STATUS_BY_CODE, render_error
-from workers.core.errors import ServiceUnavailable, SetupError
+from workers.core.errors import GroupDeleted, ServiceUnavailable, SetupError
 from workers.core.model.errors import FieldError, GroupTooLarge, InvalidBody
 from workers.core.requests import Conflict, NotFound, RequestRefused
 
@@ -46,6 +46,7 @@ def test_every_refusal_has_its_exit_status(code: str) -> None:
         (Conflict("It is taken.", code="GROUP_NAME_EXISTS"), ExitStatus.FAILED),
         (SetupError("A table is missing.", code="TABLE_MISSING"), ExitStatus.NOT_REACHABLE),
         (ServiceUnavailable("DynamoDB does not answer."), ExitStatus.NOT_REACHABLE),
+        (GroupDeleted("It was deleted."), ExitStatus.FAILED),
     ],
 )
 @pytest.mark.parametrize("as_json", [True, False])

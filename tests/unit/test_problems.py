@@ -30,6 +30,7 @@ MEMBERS = {"type", "title", "status", "code", "detail", "errors"}
         (RequestRefused("too much", code="BODY_TOO_LARGE"), 413, "BODY_TOO_LARGE"),
         (errors.ServiceUnavailable("busy"), 503, "SERVICE_UNAVAILABLE"),
         (errors.SetupError("no tables"), 503, "NOT_REACHABLE"),
+        (errors.GroupDeleted("pg-1 was deleted"), 404, "GROUP_NOT_FOUND"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

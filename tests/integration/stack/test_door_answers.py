@@ -2,6 +2,8 @@
 
 import asyncio
 import time
+from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -83,6 +85,24 @@ async def test_waiting_ends_when_the_run_settles(product: Product) -> None:
     answer = await waiting
     assert answer.json()["launchConfigStatus"]["status"] == "ready"
     assert time.monotonic() - begun < 10
+
+
+async def test_an_apply_names_the_run_that_was_accepted(product: Product, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that another one replaces while its caller waits is still the caller's; status and counts are of now."""
+    group_id = await product.create_ready(product.add_servers(1))
+
+    async def supersede(_services: Any, _group_id: str, _limit: timedelta) -> bool:
+        monkeypatch.undo()
+        await product.apply(group_id, force=True)
+        await product.drain()
+        return True
+
+    monkeypatch.setattr(type(product.services), "wait_for_group", supersede)
+    answer = (await product.apply(group_id, force=True)).json()
+    runs = (await product.api.get(f"{GROUPS}/{group_id}/apply-runs")).json()["applyRuns"]
+    assert [run["status"] for run in runs] == ["ready", "superseded", "ready"]
+    assert (answer["runId"], answer["status"]) == (runs[1]["runId"], "ready")
+    assert (answer["appliedServers"], answer["pendingServers"]) == (1, 0)
 
 
 async def test_waiting_that_runs_out_changes_nothing(product: Product) -> None:
