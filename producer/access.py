@@ -15,7 +15,7 @@ from typing import Any
 import jwt
 import structlog
 
-from workers.core.errors import ServiceUnavailable
+from producer.pool_keys import PoolKeys
 from workers.core.requests import RequestRefused
 from workers.core.settings import Settings
 
@@ -24,11 +24,6 @@ log = structlog.get_logger()
 ALGORITHM = "RS256"
 LEEWAY = timedelta(seconds=10)
 """How far the clock of the one who signed may be from ours."""
-KEYS_LIVE = timedelta(minutes=5)
-"""How long the pool's keys are believed: a key that it has withdrawn opens nothing for longer."""
-COOLDOWN = timedelta(seconds=30)
-"""How often a token that names an unknown key makes us fetch the keys again: anybody can send such tokens."""
-FETCH_SECONDS = 5
 THREADS = 8
 _AUDIENCE_CLAIM = {"access": "client_id", "id": "aud"}
 """Where each kind of token says for whom it is.
@@ -72,15 +67,10 @@ class Forbidden(RequestRefused):
 class Access:
     """Checks tokens."""
 
-    def __init__(self, issuer: str, audience: str, *, cooldown: timedelta = COOLDOWN) -> None:
+    def __init__(self, issuer: str, audience: str, keys: PoolKeys | None = None) -> None:
         self._issuer = issuer
         self._audience = audience
-        self._keys = jwt.PyJWKClient(
-            f"{issuer}/.well-known/jwks.json",
-            lifespan=KEYS_LIVE.total_seconds(),
-            timeout=FETCH_SECONDS,
-            cooldown_duration=cooldown.total_seconds(),
-        )
+        self._keys = keys or PoolKeys(issuer)
         # Of their own: keys that do not come must not take the threads that names are looked up in.
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="access")
 
@@ -128,24 +118,10 @@ class Access:
         # Looked at before any key is fetched: a token that can never be right must cost nothing.
         if header.get("alg") != ALGORITHM or not key_id:
             raise Unauthenticated("The token is not signed with a key of the user pool.")
-        try:
-            known = self._keys.match_kid(self._keys.get_signing_keys(), key_id)
-        except (jwt.PyJWTError, ValueError, OSError) as error:
-            raise _keys_unavailable() from error
-        return known or self._fetch_key(key_id)
-
-    def _fetch_key(self, key_id: str) -> jwt.PyJWK:
-        """Look for a key that the pool may have made since its keys were fetched."""
-        try:
-            return self._keys.get_signing_key(key_id)
-        except (jwt.PyJWKClientConnectionError, jwt.PyJWKSetError, ValueError, OSError) as error:
-            raise _keys_unavailable() from error
-        except jwt.PyJWKClientError as error:
-            raise Unauthenticated("The token names a key that the user pool does not have.") from error
-
-
-def _keys_unavailable() -> ServiceUnavailable:
-    return ServiceUnavailable("The user pool's keys cannot be fetched, so nobody can be told apart now. Try again.")
+        known = self._keys.find(key_id)
+        if known is None:
+            raise Unauthenticated("The token names a key that the user pool does not have.")
+        return known
 
 
 def open_access(settings: Settings) -> Access | None:

@@ -1,9 +1,11 @@
 """Tokens against a real user pool's keys: what proves who asks, and what proves nothing."""
 
+import asyncio
 import base64
 import hashlib
 import hmac
 import json
+import threading
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -11,8 +13,10 @@ from typing import Any
 
 import jwt
 import pytest
+import structlog
 
 from producer.access import Access, Principal, Role, Unauthenticated
+from producer.pool_keys import COOLDOWN, KEYS_KEPT, KEYS_LIVE, PoolKeys
 from tests.fakes.user_pool import AUDIENCE, UserPool, make_key, user_pool
 from workers.core.errors import ServiceUnavailable
 
@@ -127,7 +131,7 @@ async def test_what_proves_nothing_is_refused(pool: UserPool, access: Access) ->
 
 async def test_keys_are_fetched_once_and_again_when_one_is_new(pool: UserPool) -> None:
     """Keys are remembered; a token of a rotated key makes them be fetched anew, and is good then."""
-    access = Access(pool.issuer, AUDIENCE, cooldown=timedelta(0))
+    access = Access(pool.issuer, AUDIENCE, PoolKeys(pool.issuer, cooldown=timedelta(0)))
     for _ in range(3):
         await access.authenticate(pool.sign(pool.claims("reader")))
     assert pool.fetched == 1
@@ -171,3 +175,130 @@ async def test_keys_that_cannot_be_fetched_refuse_nobody(pool: UserPool, access:
     assert (await access.authenticate(token)).name == "ada"
     pool.down = True
     assert (await access.authenticate(token)).name == "ada"
+
+
+class Stopwatch:
+    """Monotonic time that is moved by hand."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def advance(self, by: timedelta) -> None:
+        self.now += by.total_seconds()
+
+
+@pytest.fixture
+def stopwatch() -> Stopwatch:
+    return Stopwatch()
+
+
+@pytest.fixture
+def lasting(pool: UserPool, stopwatch: Stopwatch) -> Iterator[Access]:
+    """A check whose time is moved by hand."""
+    opened = Access(pool.issuer, AUDIENCE, PoolKeys(pool.issuer, monotonic=stopwatch))
+    yield opened
+    opened.close()
+
+
+async def test_a_pool_that_is_down_shuts_nobody_out(pool: UserPool, lasting: Access, stopwatch: Stopwatch) -> None:
+    """The last keys are used for a day while newer ones cannot be had; each failure is logged once, and tried again."""
+    token = pool.sign(pool.claims("admin", exp=int(time.time()) + 60))
+    await lasting.authenticate(token)
+    pool.down = True
+    stopwatch.advance(KEYS_LIVE)
+    with structlog.testing.capture_logs() as logged:
+        for _ in range(3):
+            assert (await lasting.authenticate(token)).role is Role.ADMIN
+        assert pool.fetched == 2
+        stopwatch.advance(COOLDOWN)
+        for _ in range(3):
+            await lasting.authenticate(token)
+    assert pool.fetched == 3
+    assert [(line["event"], line["log_level"]) for line in logged] == [("access.keys_not_renewed", "warning")] * 2
+    stopwatch.advance(KEYS_KEPT - KEYS_LIVE - COOLDOWN - timedelta(seconds=1))
+    assert (await lasting.authenticate(token)).role is Role.ADMIN
+    stopwatch.advance(timedelta(seconds=1))
+    for _ in range(2):
+        with pytest.raises(ServiceUnavailable):
+            await lasting.authenticate(token)
+    pool.down = False
+    assert (await lasting.authenticate(token)).role is Role.ADMIN
+
+
+async def test_an_answer_without_keys_is_no_answer(pool: UserPool, lasting: Access, stopwatch: Stopwatch) -> None:
+    """A key set that holds nothing does not take the place of one that does."""
+    token = pool.sign(pool.claims("reader"))
+    await lasting.authenticate(token)
+    kept, pool.keys = pool.keys, {}
+    stopwatch.advance(KEYS_LIVE)
+    try:
+        assert (await lasting.authenticate(token)).role is Role.READER
+        assert pool.fetched == 2
+    finally:
+        pool.keys = kept
+
+
+async def test_a_key_that_nobody_can_look_up_is_not_judged(
+    pool: UserPool, lasting: Access, stopwatch: Stopwatch
+) -> None:
+    """While the pool is down an unknown key may be its newest: that is a 503; once it answers it is a 401."""
+    await lasting.authenticate(pool.sign(pool.claims("reader")))
+    unknown = pool.sign(pool.claims("admin"), "unknown", make_key())
+    pool.down = True
+    stopwatch.advance(COOLDOWN)
+    for _ in range(3):
+        with pytest.raises(ServiceUnavailable):
+            await lasting.authenticate(unknown)
+    assert pool.fetched == 2
+    pool.down = False
+    stopwatch.advance(COOLDOWN)
+    with pytest.raises(Unauthenticated):
+        await lasting.authenticate(unknown)
+
+
+async def test_keys_that_were_withdrawn_open_nothing_once_the_pool_answers(
+    pool: UserPool, lasting: Access, stopwatch: Stopwatch
+) -> None:
+    """Keys are fetched again after five minutes, and what is no longer published is refused from then on."""
+    token = pool.sign(pool.claims("reader"))
+    await lasting.authenticate(token)
+    kept, pool.keys = pool.keys, {"second": make_key()}
+    try:
+        stopwatch.advance(KEYS_LIVE - timedelta(seconds=1))
+        await lasting.authenticate(token)
+        stopwatch.advance(timedelta(seconds=1))
+        with pytest.raises(Unauthenticated):
+            await lasting.authenticate(token)
+    finally:
+        pool.keys = kept
+
+
+class MeetingLock:
+    """A lock that nobody takes before all have come to it."""
+
+    def __init__(self, parties: int) -> None:
+        self._lock = threading.Lock()
+        self._meeting = threading.Barrier(parties)
+
+    def acquire(self, *, blocking: bool) -> bool:
+        self._meeting.wait()
+        return self._lock.acquire(blocking=blocking)
+
+    def release(self) -> None:
+        self._lock.release()
+
+
+async def test_callers_share_one_fetch(pool: UserPool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who waits for somebody's fetch does not repeat it, well or not: else a slow pool would hold them one by one."""
+    for pool.down, expected in ((True, ServiceUnavailable), (False, Principal)):
+        pool.fetched = 0
+        keys = PoolKeys(pool.issuer)
+        monkeypatch.setattr(keys, "_fetching", MeetingLock(4))
+        access = Access(pool.issuer, AUDIENCE, keys)
+        token = pool.sign(pool.claims("reader"))
+        outcomes = await asyncio.gather(*(access.authenticate(token) for _ in range(4)), return_exceptions=True)
+        access.close()
+        assert ([type(outcome) for outcome in outcomes], pool.fetched) == ([expected] * 4, 1)
