@@ -19,6 +19,7 @@ from producer.access import Access
 from producer.http.exchange import Exchanges, answer_problem, exchange_of
 from producer.http.groups import add_groups
 from producer.http.health import add_health
+from producer.http.neighbours import LOOPBACK, NeighboursOnly
 from producer.http.openapi import describe
 from producer.http.runs import add_runs
 from producer.http.waves import add_waves
@@ -36,13 +37,14 @@ HTTP_DETAILS: Mapping[HTTPStatus, str] = {
 """What is said of a request that never reached an operation."""
 
 
-def create_app(open_services: ServicesFactory, access: Access | None = None) -> FastAPI:
+def create_app(open_services: ServicesFactory, access: Access | None = None, *, host: str = LOOPBACK) -> FastAPI:
     """
     Create the application.
 
     Parameters:
         open_services: Opens the operations when the server starts, on its loop, and closes them when it stops.
-        access: Tells callers apart; None: everybody who can connect may do everything.
+        access: Tells callers apart; None: every program that can connect may do everything, and no web page anything.
+        host: The address that the door listens on.
 
     Returns:
         The ASGI application.
@@ -66,6 +68,9 @@ def create_app(open_services: ServicesFactory, access: Access | None = None) -> 
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.access = access
+    if access is None:
+        app.add_middleware(NeighboursOnly, host=host)
+    # Added last, it stands round all others.
     app.add_middleware(Exchanges)
     for kind in (InvalidBody, GroupTooLarge, RequestRefused, PrelaunchError):
         app.add_exception_handler(kind, _answer_error)

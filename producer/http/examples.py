@@ -192,6 +192,10 @@ _REFUSALS: Mapping[str, Exception] = {
     "INVALID_LAUNCH_CONFIG": InvalidBody((_WRONG_CONFIG,)),
     "UNAUTHENTICATED": Unauthenticated("The token has expired."),
     "FORBIDDEN": Forbidden("This needs the role admin; ada is reader."),
+    "FORBIDDEN_TO_PAGES": Forbidden(
+        "Without authentication this door answers programs on its own machine, no web page;"
+        " the header Origin names one."
+    ),
     "GROUP_NOT_FOUND": group_not_found(GROUP_ID),
     "RUN_NOT_FOUND": NotFound(f"There is no run {RUN_ID!r} of {GROUP_ID}.", code="RUN_NOT_FOUND"),
     "WAVE_NOT_FOUND": NotFound(f"There is no wave {WAVE_ID!r} in this stack.", code="WAVE_NOT_FOUND"),
@@ -222,7 +226,7 @@ def problem_of(code: str, status: HTTPStatus) -> dict[str, Any]:
     Make the example of a problem.
 
     Parameters:
-        code: The problem's code.
+        code: The problem's code, or the name of another case of one.
         status: Its HTTP status.
 
     Returns:

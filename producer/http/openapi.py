@@ -25,7 +25,6 @@ from producer.problems import STATUS_BY_CODE
 JSON = "application/json"
 _ROLE = "x-role"
 _SCHEME = "bearer"
-_OF_ACCESS = ("401", "403")
 _HEADERS: Mapping[str, dict[str, Any]] = {
     REQUEST_ID_HEADER: {
         "description": "The request's id: the caller's own where one was sent, else a new one.",
@@ -168,8 +167,10 @@ def _finish(declared: dict[str, Any], route: APIRoute, *, authenticated: bool) -
     if not authenticated:
         declared.pop("security", None)
         declared.pop(_ROLE, None)
-        for status in _OF_ACCESS:
-            declared["responses"].pop(status, None)
+        declared["responses"].pop("401", None)
+        declared["responses"]["403"] = _describe_problem(
+            HTTPStatus.FORBIDDEN, {"FORBIDDEN": examples.problem_of("FORBIDDEN_TO_PAGES", HTTPStatus.FORBIDDEN)}
+        )
 
 
 def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
@@ -184,7 +185,10 @@ def _describe_problems(codes: Iterable[str]) -> dict[int | str, dict[str, Any]]:
     by_status: dict[HTTPStatus, list[str]] = {}
     for code in sorted(codes):
         by_status.setdefault(status_of(code), []).append(code)
-    return {status.value: _describe_problem(status, found) for status, found in sorted(by_status.items())}
+    return {
+        status.value: _describe_problem(status, {code: examples.problem_of(code, status) for code in found})
+        for status, found in sorted(by_status.items())
+    }
 
 
 def status_of(code: str) -> HTTPStatus:
@@ -193,18 +197,18 @@ def status_of(code: str) -> HTTPStatus:
     return STATUS_BY_CODE.get(code) or others.get(code, HTTPStatus.SERVICE_UNAVAILABLE)
 
 
-def _describe_problem(status: HTTPStatus, codes: list[str]) -> dict[str, Any]:
+def _describe_problem(status: HTTPStatus, shown: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
     # Where AWS or our own tables do not answer the code is theirs: there is no list of those.
-    listed = {} if status is HTTPStatus.SERVICE_UNAVAILABLE else {"enum": codes}
+    listed = {} if status is HTTPStatus.SERVICE_UNAVAILABLE else {"enum": list(shown)}
     narrowed = {"properties": {"status": {"const": status.value}, "code": {"type": "string", **listed}}}
     more = [_HEADER_OF_STATUS[status]] if status in _HEADER_OF_STATUS else []
     return {
-        "description": f"{status.phrase}: {', '.join(codes)}.",
+        "description": f"{status.phrase}: {', '.join(shown)}.",
         "headers": _headers(more),
         "content": {
             PROBLEM: {
                 "schema": {"allOf": [_reference(Problem), narrowed]},
-                "examples": {code: {"value": examples.problem_of(code, status)} for code in codes},
+                "examples": {code: {"value": example} for code, example in shown.items()},
             }
         },
     }

@@ -32,6 +32,7 @@ from workers.core.settings import Settings
 from workers.main import WorkerUseCases, wire
 
 REGION = "us-east-1"
+JSON = {"Content-Type": "application/json"}
 READS = ("BatchGet", "Get", "Query", "Scan", "Describe", "List", "Receive", "AssumeRole")
 CONFIG_CALLS = frozenset(
     {
@@ -231,7 +232,7 @@ async def open_product(local: StandIn, clock: MovableClock, clients: Clients) ->
     ec2 = client_of(local.url, "ec2")
     async with (
         app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=transport, base_url="http://prelaunch.test") as api,
+        httpx.AsyncClient(transport=transport, base_url="http://localhost") as api,
     ):
         product = Product(
             local=local,

@@ -63,11 +63,13 @@ def test_every_answer_that_is_shown_has_its_shape(name: str) -> None:
 
 
 def test_an_open_door_says_nothing_of_tokens() -> None:
-    """Where no token is asked for, none is declared, and no 401 and no 403 either."""
+    """Where no token is asked for, none is declared, and no 401 either; what is refused there is a web page."""
     assert "securitySchemes" not in DOCUMENT["components"]
     for operation in OPERATIONS.values():
         assert not {"security", "x-role"} & operation.keys()
-        assert not {"401", "403"} & operation["responses"].keys()
+        assert "401" not in operation["responses"]
+        (shown,) = operation["responses"]["403"]["content"]["application/problem+json"]["examples"].values()
+        assert "web page" in shown["value"]["detail"]
 
 
 def test_an_update_of_the_example_names_its_version() -> None:

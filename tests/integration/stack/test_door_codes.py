@@ -12,7 +12,7 @@ from producer.access import Access
 from producer.http import create_app
 from producer.problems import STATUS_BY_CODE
 from tests.fakes.user_pool import AUDIENCE, UserPool, user_pool
-from tests.integration.product import Product, problem_of
+from tests.integration.product import JSON, Product, problem_of
 from workers.core.model.group import MAX_SERVERS
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -106,7 +106,7 @@ async def not_ready(product: Product, _: UserPool) -> httpx.Response:
 
 
 async def body_too_large(product: Product, _: UserPool) -> httpx.Response:
-    return await product.api.post(GROUPS, content=b" " * (1024 * 1024 + 1))
+    return await product.api.post(GROUPS, content=b" " * (1024 * 1024 + 1), headers=JSON)
 
 
 async def group_too_large(product: Product, _: UserPool) -> httpx.Response:

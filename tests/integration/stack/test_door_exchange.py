@@ -10,7 +10,7 @@ import httpx
 import pytest
 import structlog
 
-from tests.integration.product import Product, problem_of
+from tests.integration.product import JSON, Product, problem_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -120,7 +120,7 @@ async def test_waiting_begins_when_the_request_comes_in(product: Product, monkey
             times.append(time.monotonic())
             yield part
 
-    assert (await product.api.post(f"{GROUPS}?wait=20", content=content())).status_code == 201
+    assert (await product.api.post(f"{GROUPS}?wait=20", content=content(), headers=JSON)).status_code == 201
     (left,) = waited
     assert left <= 20 - (times[-1] - times[0])
 
@@ -143,7 +143,7 @@ async def test_a_repeated_request_has_no_second_effect(product: Product) -> None
     respelled = httpx.Request("POST", "http://x", json=dict(reversed(body.items()))).content.replace(
         b"\xc3\xa9", b"\\u00e9"
     )
-    again = await product.api.post(GROUPS, content=respelled, headers=headers)
+    again = await product.api.post(GROUPS, content=respelled, headers={**headers, **JSON})
     assert (first.status_code, again.status_code) == (201, 201)
     assert first.json() == again.json()
     assert len(product.take_jobs()) == 1

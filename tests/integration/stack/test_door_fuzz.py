@@ -1,7 +1,6 @@
 """Whatever a client sends to the HTTP door, the answer is one clear refusal, and nothing is stored or sent."""
 
 import json
-from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -9,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.fakes.strategies import source_server_ids
-from tests.integration.product import Product, problem_of
+from tests.integration.product import JSON, Product, problem_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -79,7 +78,7 @@ ids = st.one_of(
 )
 async def test_no_body_breaks_the_door(product: Product, call: tuple[str, str], body: bytes) -> None:
     """Bytes, JSON of any shape and groups that are nearly right get a 4xx problem, whatever stands in them."""
-    answer = await product.api.request(*call, content=body)
+    answer = await product.api.request(*call, content=body, headers=JSON)
     assert 400 <= answer.status_code < 500, answer.text
     problem_of(answer)
     assert product.writes() == {}
@@ -134,7 +133,7 @@ DOUBLED: list[tuple[bytes, str]] = [
 @pytest.mark.parametrize(("body", "name"), DOUBLED)
 async def test_a_member_that_is_given_twice_is_refused_by_name(product: Product, body: bytes, name: str) -> None:
     """Readers of JSON disagree on which of two counts: `isDrill` must never be read both ways."""
-    answer = await product.api.post("/waves", content=body)
+    answer = await product.api.post("/waves", content=body, headers=JSON)
     (error,) = problem_of(answer)["errors"]
     assert (answer.status_code, error["code"]) == (400, "INVALID_BODY")
     assert f'"{name}"' in error["message"]
@@ -172,20 +171,57 @@ async def test_a_page_has_a_hundred_and_never_more_than_a_thousand(product: Prod
             assert (await product.api.get(where, params={"limit": limit})).status_code == 400
 
 
-async def test_another_content_type_is_read_all_the_same(product: Product) -> None:
-    """What a body is called is no reason to refuse it: curl's -d calls everything a form."""
-    body: dict[str, Any] = product.body(product.add_servers(1))
-    for kind in ("application/x-www-form-urlencoded", "text/plain", "application/json; charset=latin-1"):
+NOT_JSON: list[list[str]] = [
+    [],
+    [""],
+    ["application/x-www-form-urlencoded"],
+    ["multipart/form-data; boundary=x"],
+    ["text/plain"],
+    ["text/plain; charset=application/json"],
+    ["text/plain, application/vnd.x+json"],
+    ["application/json+xml"],
+    ["text/json"],
+    ["application/json", "text/plain"],
+]
+
+
+async def test_a_body_has_to_be_called_json(product: Product) -> None:
+    """A page of another site can send a form or plain text unasked: such a body is refused, and the type is named."""
+    group_id = await product.create(product.add_servers(1))
+    product.count_anew()
+    for kinds in NOT_JSON:
+        for method, path, body in (
+            ("POST", GROUPS, product.body(["s-0123456789abcdefg"])),
+            ("PUT", f"{GROUPS}/{group_id}", {}),
+            ("POST", f"{GROUPS}/{group_id}/apply-launch-configs", {"force": True}),
+            ("POST", "/waves", {"groupIds": [group_id]}),
+        ):
+            headers = [("Content-Type", kind) for kind in kinds]
+            answer = await product.api.request(method, path, content=json.dumps(body).encode(), headers=headers)
+            (error,) = problem_of(answer)["errors"]
+            assert (answer.status_code, error["code"], error["pointer"]) == (400, "INVALID_BODY", ""), kinds
+            assert "Content-Type: application/json" in error["message"]
+    assert product.calls() == {}
+
+
+async def test_json_of_any_name_is_read(product: Product) -> None:
+    """Every media type of JSON is taken, whatever its parameters say."""
+    for kind in ("application/json", "APPLICATION/JSON;charset=utf-8", "application/vnd.web.v1+json"):
         answer = await product.api.post("/waves", content=b'{"groupIds": ["pg-none"]}', headers={"Content-Type": kind})
-        assert problem_of(answer)["code"] == "GROUP_NOT_FOUND"
-    created = await product.api.post(GROUPS, content=json.dumps(body).encode(), headers={"Content-Type": "text/plain"})
-    assert created.status_code == 201
+        assert problem_of(answer)["code"] == "GROUP_NOT_FOUND", kind
+
+
+async def test_no_body_needs_no_name(product: Product) -> None:
+    """An apply without a body says nothing of its type."""
+    group_id = await product.create(product.add_servers(1))
+    answer = await product.api.post(f"{GROUPS}/{group_id}/apply-launch-configs")
+    assert answer.status_code == 202
 
 
 async def test_a_flood_of_wrong_members_is_answered_in_short(product: Product) -> None:
     """1 MiB of unknown members is counted, and the first thousand are shown: no answer outgrows its request."""
     flood = b"{" + b",".join(b'"m%d":1' % number for number in range(90_000)) + b"}"
-    answer = await product.api.post(GROUPS, content=flood)
+    answer = await product.api.post(GROUPS, content=flood, headers=JSON)
     document = problem_of(answer)
     assert answer.status_code == 400
     assert len(document["errors"]) == 1000

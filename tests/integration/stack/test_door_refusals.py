@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import structlog
 
-from tests.integration.product import Product, problem_of
+from tests.integration.product import JSON, Product, problem_of
 from workers.core.model.group import MAX_SERVERS
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -91,7 +91,7 @@ async def test_a_body_that_is_no_request_is_refused(product: Product, path: str)
     for name, body in BODIES.items():
         if name == "no bytes" and "apply" in path:
             continue  # an apply without a body asks for nothing special
-        answer = await product.api.post(path, content=body)
+        answer = await product.api.post(path, content=body, headers=JSON)
         assert (name, answer.status_code) == (name, 400), answer.text
         error = problem_of(answer)["errors"][0]
         if name in NO_JSON:
@@ -106,7 +106,7 @@ async def test_a_body_over_one_mebibyte_is_refused(product: Product, path: str) 
         body = json.dumps({"x": ""})
         body = body[:-2] + "x" * (size - len(body)) + body[-2:]
         assert len(body) == size
-        answer = await product.api.post(path, content=body.encode())
+        answer = await product.api.post(path, content=body.encode(), headers=JSON)
         assert answer.status_code == status
         problem_of(answer)
     assert product.writes() == {}
@@ -183,7 +183,7 @@ async def test_what_is_not_there_is_said_to_be_not_there(product: Product) -> No
     """An id that names nothing is a client's mistake, 404 or 400, whatever characters it has; never a 5xx."""
     for method, path, body, code in UNKNOWNS:
         content = None if body is None else json.dumps(body).encode()
-        answer = await product.api.request(method, path, content=content)
+        answer = await product.api.request(method, path, content=content, headers=JSON)
         assert answer.status_code in {400, 404, 405}, (path, body, answer.text)
         document = problem_of(answer)
         assert code in {None, document["code"]}, (path, document)
@@ -268,6 +268,10 @@ async def test_tables_that_do_not_answer_are_no_fault_of_the_caller(product: Pro
         assert answer.status_code == 503, answer.text
         assert int(answer.headers["retry-after"]) > 0
         problem_of(answer)
+    (ready,) = [answer for answer in answers if answer.url.path == "/readyz"]
+    # Strangers read it, and what AWS says names tables, accounts and roles.
+    assert ready.json()["detail"] == "The stack's tables do not answer; the log says why."
+    assert code not in ready.text
     assert (await product.api.get("/healthz")).status_code == 200
     product.faults()
     assert (await product.api.get("/readyz")).status_code == 200
