@@ -1,8 +1,7 @@
 """
-What schemathesis does otherwise than by default.
+What schemathesis does otherwise than by default. Why stands in schemathesis.toml, where every exception stands.
 
-It waits for nothing, makes no lists of thousands, and what it asks for is there: random ids alone would show of most
-routes nothing but their 404.
+No check is left out here, and no answer is changed.
 """
 
 import os
@@ -17,10 +16,7 @@ STATEFUL = "stateful"
 
 @schemathesis.hook
 def before_load_schema(_context: Any, schema: dict[str, Any]) -> None:
-    """Take the greatest number of source servers away: lists as long as that are half of all the time it takes.
-
-    A group of one more than that is refused in the test of all codes.
-    """
+    """Take the greatest number of source servers away."""
     for body in ("GroupBody", "GroupUpdateBody"):
         del schema["components"]["schemas"][body]["properties"]["sourceServerIds"]["maxItems"]
 
@@ -39,7 +35,7 @@ def before_call(_context: Any, case: Any, _kwargs: Any) -> None:
 
 
 def _shorten_wait(case: Any) -> None:
-    """No worker runs here, so each wait would last for as long as it says."""
+    """Cut a wait that is right; one that is wrong stays as it is."""
     try:
         wait = float((case.query or {})["wait"])
     except (KeyError, TypeError, ValueError):
