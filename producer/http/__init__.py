@@ -3,6 +3,7 @@ The HTTP door.
 
     app         the application: routes, refusals, and its one opening
     exchange    round every request: its id, its one log line, the last resort for a bug
+    neighbours  who may ask where nobody is authenticated
     asking      what a route is given: the operations, who asks, how long to wait
     body        reading a body, bounded and strict
     health groups runs waves    the routes, a module a resource

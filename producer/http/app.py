@@ -72,15 +72,19 @@ def create_app(open_services: ServicesFactory, access: Access | None = None, *, 
         app.add_middleware(NeighboursOnly, host=host)
     # Added last, it stands round all others.
     app.add_middleware(Exchanges)
-    for kind in (InvalidBody, GroupTooLarge, RequestRefused, PrelaunchError):
-        app.add_exception_handler(kind, _answer_error)
-    app.add_exception_handler(RequestValidationError, _answer_bad_parameters)
-    app.add_exception_handler(HTTPException, _answer_http_error)
+    _add_refusals(app)
     for add in (add_health, add_groups, add_runs, add_waves):
         add(app)
     document = describe(app, authenticated=access is not None)
     app.openapi = lambda: document  # type: ignore[method-assign]  # FastAPI's own way to give it another document
     return app
+
+
+def _add_refusals(app: FastAPI) -> None:
+    for kind in (InvalidBody, GroupTooLarge, RequestRefused, PrelaunchError):
+        app.add_exception_handler(kind, _answer_error)
+    app.add_exception_handler(RequestValidationError, _answer_bad_parameters)
+    app.add_exception_handler(HTTPException, _answer_http_error)
 
 
 async def _answer_error(request: Request, error: Exception) -> Response:
