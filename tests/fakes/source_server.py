@@ -66,7 +66,7 @@ class FakeSourceServer:
     async def update(
         self, _target: Target, _source_server_id: str, fields: Mapping[str, Json], guard: Guard
     ) -> ObservedConfiguration:
-        guard()
+        guard.check()
         self.drs |= fields
         self._call("drs.update")
         return ObservedConfiguration(dict(self.drs), self.template_id)
@@ -81,7 +81,7 @@ class FakeSourceServer:
         return ObservedTemplate(template_id, version, self.versions[version], begun_at)
 
     async def create_version(self, _target: Target, step: CreateTemplateVersion, guard: Guard) -> int:
-        guard()
+        guard.check()
         assert step.template_id == self.template_id
         self._call("ec2.create")
         number = max(self.versions) + 1
@@ -90,6 +90,6 @@ class FakeSourceServer:
         return number
 
     async def promote(self, _target: Target, _template_id: str, version: int, guard: Guard) -> None:
-        guard()
+        guard.check()
         self._call("ec2.promote")
         self.set_default(version)

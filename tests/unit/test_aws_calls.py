@@ -7,11 +7,14 @@ from datetime import timedelta
 from typing import Any, cast
 
 import pytest
-from botocore.exceptions import ClientError, ConnectionClosedError
+from aiohttp import ClientConnectorError
+from botocore.exceptions import ClientError, ConnectionClosedError, EndpointConnectionError
 
+from tests.fakes.guards import ScriptedGuard
 from tests.fakes.virtual_time import now, run_virtually
 from workers.aws.calls import Calls
 from workers.aws.clients import Clients
+from workers.aws.guarding import ask_guard
 from workers.aws.pacing import PacedBucket, Pacing
 from workers.core.errors import (
     CredentialsExpired,
@@ -36,6 +39,7 @@ def refusal(code: str, **more: Any) -> ClientError:
 THROTTLE = refusal("ThrottlingException")
 BROKEN = refusal("InternalServerException")
 LOST = ConnectionClosedError(endpoint_url="https://ec2")
+UNREACHED = ClientConnectorError(cast("Any", None), ConnectionRefusedError())
 
 
 @dataclass
@@ -59,6 +63,7 @@ class ScriptedClient:
         return self._answer
 
     async def _answer(self, **request: Any) -> Any:
+        ask_guard()
         self.sent.append(now())
         self.requests.append(request)
         outcome = self.script.pop(0)
@@ -204,7 +209,7 @@ def test_a_long_wait_is_handed_back(code: str) -> None:
 def test_the_guard_is_asked_after_the_wait_and_before_the_send() -> None:
     """The lease is checked when the turn has come, for it may run out while a call waits for it; at every try."""
     asked: list[float] = []
-    played = play([BROKEN, THROTTLE, OK], guard=lambda: asked.append(now()), queue=150)
+    played = play([BROKEN, THROTTLE, OK], guard=ScriptedGuard(lambda: asked.append(now())), queue=150)
     assert asked == played.sent
     assert len(asked) == 3
     assert asked[0] - played.begun_at > 5
@@ -216,7 +221,7 @@ def test_a_lost_lease_stops_the_send() -> None:
     def object_() -> None:
         raise LeaseLost("too little time left")
 
-    played = play([OK], guard=object_)
+    played = play([OK], guard=ScriptedGuard(object_))
     assert isinstance(played.error, LeaseLost)
     assert played.sent == []
 
@@ -229,9 +234,28 @@ def test_a_lease_lost_between_tries_stops_the_next() -> None:
         if (objection := objections.pop(0)) is not None:
             raise objection
 
-    played = play([BROKEN, OK], guard=guard)
+    played = play([BROKEN, OK], guard=ScriptedGuard(guard))
     assert isinstance(played.error, LeaseLost)
     assert len(played.sent) == 1
+
+
+@pytest.mark.parametrize(
+    ("script", "unanswered"),
+    [
+        ([OK], 0),
+        ([THROTTLE, BROKEN, OK], 0),
+        ([EndpointConnectionError(endpoint_url="https://ec2", error=UNREACHED), OK], 0),
+        ([EndpointConnectionError(endpoint_url="https://ec2", error=ConnectionResetError()), OK], 1),
+        ([LOST, OK], 1),
+        ([HANG, LOST, OK], 2),
+        ([HANG, HANG, HANG], 3),
+    ],
+)
+def test_a_write_without_an_answer_is_told_to_its_guard(script: list[Any], unanswered: int) -> None:
+    """Trace 12: what was sent and not answered may come late, also where a later try succeeds; a refusal does not."""
+    guard = ScriptedGuard()
+    play(script, guard=guard)
+    assert guard.unanswered == unanswered
 
 
 @pytest.mark.parametrize("stated", ["3", "60"])

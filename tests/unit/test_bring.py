@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.fakes.guards import ScriptedGuard
 from tests.fakes.launch_templates import request_shape, template_data
 from tests.fakes.source_server import CALL_TAKES, FakeSourceServer
 from tests.fakes.strategies import effective_launch_configs, thorough
@@ -68,7 +69,7 @@ async def bring(
         source_server_id="s-0123456789abcdefg",
         desired=desired if isinstance(desired, LaunchConfig) else LaunchConfig(desired),
         last_write_at=last_write_at,
-        guard=guard,
+        guard=ScriptedGuard(guard),
         journal=write_down,
     )
     bringing = BringServer(configurations=fake, templates=fake, settings=SETTINGS, clock=fake.clock, sleep=fake.sleep)

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import pytest
 
+from tests.fakes.guards import ScriptedGuard
 from workers.aws.calls import Calls
 from workers.aws.drs import DrsLaunchConfigurations, DrsRecovery
 from workers.core.errors import LeaseLost, PermanentError
@@ -37,7 +38,7 @@ class ScriptedCalls:
     ) -> dict[str, Any]:
         assert service == "drs"
         if guard is not None:
-            guard()
+            guard.check()
         self.asked.append((operation, {**request}, repeatable))
         return self.answers.pop(0)
 
@@ -56,8 +57,7 @@ def job(job_id: str, tags: dict[str, str] | None = None, *servers: dict[str, str
     return {"jobID": job_id, "participatingServers": [*servers], **({} if tags is None else {"tags": tags})}
 
 
-def agree() -> None:
-    """Have nothing against the send."""
+AGREES = ScriptedGuard()
 
 
 def refuse() -> None:
@@ -67,7 +67,7 @@ def refuse() -> None:
 async def test_a_recovery_is_sent_once_with_all_that_finds_it_again() -> None:
     """StartRecovery has no token: it is never repeated by itself, and its tags are what its job is found by."""
     port, calls = recovery({"job": job("drsjob-1", OURS, {"sourceServerID": SERVER})})
-    started = await port.start(TARGET, [SERVER], is_drill=True, tags=OURS, guard=agree)
+    started = await port.start(TARGET, [SERVER], is_drill=True, tags=OURS, guard=AGREES)
     request = {"isDrill": True, "sourceServers": [{"sourceServerID": SERVER}], "tags": OURS}
     assert calls.asked == [("StartRecovery", request, False)]
     # What DRS has not said yet is pending.
@@ -78,10 +78,10 @@ async def test_the_writes_of_drs_are_guarded() -> None:
     """Neither write is sent where the guard objects."""
     jobs, sent = recovery()
     with pytest.raises(LeaseLost):
-        await jobs.start(TARGET, [SERVER], is_drill=False, tags=OURS, guard=refuse)
+        await jobs.start(TARGET, [SERVER], is_drill=False, tags=OURS, guard=ScriptedGuard(refuse))
     port, written = configurations()
     with pytest.raises(LeaseLost):
-        await port.update(TARGET, SERVER, {"copyTags": True}, refuse)
+        await port.update(TARGET, SERVER, {"copyTags": True}, ScriptedGuard(refuse))
     assert sent.asked == written.asked == []
 
 
@@ -108,7 +108,7 @@ async def test_only_what_a_launch_config_can_say_is_observed() -> None:
     answer = {"sourceServerID": SERVER, "ec2LaunchTemplateID": "lt-1", "copyTags": True, "tomorrow": 1}
     port, calls = configurations(answer, answer)
     read = await port.read(TARGET, SERVER)
-    updated = await port.update(TARGET, SERVER, {"copyTags": True}, agree)
+    updated = await port.update(TARGET, SERVER, {"copyTags": True}, AGREES)
     assert (dict(read.values), read.launch_template_id) == ({"copyTags": True}, "lt-1")
     assert updated == read
     asked = {"sourceServerID": SERVER}

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import pytest
 
+from tests.fakes.guards import ScriptedGuard
 from tests.fakes.launch_templates import create_version_model
 from workers.aws.calls import Calls
 from workers.aws.templates import Ec2LaunchTemplates
@@ -30,7 +31,7 @@ class ScriptedCalls:
     ) -> dict[str, Any]:
         assert service == "ec2"
         if guard is not None:
-            guard()
+            guard.check()
         self.asked.append((operation, request))
         return self.answers.pop(0)
 
@@ -48,8 +49,7 @@ def step(*, inherits: bool = True) -> CreateTemplateVersion:
     return CreateTemplateVersion(TEMPLATE, 7, inherits, members, "f" * 64, "prelaunch digest", ())
 
 
-def agree() -> None:
-    """Have nothing against the send."""
+AGREES = ScriptedGuard()
 
 
 async def test_the_default_version_is_read() -> None:
@@ -75,7 +75,7 @@ async def test_a_template_without_default_is_stale() -> None:
 async def test_the_source_is_the_number_that_was_read(inherits: bool) -> None:
     """A version inherits from the number that was read, or from none; with the step's token and payload."""
     port, calls = templates({"LaunchTemplateVersion": {"VersionNumber": 8}})
-    assert await port.create_version(TARGET, step(inherits=inherits), agree) == 8
+    assert await port.create_version(TARGET, step(inherits=inherits), AGREES) == 8
     operation, request = calls.asked[0]
     assert operation == "CreateLaunchTemplateVersion"
     assert request.pop("SourceVersion", None) == ("7" if inherits else None)
@@ -97,7 +97,7 @@ async def test_a_warning_is_a_failure() -> None:
         }
     )
     with pytest.raises(VersionRefused, match="InvalidInstanceType: no such type") as caught:
-        await port.create_version(TARGET, step(), agree)
+        await port.create_version(TARGET, step(), AGREES)
     assert (caught.value.code, caught.value.request_id, caught.value.version) == ("InvalidInstanceType", "req-1", 8)
 
 
@@ -105,14 +105,14 @@ async def test_a_warning_is_a_failure() -> None:
 async def test_an_empty_warning_is_none(warning: dict[str, Any] | None) -> None:
     """Only a warning that says something is a refusal."""
     port, _ = templates({"LaunchTemplateVersion": {"VersionNumber": 8}, "Warning": warning})
-    assert await port.create_version(TARGET, step(), agree) == 8
+    assert await port.create_version(TARGET, step(), AGREES) == 8
 
 
 async def test_each_promotion_has_its_own_token() -> None:
     """Exactly the given number is promoted; a repair of the same number is a request of its own."""
     port, calls = templates({}, {})
     for _ in range(2):
-        await port.promote(TARGET, TEMPLATE, 8, agree)
+        await port.promote(TARGET, TEMPLATE, 8, AGREES)
     requests = [request for _, request in calls.asked]
     assert len({request.pop("ClientToken") for request in requests}) == 2
     assert requests == [{"LaunchTemplateId": TEMPLATE, "DefaultVersion": "8"}] * 2
@@ -126,7 +126,7 @@ async def test_both_writes_are_guarded() -> None:
         raise LeaseLost("gone")
 
     with pytest.raises(LeaseLost):
-        await port.create_version(TARGET, step(), object_)
+        await port.create_version(TARGET, step(), ScriptedGuard(object_))
     with pytest.raises(LeaseLost):
-        await port.promote(TARGET, TEMPLATE, 8, object_)
+        await port.promote(TARGET, TEMPLATE, 8, ScriptedGuard(object_))
     assert calls.asked == []

@@ -242,7 +242,7 @@ def _work(claim: Claim, journal: Callable[[Sequence[DriftItem]], Awaitable[None]
         source_server_id=claim.source_server_id,
         desired=run.definition.effective(claim.source_server_id),
         last_write_at=claim.last_write_at,
-        guard=claim.lease.check,
+        guard=claim.lease,
         journal=journal,
         salt=claim.refused_version or 0,
     )

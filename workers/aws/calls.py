@@ -16,6 +16,7 @@ from botocore.parsers import ResponseParserError
 
 from workers.aws.clients import Clients
 from workers.aws.errors import translate
+from workers.aws.guarding import guarded
 from workers.aws.pacing import PacedBucket, Pacing
 from workers.core.errors import CredentialsExpired, PrelaunchError, RetryableError, ServiceUnavailable, Throttled
 from workers.core.model.group import Target
@@ -76,7 +77,7 @@ class Calls:
             service: The SDK's name of the service.
             operation: AWS's name of the operation.
             request: Its parameters.
-            guard: Called just before the send.
+            guard: Asked in the instant before the send, and told where no answer came.
             repeatable: Whether a call that was not answered may be sent again here.
 
         Returns:
@@ -117,11 +118,10 @@ class Calls:
         await self._bucket(target, service, operation).take()
         client = None
         try:
-            async with asyncio.timeout(self._timeout.total_seconds()):
-                client = await self._clients.target(service, target)
-                if guard is not None:
-                    guard()
-                return await getattr(client, xform_name(operation))(**request)
+            with guarded(guard):
+                async with asyncio.timeout(self._timeout.total_seconds()):
+                    client = await self._clients.target(service, target)
+                    return await getattr(client, xform_name(operation))(**request)
         except (ClientError, BotoCoreError, ResponseParserError, TimeoutError) as error:
             translated = translate(error, service, operation)
             if isinstance(translated, CredentialsExpired):

@@ -17,6 +17,7 @@ from aiobotocore.session import AioSession
 from botocore.exceptions import BotoCoreError, ClientError
 
 from workers.aws.errors import translate
+from workers.aws.guarding import watch
 from workers.core.errors import SetupError
 from workers.core.model.group import Target
 
@@ -153,6 +154,7 @@ class Clients:
         try:
             making = session.client(service, region_name=region, config=config)
             self._made[key] = await self._stack.enter_async_context(making)
+            watch(self._made[key])
         except (BotoCoreError, ValueError) as error:
             raise SetupError(
                 f"No client for {service} can be made: {str(error).rstrip('.')}."

@@ -15,10 +15,18 @@ from workers.core.model.launch_config import Json
 from workers.core.plan.observed import ObservedConfiguration, ObservedTemplate
 from workers.core.plan.plan import CreateTemplateVersion
 
-Guard = Callable[[], None]
-"""Called just before a write is sent; raises LeaseLost where the call might outlive the lease."""
 Clock = Callable[[], datetime]
 """Answers the present, aware, in UTC."""
+
+
+class Guard(Protocol):
+    """Stands between a write and its send."""
+
+    def check(self) -> None:
+        """Called in the instant before a write is sent; raises LeaseLost where the call might outlive the lease."""
+
+    def note_unanswered(self) -> None:
+        """Called where a write was sent and not answered: it may take effect for a while yet."""
 
 
 @dataclass(frozen=True, slots=True)

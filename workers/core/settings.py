@@ -132,6 +132,11 @@ class Settings(BaseSettings):
         return timedelta(seconds=20) * self.time_scale
 
     @property
+    def unanswered_hold(self) -> timedelta:
+        """How long after a write that was not answered nobody else works on the source server: it may come late."""
+        return timedelta(seconds=60) * self.time_scale
+
+    @property
     def settle_time(self) -> timedelta:
         """How long after a write of ours an observation may still show the state before (EC2)."""
         return timedelta(seconds=5) * self.time_scale

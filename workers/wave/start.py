@@ -7,7 +7,7 @@ for the job by the wave's tags, once the call can no longer be under way, and re
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import structlog
@@ -34,6 +34,23 @@ CLOCK_SKEW = timedelta(minutes=5)
 """How far DRS's clock may be behind ours when a job is looked for."""
 UNDER_WAY_MARGIN = timedelta(seconds=5)
 """How long after its claim a call may begin: a turn comes at once or the part is given back."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartGuard:
+    """Lets no StartRecovery begin late: others take the part over once the call can no longer be under way."""
+
+    wave: Wave
+    claimed: WavePart
+    clock: Clock
+
+    def check(self) -> None:
+        """Refuse a call that waited too long for its turn."""
+        if self.claimed.starting_at is None or self.clock() - self.claimed.starting_at > UNDER_WAY_MARGIN:
+            raise LeaseLost(f"Part {self.claimed.number} of {self.wave.wave_id} waited too long for its turn.")
+
+    def note_unanswered(self) -> None:
+        """Nothing to keep: `startingAt` stands, and whoever comes next looks for the job."""
 
 
 class StartWave:
@@ -129,11 +146,7 @@ class StartWave:
         return replace(claimed, started_at=self._clock(), job_id=job.job_id, launch_statuses=dict(job.launch_statuses))
 
     async def _call(self, wave: Wave, claimed: WavePart, target: Target) -> RecoveryJob:
-        def guard() -> None:
-            # Others take the part over once this call can no longer be under way: it must not begin late.
-            if claimed.starting_at is None or self._clock() - claimed.starting_at > UNDER_WAY_MARGIN:
-                raise LeaseLost(f"Part {claimed.number} of {wave.wave_id} waited too long for its turn.")
-
+        guard = PartGuard(wave, claimed, self._clock)
         try:
             return await self._recovery.start(
                 target, claimed.source_server_ids, is_drill=wave.is_drill, tags=_tags(wave, claimed), guard=guard

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 
 from boto3.dynamodb.conditions import Attr
 
+from workers.core.clock import read_clock
 from workers.core.errors import LeaseHeld, LeaseLost
 from workers.core.ports import Clock
 from workers.core.settings import Settings
@@ -36,6 +37,11 @@ class Lease:
     """How often this work was handed back in order since it was last recorded."""
     last_write_at: datetime | None = None
     """When an earlier holder may last have written to AWS without recording it."""
+    hold: timedelta = timedelta(0)
+    """How long a write that was not answered keeps others away."""
+    unanswered_at: datetime | None = None
+    """When this holder last had no answer to a write."""
+    clock: Clock = field(default=read_clock, repr=False)
     monotonic: Callable[[], float] = field(default=time.monotonic, repr=False)
 
     def check(self) -> None:
@@ -47,6 +53,15 @@ class Lease:
         """
         if self.ends_at - self.monotonic() < self.margin.total_seconds():
             raise self.lost()
+
+    def note_unanswered(self) -> None:
+        """Keep others away for a while after this lease is given back: what was not answered may come late."""
+        self.unanswered_at = self.clock()
+
+    @property
+    def held_until(self) -> int:
+        """Tell until when others stay away once this lease is given back: milliseconds; 0 where they need not."""
+        return 0 if self.unanswered_at is None else _milliseconds(self.unanswered_at + self.hold)
 
     def lost(self) -> LeaseLost:
         """Make the error that says so."""
@@ -99,6 +114,8 @@ class LeaseStore:
             margin=self._settings.lease_margin,
             hand_backs=previous.get("handBacks", 0),
             last_write_at=_last_write(previous, now),
+            hold=self._settings.unanswered_hold,
+            clock=self._clock,
         )
 
     async def renew(self, lease: Lease) -> None:
@@ -130,7 +147,7 @@ class LeaseStore:
             outcome: Whether this is an orderly hand-back, which does not count as an attempt.
         """
         # Without its owner, so that a renewal that is still on the wire cannot take it again.
-        values: Item = {"until": 0, "owner": REMOVE}
+        values: Item = {"until": lease.held_until, "owner": REMOVE}
         if last_write_at is not None:
             values["lastWriteAt"] = last_write_at.isoformat()
         add = {"attempts": -1, "handBacks": 1} if outcome else {}
@@ -141,9 +158,12 @@ class LeaseStore:
             return
 
 
-def delete_lease(lease: Lease) -> Write:
-    """Give the lease back with the record of the outcome."""
-    return Write("Delete", "keys", (lease.key,), condition=_is_ours(lease))
+def end_lease(lease: Lease) -> Write:
+    """Give the lease back with the record of the outcome; after a write without an answer others still stay away."""
+    if not lease.held_until:
+        return Write("Delete", "keys", (lease.key,), condition=_is_ours(lease))
+    gone = {"owner": REMOVE, "attempts": REMOVE, "handBacks": REMOVE}
+    return Write("Update", "keys", (lease.key,), {"until": lease.held_until, **gone}, condition=_is_ours(lease))
 
 
 def _is_ours(lease: Lease) -> Attr:

@@ -12,7 +12,7 @@ from workers.core.model.digest import digest_group, digest_launch_config
 from workers.core.model.group import GroupDefinition, Target
 from workers.core.status import ServerRecord, Status, read_server_status
 from workers.core.store.groups import GroupStore
-from workers.core.store.leases import Lease, delete_lease
+from workers.core.store.leases import Lease, end_lease
 from workers.core.store.records import Look, RunHead, ServerItem, from_item, to_item, to_time
 from workers.core.store.refusals import ConditionFailed
 from workers.core.store.run_writes import UNSETTLED, padded
@@ -168,7 +168,7 @@ class RunStore:
             condition=Attr("generation").not_exists() | Attr("generation").lt(item.generation),
         )
         try:
-            await self._tables.transact([server, delete_lease(lease)])
+            await self._tables.transact([server, end_lease(lease)])
         except ConditionFailed as failed:
             if 1 in failed.failed:
                 raise lease.lost() from failed
