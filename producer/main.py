@@ -3,19 +3,18 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TypedDict
 
 from producer.services import Services
 from workers.aws.clients import STORE_TRIES, Caller, Clients
 from workers.core.clock import read_clock
 from workers.core.contract import Queue
 from workers.core.history import History
-from workers.core.ports import Clock
 from workers.core.queries import Queries
 from workers.core.queue.send import JobSender
 from workers.core.runs.change import Changes
 from workers.core.runs.planner import RunPlanner
 from workers.core.runs.removal import Removal
+from workers.core.runs.resources import Resources
 from workers.core.runs.sending import RunSender
 from workers.core.runs.settle import Aggregator
 from workers.core.runs.submission import Submission
@@ -56,19 +55,6 @@ async def open_services(
         yield _wire(settings, tables, queue, await clients.caller())
 
 
-class _Opening(TypedDict):
-    """What an operation needs that opens generations."""
-
-    tables: Tables
-    groups: GroupStore
-    runs: RunStore
-    receipts: Receipts
-    planner: RunPlanner
-    sender: RunSender
-    clock: Clock
-    account_id: str
-
-
 def _wire(settings: Settings, tables: Tables, queue: JobSender, caller: Caller) -> Services:
     groups = GroupStore(tables)
     runs = RunStore(tables, groups)
@@ -76,7 +62,7 @@ def _wire(settings: Settings, tables: Tables, queue: JobSender, caller: Caller) 
     queries = Queries(groups, runs, read_clock)
     periods = settings.run_periods
     aggregator = Aggregator(tables, runs, read_clock)
-    opening = _Opening(
+    resources = Resources(
         tables=tables,
         groups=groups,
         runs=runs,
@@ -87,9 +73,9 @@ def _wire(settings: Settings, tables: Tables, queue: JobSender, caller: Caller) 
         account_id=caller.account_id,
     )
     return Services(
-        submission=Submission(**opening),
-        changes=Changes(**opening),
-        removal=Removal(tables=tables, groups=groups, runs=runs, clock=read_clock),
+        submission=Submission(resources),
+        changes=Changes(resources),
+        removal=Removal(resources),
         queries=queries,
         history=History(groups, runs, Journal(tables)),
         waves=_wire_waves(settings, tables, queue, queries, receipts),

@@ -75,6 +75,7 @@ async def wire(settings: Settings, clients: Clients) -> WorkerUseCases:
     tables = Tables(await clients.own("dynamodb"), settings.stack)
     groups = GroupStore(tables)
     runs = RunStore(tables, groups)
+    journal = Journal(tables)
     aggregator = Aggregator(tables, runs, read_clock)
     sender = RunSender(
         runs=runs,
@@ -94,7 +95,7 @@ async def wire(settings: Settings, clients: Clients) -> WorkerUseCases:
         groups=groups,
         runs=runs,
         leases=LeaseStore(tables, settings, read_clock),
-        journal=Journal(tables),
+        journal=journal,
         aggregator=aggregator,
         bring=bring,
         settings=settings,
@@ -103,7 +104,15 @@ async def wire(settings: Settings, clients: Clients) -> WorkerUseCases:
     wave = StartWave(
         groups=groups, waves=WaveStore(tables), recovery=DrsRecovery(calls), settings=settings, clock=read_clock
     )
-    sweep = Sweep(groups=groups, runs=runs, sender=sender, aggregator=aggregator, settings=settings, clock=read_clock)
+    sweep = Sweep(
+        groups=groups,
+        runs=runs,
+        journal=journal,
+        sender=sender,
+        aggregator=aggregator,
+        settings=settings,
+        clock=read_clock,
+    )
     return WorkerUseCases(apply, wave, sweep)
 
 

@@ -52,12 +52,25 @@ def test_no_run_is_left_alone_past_its_time(head: RunHead, age: timedelta) -> No
 @thorough
 @given(head=heads())
 def test_a_run_that_stands_still_is_sent_ever_less_often(head: RunHead) -> None:
-    """Each look that finds no progress doubles the time to the next, so that no storm comes of it."""
+    """Each revival doubles the time to the next; one that fails is followed soon. So no storm comes of it."""
     still = replace(head, sent_at=OPENED_AT, done_seen=head.done, stalls=0, deadline=OPENED_AT + timedelta(days=9))
+    still = replace(still, resend_after=OPENED_AT)
     now, waits = OPENED_AT, []
     for _ in range(5):
         decision = decide(still, now, PERIODS)
         assert decision.act is Act.REVIVE
-        waits.append(decision.look.next_at - now)
-        still, now = replace(still, stalls=decision.look.stalls), decision.look.next_at
+        assert decision.look.next_at == now + PERIODS.send_after
+        waits.append(decision.after.next_at - now)
+        still = replace(still, stalls=decision.after.stalls, resend_after=decision.after.next_at)
+        now = decision.after.next_at
     assert waits == [PERIODS.stall_after * 2**n for n in range(1, 6)]
+
+
+@thorough
+@given(head=heads(), outage=st.integers(301, 5 * 3600).map(lambda seconds: timedelta(seconds=seconds)))
+def test_an_outage_costs_no_run_its_time(head: RunHead, outage: timedelta) -> None:
+    """A look that comes late by so much moves the deadline by as much, up to the longest time; nothing is given up."""
+    decision = decide(head, head.resend_after + outage, PERIODS)
+    assert decision.act is not Act.GIVE_UP
+    expected = min(head.deadline + outage, OPENED_AT + PERIODS.longest)
+    assert decision.look.deadline >= expected

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -22,6 +22,7 @@ from workers.core.errors import (
     PrelaunchError,
     RetryableError,
     SetupError,
+    Superseded,
     VersionRefused,
     WorkerLost,
 )
@@ -36,7 +37,7 @@ from workers.core.store.groups import GroupStore
 from workers.core.store.journal import Journal
 from workers.core.store.leases import Lease, LeaseStore
 from workers.core.store.records import ServerError, ServerItem
-from workers.core.store.runs import RunStore
+from workers.core.store.runs import Run, RunStore
 
 log = structlog.get_logger()
 
@@ -84,7 +85,9 @@ class ApplyServer:
             return await self._pass_by(current)
         run = current.run
         try:
-            lease = await self._leases.take(run.head.account_id, run.target.region, source_server_id)
+            lease = await self._leases.take(
+                run.head.account_id, run.target.region, source_server_id, work=f"{group_id}#{run.head.generation}"
+            )
         except LeaseHeld as held:
             await self._notes.note(run, source_server_id, held)
             return Redeliver(held.code, held.retry_after)
@@ -94,6 +97,10 @@ class ApplyServer:
             return Redeliver(lost.code)
         except (RetryableError, SetupError):
             # Our own tables or credentials are away: that is no attempt of this source server's.
+            await asyncio.shield(self._leases.give_back(lease, last_write_at=self._clock(), outcome=True))
+            raise
+        except asyncio.CancelledError:
+            # Told to stop: in order, so the attempt is given back.
             await asyncio.shield(self._leases.give_back(lease, last_write_at=self._clock(), outcome=True))
             raise
         except BaseException:
@@ -111,7 +118,7 @@ class ApplyServer:
         try:
             brought = await self._bring_claimed(claim)
         except RetryableError as error:
-            left = current.run.head.deadline - self._clock()
+            left = await self._read_deadline(current.run) - self._clock()
             if left > timedelta(0):
                 await self._notes.note(current.run, source_server_id, error)
                 await self._leases.give_back(lease, last_write_at=claim.last_write_at, outcome=True)
@@ -119,20 +126,23 @@ class ApplyServer:
             return await self._record(claim, self._failed(claim, error))
         except PermanentError as error:
             return await self._record(claim, self._failed(claim, error))
+        except Superseded as over:
+            await self._leases.give_back(lease, last_write_at=claim.last_write_at, outcome=True)
+            return Acknowledge(over.code)
         return await self._record(claim, self._ready(claim, brought))
 
-    async def _complete_change(self, claim: Claim, item: ServerItem) -> None:
-        if not claim.may_have_changed:
-            return
-        run = claim.current.run
-        await self._journal.complete(
-            run.group_id, run.head.generation, item.source_server_id, item.status, item.last_applied
-        )
+    async def _read_deadline(self, run: Run) -> datetime:
+        """The run in memory has the deadline that it was opened with; it moves on while source servers settle."""
+        head = await self._runs.read_head(run.group_id, run.head.generation)
+        return head.deadline if head is not None else run.head.deadline
 
     def _journal_of(self, claim: Claim) -> Callable[[Sequence[DriftItem]], Awaitable[None]]:
         run = claim.current.run
 
         async def begin(drift: Sequence[DriftItem]) -> None:
+            status = await self._groups.read_status(run.group_id)
+            if status is None or status.generation != run.head.generation:
+                raise Superseded(f"Generation {run.head.generation} of {run.group_id} is over.")
             await self._journal.begin(run.group_id, run.head.generation, claim.source_server_id, drift, self._clock())
 
         return begin
@@ -158,13 +168,16 @@ class ApplyServer:
     async def _record(self, claim: Claim, item: ServerItem) -> Outcome:
         run = claim.current.run
         # A worker that is told to stop must not lose an outcome that AWS has already seen.
-        recorded = await asyncio.shield(self._runs.record(run.group_id, item, claim.lease))
+        completion = self._journal.completion(run.group_id, run.head.generation, item) if claim.has_written else None
+        recorded = await asyncio.shield(self._runs.record(run.group_id, item, claim.lease, completion))
         if not recorded:
             await self._leases.give_back(claim.lease, last_write_at=claim.last_write_at, outcome=True)
             return await self._pass_by(claim.current)
-        await self._complete_change(claim, item)
+        if completion is None and claim.may_have_changed:
+            await self._journal.complete(run.group_id, run.head.generation, item)
         head = await self._runs.count_done(run.group_id, run.head.generation)
-        if head.deleted_at is not None:
+        over = head.deleted_at is not None or head.is_superseded
+        if over and await self._groups.read_head(run.group_id) is None:
             # Recorded after its group was deleted: nobody else would ever take it away.
             await self._runs.delete_server(run.group_id, item.source_server_id)
         elif head.done >= run.head.listed:
@@ -175,6 +188,9 @@ class ApplyServer:
         """Deal with a job that has nothing to apply; where its outcome is in but the group is not, look."""
         if current.status.status is not Status.PENDING or not current.is_recorded():
             return Acknowledge("settled" if current.is_recorded() else "not_listed")
+        if current.item is not None:
+            # Its worker may have died between the record and the end of its change.
+            await self._journal.complete(current.run.group_id, current.status.generation, current.item)
         if await self._aggregator.settle_if_complete(current.run, current.status):
             return Acknowledge("settled")
         # Its worker may have died between the record and the count, which then never comes out: look again.

@@ -55,9 +55,14 @@ class Claim:
         return max((at for at in (self.lease.last_write_at, recorded, self.trail.wrote_at) if at), default=None)
 
     @property
+    def has_written(self) -> bool:
+        """Tell whether this worker has written to AWS, or was about to."""
+        return self.trail.wrote_at is not None
+
+    @property
     def may_have_changed(self) -> bool:
         """Tell whether this worker, or one before it that came to no outcome, may have written to AWS."""
-        return self.trail.wrote_at is not None or self.lease.attempt > 1 or self.lease.hand_backs > 0
+        return self.has_written or self.lease.attempt > 1 or self.lease.hand_backs > 0
 
 
 def settled_by(claim: Claim, status: Status, at: datetime) -> ServerItem:

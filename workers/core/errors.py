@@ -149,6 +149,12 @@ class LeaseLost(RetryableError):
     code = "LEASE_LOST"
 
 
+class Superseded(PrelaunchError):
+    """A newer generation owns the group, or nobody does any more: what is under way for an older one ends here."""
+
+    code = "SUPERSEDED"
+
+
 class SetupError(PrelaunchError):
     """Our own tables or queues are missing, or no endpoint answers: a person has to act."""
 

@@ -213,7 +213,9 @@ class Queries:
             head = await self._runs.read_head(group_id, status.generation) if status.status is Status.PENDING else None
             if run is not None and _same_moment(status, await self._groups.read_status(group_id)):
                 view = self._view(run, status, servers, page, after)
-                return replace(view, waiting_for=read_wait(status, head or run.head, self._clock()))
+                if head is None:
+                    return view
+                return replace(view, deadline=head.deadline, waiting_for=read_wait(status, head, self._clock()))
         raise ServiceUnavailable(f"The status of {group_id} changes faster than it can be read. Try again.")
 
     def _view(

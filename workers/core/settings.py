@@ -38,6 +38,8 @@ class RunPeriods:
     """How long a run may take beside the time that its tokens take."""
     longest: timedelta
     """How long a run may take at all, however it progresses."""
+    late_after: timedelta
+    """How much later than planned a look may come before that is an outage, which prolongs the run."""
 
 
 class _EveryVariable(EnvSettingsSource):
@@ -159,6 +161,7 @@ class Settings(BaseSettings):
             stall_after=timedelta(minutes=10) * self.time_scale,
             base_deadline=timedelta(minutes=15) * self.time_scale,
             longest=timedelta(hours=6) * self.time_scale,
+            late_after=timedelta(minutes=5) * self.time_scale,
         )
 
     @property

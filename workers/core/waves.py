@@ -84,7 +84,7 @@ class Waves:
             accepted = await self._receipts.do_once(
                 requester,
                 lambda: self._try_accept(request, requester, accepted_at),
-                lambda receipt: self.get(receipt.subject),
+                lambda receipt: self._repeat(receipt, requester),
             )
             if accepted is not None:
                 return accepted
@@ -111,7 +111,14 @@ class Waves:
 
         if not await self._tables.commit(writes, is_stored):
             return None
-        await self._send(wave, parts)
+        await self._send(wave, parts, requester)
+        return wave, parts
+
+    async def _repeat(self, receipt: Receipt, requester: Requester) -> tuple[Wave, list[WavePart]]:
+        wave, parts = await self.get(receipt.subject)
+        if wave.status is WaveStatus.STARTING and not any(part.starting_at or part.is_done for part in parts):
+            # Whoever accepted it may have died before the message: a second one starts nothing twice.
+            await self._send(wave, parts, requester)
         return wave, parts
 
     async def get(self, wave_id: str) -> tuple[Wave, list[WavePart]]:
@@ -132,13 +139,13 @@ class Waves:
             raise NotFound(f"There is no wave {wave_id!r} in this stack.", code="WAVE_NOT_FOUND")
         return found
 
-    async def _send(self, wave: Wave, parts: list[WavePart]) -> None:
+    async def _send(self, wave: Wave, parts: list[WavePart], requester: Requester) -> None:
         job = Job(WAVE_ACTOR, wave.wave_id, {"waveId": wave.wave_id, "requestId": wave.request_id})
         try:
             await self._queue.send(Queue.URGENT, [job])
         except (ServiceUnavailable, SetupError):
             # The message may have got through all the same: a wave that a worker has begun is accepted.
-            if await self._waves.give_up(wave, parts):
+            if await self._waves.give_up(wave, parts, self._receipts.take_back(requester, wave.wave_id)):
                 raise
 
     async def _check_ready(self, views: Sequence[GroupView], now: datetime) -> None:

@@ -1,7 +1,7 @@
 """What a look at an unsettled run leads to. Pure: a run is never sent again while it gets on."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum, auto
 
 from workers.core.settings import RunPeriods
@@ -30,6 +30,9 @@ class Decision:
 
     act: Act
     look: Look
+    """Written before the act: whoever acts may die of it, and is followed soon."""
+    after: Look
+    """Written once it is done."""
 
 
 def decide(head: RunHead, now: datetime, periods: RunPeriods) -> Decision:
@@ -44,18 +47,31 @@ def decide(head: RunHead, now: datetime, periods: RunPeriods) -> Decision:
     Returns:
         The act, and when to look again: never later than the deadline, unless that is over.
     """
-    gets_on = head.done > head.done_seen
-    latest = head.opened_at + periods.longest
-    if now >= head.deadline:
-        if not gets_on or now >= latest:
-            # Looked at soon again: whoever gives up may die of it.
-            return Decision(Act.GIVE_UP, Look(now + periods.send_after, head.deadline, head.stalls))
+    deadline = _prolong(head, now, periods)
+    act = _choose(head, now, deadline)
+    stalls = {Act.WATCH: 0, Act.REVIVE: head.stalls + 1}.get(act, head.stalls)
+    wait = periods.stall_after * (2 ** min(stalls, MOST_DOUBLINGS) if act is Act.REVIVE else 1)
+    soon, later = now + periods.send_after, now + wait
+    if act is not Act.GIVE_UP:
+        soon, later = min(soon, deadline), min(later, deadline)
+    done = Look(later, deadline, stalls)
+    return Decision(act, done if act is Act.WATCH else Look(soon, deadline, head.stalls), done)
+
+
+def _prolong(head: RunHead, now: datetime, periods: RunPeriods) -> datetime:
+    """Move the deadline by what nobody could use, and on while source servers settle; six hours at most."""
+    latest = max(head.deadline, head.opened_at + periods.longest)
+    late = now - head.resend_after
+    outage = late if late > periods.late_after else timedelta(0)
+    deadline = min(head.deadline + outage, latest)
+    if now >= deadline and (head.done > head.done_seen or head.sent_at is None):
         deadline = min(now + periods.base_deadline, latest)
-        return Decision(Act.WATCH, Look(min(now + periods.stall_after, deadline), deadline, 0))
+    return deadline
+
+
+def _choose(head: RunHead, now: datetime, deadline: datetime) -> Act:
+    if now >= deadline:
+        return Act.GIVE_UP
     if head.sent_at is None:
-        return Decision(Act.SEND, Look(min(now + periods.send_after, head.deadline), head.deadline, head.stalls))
-    if gets_on:
-        return Decision(Act.WATCH, Look(min(now + periods.stall_after, head.deadline), head.deadline, 0))
-    stalls = head.stalls + 1
-    next_at = now + periods.stall_after * 2 ** min(stalls, MOST_DOUBLINGS)
-    return Decision(Act.REVIVE, Look(min(next_at, head.deadline), head.deadline, stalls))
+        return Act.SEND
+    return Act.WATCH if head.done > head.done_seen else Act.REVIVE

@@ -20,6 +20,7 @@ from workers.core.runs.settle import Aggregator
 from workers.core.settings import Settings
 from workers.core.status import Status
 from workers.core.store.groups import GroupStore
+from workers.core.store.journal import Journal
 from workers.core.store.records import GroupStatus, RunHead, ServerError, ServerItem
 from workers.core.store.runs import Run, RunStore
 from workers.sweep.look import Act, decide
@@ -39,6 +40,7 @@ class Sweep:
         *,
         groups: GroupStore,
         runs: RunStore,
+        journal: Journal,
         sender: RunSender,
         aggregator: Aggregator,
         settings: Settings,
@@ -46,6 +48,7 @@ class Sweep:
     ) -> None:
         self._groups = groups
         self._runs = runs
+        self._journal = journal
         self._sender = sender
         self._aggregator = aggregator
         self._settings = settings
@@ -59,6 +62,8 @@ class Sweep:
                 looked += await self._look_after(group_id, generation)
             except PrelaunchError as error:
                 log.warning("sweep.failed", group_id=group_id, generation=generation, error=error.message)
+            except Exception:  # one run that cannot be read must not hide all that are due after it
+                log.exception("sweep.crashed", group_id=group_id, generation=generation)
         return Acknowledge(f"looked after {looked}")
 
     async def run(self, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
@@ -73,10 +78,11 @@ class Sweep:
                 log.exception("sweep.crashed")
 
     async def _look_after(self, group_id: str, generation: int) -> bool:
-        head = await self._runs.read_head(group_id, generation)
-        if head is None:
+        head, now = await self._runs.read_head(group_id, generation), self._clock()
+        if head is None or head.resend_after > now:
+            # Somebody else looked since the list was read, or the index is behind.
             return False
-        decision = decide(head, self._clock(), self._settings.run_periods)
+        decision = decide(head, now, self._settings.run_periods)
         if not await self._runs.claim_look(group_id, head, decision.look):
             return False
         status = await self._groups.read_status(group_id)
@@ -86,15 +92,18 @@ class Sweep:
             return False
         if await self._aggregator.settle_if_complete(run, status) is None:
             await self._act(decision.act, run, status, head)
+            if decision.after != decision.look:
+                acted = replace(head, resend_after=decision.look.next_at)
+                await self._runs.claim_look(group_id, acted, decision.after)
         return True
 
     async def _act(self, act: Act, run: Run, status: GroupStatus, head: RunHead) -> None:
         log.info("run.swept", group_id=run.group_id, run_id=run.head.run_id, act=act.name.lower(), done=head.done)
         match act:
-            case Act.SEND:
-                await self._sender.send(run, status)
-            case Act.REVIVE:
+            case Act.SEND | Act.REVIVE:
                 await self._sender.send_members(run, await self._find_pending(run))
+                if act is Act.SEND:
+                    await self._sender.mark_sent(run)
             case Act.GIVE_UP:
                 await self._give_up(run, status, head)
             case Act.WATCH:
@@ -107,7 +116,9 @@ class Sweep:
     async def _give_up(self, run: Run, status: GroupStatus, head: RunHead) -> None:
         waited = f" The run waited for {head.waiting_for}." if head.waiting_for else ""
         for member in await self._find_pending(run):
-            await self._runs.give_up(run.group_id, self._exceed(run, member, waited))
+            given_up = self._exceed(run, member, waited)
+            if await self._runs.give_up(run.group_id, given_up):
+                await self._journal.complete(run.group_id, run.head.generation, given_up)
         await self._aggregator.settle_if_complete(run, status)
 
     def _exceed(self, run: Run, member: str, waited: str) -> ServerItem:

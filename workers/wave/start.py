@@ -108,14 +108,14 @@ class StartWave:
     async def _settle_part(self, wave: Wave, part: WavePart, target: Target | None) -> WavePart | Redeliver:
         if part.is_done:
             return part
+        left = part.starting_at + self._under_way - self._clock() if part.starting_at else timedelta(0)
+        if left > timedelta(0):
+            return Redeliver("part_under_way", left)
         if target is None:
             return await self._waves.record_part(wave.wave_id, _refuse_deleted(wave, part))
         return await self._start_part(wave, part, target)
 
     async def _start_part(self, wave: Wave, part: WavePart, target: Target) -> WavePart | Redeliver:
-        left = part.starting_at + self._under_way - self._clock() if part.starting_at else timedelta(0)
-        if left > timedelta(0):
-            return Redeliver("part_under_way", left)
         try:
             adopted = await self._find_job(wave, part, target) if part.starting_at else None
             claimed = await self._waves.claim_part(wave.wave_id, part, self._clock())

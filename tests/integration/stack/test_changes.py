@@ -271,7 +271,7 @@ async def test_a_new_role_is_used_by_the_run_that_follows(product: Product) -> N
     product.local.control("PUT", "accounts/210987654321", {"roles": [{"roleName": "Right"}]})
     updated = await product.update(group_id, {"assumeRoleName": "Right"})
     assert updated.reapply is not None
-    run = await product.services.submission._runs.read_run(group_id, 2)
+    run = await product.services.submission._with.runs.read_run(group_id, 2)
     assert run is not None
     assert run.target.assume_role_name == "Right"
 

@@ -89,6 +89,38 @@ async def test_a_change_is_on_record_once_whoever_dies(
     assert change.begun_at == begun.begun_at
 
 
+async def test_a_change_is_completed_whoever_dies_after_the_record(
+    product: Product, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed right after the record, or given up by the sweeper: no change stays open beside an outcome."""
+    first, second = product.add_servers(2)
+    group_id = await product.create([first, second], launchConfig=CONFIG)
+    jobs = {job.arguments["sourceServerId"]: job for job in product.take_jobs()}
+    with monkeypatch.context() as dying:
+        dying.setattr(RunStore, "count_done", _die)
+        with pytest.raises(Killed):
+            await product.run(jobs[first])
+        dying.setattr(RunStore, "record", _die)
+        with pytest.raises(Killed):
+            await product.run(jobs[second])
+    product.clock.advance(product.settings.run_periods.stall_after)
+    await product.workers.sweep()
+    for _ in range(2):
+        product.clock.advance(product.settings.run_periods.base_deadline)
+        await product.workers.sweep()
+    outcomes = {c.source_server_id: c.outcome and c.outcome.value for c in (await newest(product, group_id)).changes}
+    assert outcomes == {first: "ready", second: "failed"}
+
+
+async def test_changes_without_a_run_are_on_record(product: Product) -> None:
+    """Promise 12: who made a group without a launch config, who gave another role, when, and through which door."""
+    group_id = await product.create(product.add_servers(1), launchConfig=None)
+    await product.update(group_id, {"assumeRoleName": "Another"})
+    events = [item for item in own_items(product, group_id) if item["item"]["S"].startswith("event#")]
+    told = [(e["kind"]["S"], e["version"]["N"], e["door"]["S"]) for e in sorted(events, key=lambda e: e["item"]["S"])]
+    assert told == [("created", "1", "http"), ("updated", "2", "test")]
+
+
 class Killed(BaseException):
     """SIGKILL, as far as one process can play it."""
 
@@ -119,8 +151,9 @@ def changes(generation: int, members: list[str]) -> set[str]:
 
 
 def expiring(product: Product, group_id: str) -> set[str]:
-    """Name the items of a group that end, each ninety days after it became history."""
-    ending = [item for item in own_items(product, group_id) if "expiresAt" in item]
+    """Name the items of a group that end, each ninety days after it became history; events are history at once."""
+    mine = [item for item in own_items(product, group_id) if not item["item"]["S"].startswith("event#")]
+    ending = [item for item in mine if "expiresAt" in item]
     earliest = (product.clock() + timedelta(days=89)).timestamp()
     assert all(earliest < int(item["expiresAt"]["N"]) < earliest + 2 * 86400 for item in ending)
     return {item["item"]["S"] for item in ending}

@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 
-from tests.integration.product import REGION, Product
+from tests.integration.product import REGION, TESTER, Product
 from workers.core.outcome import Acknowledge, Redeliver
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 TAGS = {"copyTags": True}
+NONE = {"targetInstanceTypeRightSizingMethod": "NONE"}
 UPDATE = {"service": "drs", "operation": "UpdateLaunchConfiguration"}
 UNHEARD = {**UPDATE, "kind": "reset", "times": 1}
 
@@ -24,8 +25,8 @@ async def test_a_lease_that_runs_out_while_a_call_is_signed_stops_the_call(produ
     taken: list[Any] = []
     take = worker._leases.take
 
-    async def remembered(*arguments: str) -> Any:
-        taken.append(await take(*arguments))
+    async def remembered(*arguments: str, **more: str) -> Any:
+        taken.append(await take(*arguments, **more))
         return taken[-1]
 
     target = (await product.services.queries.group(group_id)).definition.target
@@ -39,8 +40,10 @@ async def test_a_lease_that_runs_out_while_a_call_is_signed_stops_the_call(produ
     client.meta.events.register("before-sign.drs.UpdateLaunchConfiguration", stop)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(worker._leases, "take", remembered)
-        outcome = await product.run(job)
-    client.meta.events.unregister("before-sign.drs.UpdateLaunchConfiguration", stop)
+        try:
+            outcome = await product.run(job)
+        finally:
+            client.meta.events.unregister("before-sign.drs.UpdateLaunchConfiguration", stop)
     assert isinstance(outcome, Redeliver)
     assert outcome.reason == "LEASE_LOST"
     assert product.aws_writes() == {}
@@ -85,3 +88,61 @@ async def test_an_answer_that_came_keeps_nobody_away(product: Product) -> None:
     product.clock.advance(timedelta(seconds=1))
     assert isinstance(await product.run(job), Acknowledge)
     assert (await product.status(group_id))["status"] == "ready"
+
+
+async def test_a_write_is_remembered_when_the_server_changes_its_group(product: Product) -> None:
+    """Trace 7 across groups: what EC2 still shows from before another group's write is not taken for right."""
+    (member,) = product.add_servers(1)
+    before = product.template(member)["LaunchTemplateData"]["InstanceType"]
+    first = await product.create_ready([member], launchConfig={**NONE, "instanceType": "m5.4xlarge"})
+    await product.services.removal.delete_group(first, TESTER)
+    # EC2 answers the state before for a while.
+    product.local.control("PUT", "consistency", {"seconds": 60})
+    second = await product.create([member], launchConfig={**NONE, "instanceType": before})
+    (job,) = product.take_jobs()
+    outcome = await product.run(job)
+    product.local.control("PUT", "consistency", {"seconds": 0})
+    assert isinstance(outcome, Redeliver)
+    await product.drain([job])
+    assert (await product.status(second))["status"] == "ready"
+    assert product.template(member)["LaunchTemplateData"]["InstanceType"] == before
+
+
+async def test_claims_are_counted_for_one_generation(product: Product) -> None:
+    """Workers that died over an earlier generation cost a later one none of its five attempts."""
+    (member,) = product.add_servers(1)
+    leases = product.workers._apply._leases
+    where = ("123456789012", REGION, member)
+    for attempt in range(1, 5):
+        lease = await leases.take(*where, work="pg-1#1")
+        assert lease.attempt == attempt
+        product.clock.advance(product.settings.lease + product.settings.lease_grace + timedelta(seconds=1))
+    for attempt in (1, 2):
+        lease = await leases.take(*where, work="pg-1#2")
+        assert lease.attempt == attempt
+        product.clock.advance(product.settings.lease + product.settings.lease_grace + timedelta(seconds=1))
+
+
+@pytest.mark.parametrize("how", ["removed", "deleted", "superseded"])
+async def test_what_is_over_starts_no_write(product: Product, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    """Trace 4: a job that has observed its server writes nothing once the server or the group is gone meanwhile."""
+    kept, member = product.add_servers(2)
+    group_id = await product.create([kept, member], launchConfig=TAGS)
+    jobs = {job.arguments["sourceServerId"]: job for job in product.take_jobs()}
+    configurations = product.workers._apply._bring._configurations
+    read = configurations.read
+
+    async def change_meanwhile(*arguments: Any) -> Any:
+        observed = await read(*arguments)
+        monkeypatch.setattr(configurations, "read", read)
+        if how == "deleted":
+            await product.services.removal.delete_group(group_id, TESTER)
+        else:
+            change = {"sourceServerIds": [kept]} if how == "removed" else {"launchConfig": {"copyTags": False}}
+            await product.update(group_id, change)
+        return observed
+
+    monkeypatch.setattr(configurations, "read", change_meanwhile)
+    product.count_anew()
+    assert await product.run(jobs[member]) == Acknowledge("SUPERSEDED")
+    assert product.aws_writes() == {}

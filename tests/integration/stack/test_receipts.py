@@ -8,6 +8,7 @@ import pytest
 
 from tests.integration.product import TESTER, Product
 from workers.core.contract import Queue
+from workers.core.errors import ServiceUnavailable
 from workers.core.model.group import parse_group
 from workers.core.requests import Requester, RequestKey, RequestRefused
 from workers.core.runs.selection import ApplyRequest
@@ -80,12 +81,14 @@ async def test_a_repeated_update_answers_its_own_run(product: Product) -> None:
 
 
 async def test_a_repeated_wave_starts_once(product: Product) -> None:
-    """One wave, one message."""
+    """One wave, and one recovery job, also where the repetition sent a second message."""
     group_id = await product.create_ready(product.add_servers(1))
     accept = product.services.waves.accept
     waves = [await accept(WaveRequest((group_id,)), keyed("w")) for _ in range(2)]
     assert waves[0][0].wave_id == waves[1][0].wave_id
-    assert len(product.take_jobs(Queue.URGENT)) == 1
+    product.count_anew()
+    await product.drain(product.take_jobs(Queue.URGENT))
+    assert product.calls()["drs.StartRecovery"] == 1
 
 
 async def test_a_key_is_the_principals_own_and_ends(product: Product) -> None:
@@ -114,3 +117,45 @@ async def test_a_refused_request_leaves_its_key_free(product: Product) -> None:
     mended = parse_group(product.body(members, groupName="free"))
     head = await product.services.submission.create_group(mended, keyed("r", "e" * 64))
     assert head.name == "free"
+
+
+class Killed(BaseException):
+    """SIGKILL, as far as one process can play it."""
+
+
+async def test_a_wave_that_was_accepted_and_never_sent_is_sent_by_its_repetition(
+    product: Product, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its producer died between the transaction and the message: the same request under its key sends it."""
+    group_id = await product.create_ready(product.add_servers(1))
+    accept = product.services.waves.accept
+
+    async def die(*_: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as dying:
+        dying.setattr(product.services.waves, "_send", die)
+        with pytest.raises(Killed):
+            await accept(WaveRequest((group_id,)), keyed("never sent"))
+    assert product.take_jobs(Queue.URGENT) == []
+    wave, _ = await accept(WaveRequest((group_id,)), keyed("never sent"))
+    jobs = product.take_jobs(Queue.URGENT)
+    assert [job.arguments["waveId"] for job in jobs] == [wave.wave_id]
+    await product.drain(jobs)
+    # Once it is under way a repetition sends nothing.
+    await accept(WaveRequest((group_id,)), keyed("never sent"))
+    assert product.take_jobs(Queue.URGENT) == []
+
+
+async def test_a_wave_that_could_not_be_sent_can_be_asked_for_again_under_its_key(product: Product) -> None:
+    """503 means that nothing is started: the repetition is a new wave, not the failed one for a day."""
+    group_id = await product.create_ready(product.add_servers(1))
+    accept = product.services.waves.accept
+    product.faults({"service": "sqs", "operation": "SendMessageBatch", "code": "AccessDenied"})
+    with pytest.raises(ServiceUnavailable):
+        await accept(WaveRequest((group_id,)), keyed("again"))
+    product.faults()
+    wave, _ = await accept(WaveRequest((group_id,)), keyed("again"))
+    assert wave.status.value == "starting"
+    await product.drain(product.take_jobs(Queue.URGENT))
+    assert (await product.services.waves.get(wave.wave_id))[0].status.value == "started"

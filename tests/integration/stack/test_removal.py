@@ -93,6 +93,26 @@ async def test_an_outcome_that_comes_after_the_deletion_is_taken_back(
     assert left_of(product, group_id)["groups"] == []
 
 
+async def test_an_outcome_of_an_older_generation_is_taken_back_too(
+    product: Product, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Trace 19: superseded first, then deleted: also what that generation's job records late leaves no item."""
+    (member,) = product.add_servers(1)
+    group_id = await product.create([member])
+    bring = product.workers._apply._bring
+    whole = bring.bring
+
+    async def delete_meanwhile(*arguments: Any) -> Any:
+        brought = await whole(*arguments)
+        await product.apply(group_id, force=True)
+        await delete(product, group_id)
+        return brought
+
+    monkeypatch.setattr(bring, "bring", delete_meanwhile)
+    await product.drain()
+    assert "server" not in left_of(product, group_id)["runs"]
+
+
 async def test_a_wave_over_a_deleted_group_ends(product: Product) -> None:
     """Trace 19: a wave whose group is deleted before its recovery starts says GROUP_DELETED and starts the others."""
     gone, kept = product.add_servers(2)
@@ -111,7 +131,7 @@ async def test_a_group_without_launch_config_is_deleted_too(product: Product) ->
     """There is no status to end."""
     group_id = await product.create(product.add_servers(1), launchConfig=None)
     await delete(product, group_id)
-    assert left_of(product, group_id) == {"groups": [], "runs": ["event"], "keys": []}
+    assert left_of(product, group_id) == {"groups": [], "runs": ["event", "event"], "keys": []}
 
 
 async def test_a_deletion_whose_answer_is_lost_is_a_success(product: Product) -> None:

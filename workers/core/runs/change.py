@@ -14,19 +14,17 @@ from workers.core.errors import ServiceUnavailable
 from workers.core.model.digest import digest_launch_config
 from workers.core.model.errors import FieldError, InvalidBody
 from workers.core.model.group import GroupDefinition, GroupUpdate
-from workers.core.ports import Clock
 from workers.core.requests import Conflict, Requester, group_not_found
 from workers.core.runs.members import check_access, plan_membership, take_name
-from workers.core.runs.opening import check_size, new_run_id, open_status, put_opening
-from workers.core.runs.planner import RunPlanner
+from workers.core.runs.opening import check_size, new_event, new_run_id, open_status, put_opening
+from workers.core.runs.resources import Resources
 from workers.core.runs.selection import Change, find_change
-from workers.core.runs.sending import RunSender
 from workers.core.status import Status
-from workers.core.store.groups import GroupStore, check_status, put_definition, put_head
-from workers.core.store.receipts import Receipt, Receipts
-from workers.core.store.records import GroupHead, GroupStatus, ServerItem
-from workers.core.store.runs import Run, RunStore
-from workers.core.store.tables import Tables
+from workers.core.store.groups import check_status, put_definition, put_head
+from workers.core.store.receipts import Receipt
+from workers.core.store.records import GroupEvent, GroupHead, GroupStatus, ServerItem
+from workers.core.store.run_writes import put_event
+from workers.core.store.runs import Run
 from workers.core.store.writes import Write
 
 log = structlog.get_logger()
@@ -100,27 +98,8 @@ class _Before:
 class Changes:
     """Changes groups that there are."""
 
-    def __init__(
-        self,
-        *,
-        tables: Tables,
-        groups: GroupStore,
-        runs: RunStore,
-        receipts: Receipts,
-        planner: RunPlanner,
-        sender: RunSender,
-        clock: Clock,
-        account_id: str,
-    ) -> None:
-        self._tables = tables
-        self._groups = groups
-        self._runs = runs
-        self._receipts = receipts
-        self._planner = planner
-        self._sender = sender
-        self._clock = clock
-        self._account_id = account_id
-        """The account that we run in."""
+    def __init__(self, resources: Resources) -> None:
+        self._with = resources
 
     async def update_group(self, group_id: str, update: GroupUpdate, requester: Requester) -> Updated:
         """
@@ -145,7 +124,7 @@ class Changes:
         """
         change_id, run_id = uuid.uuid4().hex, new_run_id()
         for _ in range(UPDATE_TRIES):
-            updated = await self._receipts.do_once(
+            updated = await self._with.receipts.do_once(
                 requester,
                 lambda: self._try_update(group_id, update, requester, change_id=change_id, run_id=run_id),
                 self._repeat,
@@ -161,7 +140,7 @@ class Changes:
         before = await self._read(group_id)
         _check_version(before.head, update)
         definition = self._place(update.definition, before)
-        now = self._clock()
+        now = self._with.clock()
         head = replace(
             before.head, name=definition.name, version=update.version + 1, updated_at=now, change_id=change_id
         )
@@ -170,7 +149,7 @@ class Changes:
         generation = before.status.generation + 1 if before.status else 1
         run = None
         if listed is not None:
-            run = await self._planner.plan(
+            run = await self._with.planner.plan(
                 head, definition, generation=generation, listed=listed, requester=requester, run_id=run_id
             )
         opened = open_status(run, before.servers, before.status, requester) if run else None
@@ -178,34 +157,34 @@ class Changes:
             put_head(head, over=update.version),
             *put_definition(group_id, head.version, definition),
             *take_name(head, instead_of=before.head.name),
-            *await plan_membership(self._tables, head, definition, joining=change.joining, leaving=change.leaving),
-            *self._open(before, run, opened),
-            *await self._groups.expire_definitions(group_id, before.find_unused(run), now),
-            *self._receipts.put(requester, Receipt(group_id, run.head.generation if run else 0)),
+            *await plan_membership(self._with.tables, head, definition, joining=change.joining, leaving=change.leaving),
+            *self._open(before, run, opened, new_event("updated", head, requester, now)),
+            *await self._with.groups.expire_definitions(group_id, before.find_unused(run), now),
+            *self._with.receipts.put(requester, Receipt(group_id, run.head.generation if run else 0)),
         ]
         check_size(writes)
 
         async def is_stored() -> bool:
-            stored = await self._groups.read_head(group_id)
+            stored = await self._with.groups.read_head(group_id)
             return stored is not None and stored.change_id == change_id
 
-        if not await self._tables.commit(writes, is_stored):
+        if not await self._with.tables.commit(writes, is_stored):
             return None
         log.info("group.updated", group_id=group_id, version=head.version, reapplied=len(run.listed) if run else 0)
         if run is not None and opened is not None:
-            await self._sender.send(run, opened)
+            await self._with.sender.send(run, opened)
             return Updated(head, _reapply(run))
         in_hand = before.run if before.is_in_hand(definition, change) else None
         return Updated(head, _reapply(in_hand) if in_hand else None)
 
     async def _read(self, group_id: str) -> _Before:
-        head = await self._groups.read_head(group_id)
+        head = await self._with.groups.read_head(group_id)
         if head is None:
             raise group_not_found(group_id)
-        status = await self._groups.read_status(group_id)
-        run = await self._runs.read_run(group_id, status.generation) if status else None
-        servers = await self._runs.read_servers(group_id) if run else {}
-        definition = await self._groups.read_definition(group_id, head.version)
+        status = await self._with.groups.read_status(group_id)
+        run = await self._with.runs.read_run(group_id, status.generation) if status else None
+        servers = await self._with.runs.read_servers(group_id) if run else {}
+        definition = await self._with.groups.read_definition(group_id, head.version)
         return _Before(head, definition, status, run, servers)
 
     def _place(self, wanted: GroupDefinition, before: _Before) -> GroupDefinition:
@@ -226,24 +205,24 @@ class Changes:
         ]
         if moved:
             raise InvalidBody(tuple(moved))
-        check_access(wanted, head.account_id, self._account_id)
+        check_access(wanted, head.account_id, self._with.account_id)
         kept = target.external_id or (before.definition.target.external_id if target.assume_role_name else None)
         return replace(wanted, target=replace(target, account_id=head.account_id, external_id=kept))
 
-    def _open(self, before: _Before, run: Run | None, opened: GroupStatus | None) -> list[Write]:
+    def _open(self, before: _Before, run: Run | None, opened: GroupStatus | None, event: GroupEvent) -> list[Write]:
         if run is not None and opened is not None:
             return put_opening(run, before.status, opened)
         # A generation that opens meanwhile, over the definition that goes, must not be overlooked.
-        return [check_status(before.head.group_id, before.status)]
+        return [check_status(before.head.group_id, before.status), put_event(before.head.group_id, event)]
 
     async def _repeat(self, receipt: Receipt) -> Updated:
-        head = await self._groups.read_head(receipt.subject)
+        head = await self._with.groups.read_head(receipt.subject)
         if head is None:
             raise group_not_found(receipt.subject)
-        run = await self._runs.read_head(head.group_id, receipt.generation) if receipt.generation else None
+        run = await self._with.runs.read_head(head.group_id, receipt.generation) if receipt.generation else None
         if run is None:
             return Updated(head, None)
-        return Updated(head, Reapply(run.run_id, await self._runs.read_listed(head.group_id, run.generation)))
+        return Updated(head, Reapply(run.run_id, await self._with.runs.read_listed(head.group_id, run.generation)))
 
 
 def _check_version(head: GroupHead, update: GroupUpdate) -> None:

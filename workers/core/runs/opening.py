@@ -20,6 +20,7 @@ from workers.core.status import Status
 from workers.core.store.groups import is_status
 from workers.core.store.records import (
     Counts,
+    GroupEvent,
     GroupHead,
     GroupStatus,
     Mode,
@@ -139,6 +140,19 @@ def put_opening(run: Run, before: GroupStatus | None, opened: GroupStatus) -> li
     return [*writes, *expire_run(run.group_id, before.generation, at, **said)]
 
 
+def new_event(kind: str, head: GroupHead, requester: Requester, at: datetime) -> GroupEvent:
+    """Make the record of what somebody did to a group without a run: `created`, `updated` or `deleted`."""
+    return GroupEvent(
+        kind=kind,
+        at=at,
+        group_name=head.name,
+        version=head.version,
+        requested_by=requester.principal,
+        door=requester.door,
+        request_id=requester.request_id,
+    )
+
+
 def check_size(writes: Sequence[Write]) -> None:
     """
     Refuse what no one transaction can hold.
@@ -153,8 +167,10 @@ def check_size(writes: Sequence[Write]) -> None:
     """
     puts = [write for write in writes if write.kind == "Put" and write.table != "keys"]
     size = sum(_measure(value) for write in puts for value in write.values.values())
-    if size > MAX_OPENING_BYTES or len(writes) > MAX_OPENING_ITEMS:
+    if size > MAX_OPENING_BYTES:
         raise GroupTooLarge(size, MAX_OPENING_BYTES, "bytes, packed")
+    if len(writes) > MAX_OPENING_ITEMS:
+        raise GroupTooLarge(len(writes), MAX_OPENING_ITEMS, "items of a transaction")
 
 
 def _measure(value: object) -> int:

@@ -8,14 +8,13 @@ find no group and are acknowledged; what one of them records all the same, its w
 import structlog
 
 from workers.core.errors import ServiceUnavailable
-from workers.core.ports import Clock
 from workers.core.requests import Requester, group_not_found
 from workers.core.runs.members import give_name_back, plan_membership
-from workers.core.store.groups import GroupStore, check_status, delete_head
+from workers.core.runs.opening import new_event
+from workers.core.runs.resources import Resources
+from workers.core.store.groups import check_status, delete_head
 from workers.core.store.records import GroupEvent, GroupHead, GroupStatus, to_time
 from workers.core.store.run_writes import expire_run, put_event
-from workers.core.store.runs import RunStore
-from workers.core.store.tables import Tables
 from workers.core.store.writes import Write
 
 log = structlog.get_logger()
@@ -26,11 +25,8 @@ DELETE_TRIES = 8
 class Removal:
     """Deletes groups."""
 
-    def __init__(self, *, tables: Tables, groups: GroupStore, runs: RunStore, clock: Clock) -> None:
-        self._tables = tables
-        self._groups = groups
-        self._runs = runs
-        self._clock = clock
+    def __init__(self, resources: Resources) -> None:
+        self._with = resources
 
     async def delete_group(self, group_id: str, requester: Requester) -> None:
         """
@@ -45,43 +41,36 @@ class Removal:
             ServiceUnavailable: The stack's tables are too contended or do not answer.
         """
         for _ in range(DELETE_TRIES):
-            head = await self._groups.read_head(group_id)
+            head = await self._with.groups.read_head(group_id)
             if head is None:
                 raise group_not_found(group_id)
-            if await self._tables.commit(await self._plan(head, requester), lambda: self._is_gone(group_id)):
+            if await self._with.tables.commit(await self._plan(head, requester), lambda: self._is_gone(group_id)):
                 break
         else:
             raise ServiceUnavailable(f"Others change {group_id} or groups of its account at the same time. Try again.")
         log.info("group.deleted", group_id=group_id)
         try:
-            await self._runs.delete_servers(group_id)
-            await self._groups.delete_definitions(group_id)
+            await self._with.runs.delete_servers(group_id)
+            await self._with.groups.delete_definitions(group_id)
         except ServiceUnavailable as error:
             # No reader finds them without the group.
             log.warning("group.not_cleared", group_id=group_id, error=error.message)
 
     async def _plan(self, head: GroupHead, requester: Requester) -> list[Write]:
-        status = await self._groups.read_status(head.group_id)
-        definition = await self._groups.read_definition(head.group_id, head.version)
+        status = await self._with.groups.read_status(head.group_id)
+        definition = await self._with.groups.read_definition(head.group_id, head.version)
         members = definition.source_server_ids
-        event = GroupEvent(
-            kind="deleted",
-            at=self._clock(),
-            group_name=head.name,
-            requested_by=requester.principal,
-            door=requester.door,
-            request_id=requester.request_id,
-        )
+        event = new_event("deleted", head, requester, self._with.clock())
         return [
             delete_head(head),
             give_name_back(head.group_id, head.name),
-            *await plan_membership(self._tables, head, definition, joining=(), leaving=members),
+            *await plan_membership(self._with.tables, head, definition, joining=(), leaving=members),
             *_end(head, status, event),
             put_event(head.group_id, event),
         ]
 
     async def _is_gone(self, group_id: str) -> bool:
-        return await self._groups.read_head(group_id) is None
+        return await self._with.groups.read_head(group_id) is None
 
 
 def _end(head: GroupHead, status: GroupStatus | None, event: GroupEvent) -> list[Write]:

@@ -59,6 +59,12 @@ class RunSender:
         ]
         await self._queue.send(Queue.NORMAL, jobs)
 
+    async def mark_sent(self, run: Run) -> None:
+        """Note that every job of a run was sent; it is looked after by its deadline at the latest."""
+        now = self._clock()
+        look_at = max(min(now + self._periods.stall_after, run.head.deadline), now + self._periods.send_after)
+        await self._runs.mark_sent(run.group_id, run.head.generation, now, look_at=look_at)
+
     async def send(self, run: Run, opened: GroupStatus) -> None:
         """
         Send a job for each source server that the run lists; settle the run where it lists none.
@@ -69,8 +75,7 @@ class RunSender:
         """
         try:
             await self.send_members(run, run.listed)
-            now = self._clock()
-            await self._runs.mark_sent(run.group_id, run.head.generation, now, look_at=now + self._periods.stall_after)
+            await self.mark_sent(run)
             if not run.listed:
                 # No outcome will come that could settle it.
                 await self._aggregator.settle_if_complete(run, opened)

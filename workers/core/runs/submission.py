@@ -14,19 +14,17 @@ import structlog
 from workers.core.errors import ServiceUnavailable
 from workers.core.model.errors import FieldError
 from workers.core.model.group import GroupDefinition
-from workers.core.ports import Clock
 from workers.core.requests import Requester, RequestRefused, group_not_found
 from workers.core.runs.members import check_access, plan_membership, take_name
-from workers.core.runs.opening import check_size, new_run_id, open_status, put_opening
-from workers.core.runs.planner import RunPlanner
+from workers.core.runs.opening import check_size, new_event, new_run_id, open_status, put_opening
+from workers.core.runs.resources import Resources
 from workers.core.runs.selection import ApplyRequest, is_in_hand, select_listed
-from workers.core.runs.sending import RunSender
 from workers.core.status import Status
-from workers.core.store.groups import GroupStore, check_head, put_definition, put_head
-from workers.core.store.receipts import Receipt, Receipts
+from workers.core.store.groups import check_head, put_definition, put_head
+from workers.core.store.receipts import Receipt
 from workers.core.store.records import GroupHead, GroupStatus
-from workers.core.store.runs import Run, RunStore
-from workers.core.store.tables import Tables
+from workers.core.store.run_writes import put_event
+from workers.core.store.runs import Run
 
 log = structlog.get_logger()
 
@@ -46,27 +44,8 @@ class Submitted:
 class Submission:
     """Creates groups and opens generations of those that there are."""
 
-    def __init__(
-        self,
-        *,
-        tables: Tables,
-        groups: GroupStore,
-        runs: RunStore,
-        receipts: Receipts,
-        planner: RunPlanner,
-        sender: RunSender,
-        clock: Clock,
-        account_id: str,
-    ) -> None:
-        self._tables = tables
-        self._groups = groups
-        self._runs = runs
-        self._receipts = receipts
-        self._planner = planner
-        self._sender = sender
-        self._clock = clock
-        self._account_id = account_id
-        """The account that we run in: that of a group which names none."""
+    def __init__(self, resources: Resources) -> None:
+        self._with = resources
 
     async def create_group(self, definition: GroupDefinition, requester: Requester) -> GroupHead:
         """
@@ -87,14 +66,14 @@ class Submission:
                 have been stored.
         """
         group_id = f"pg-{uuid.uuid4().hex[:17]}"
-        account_id = definition.target.account_id or self._account_id
-        check_access(definition, account_id, self._account_id)
+        account_id = definition.target.account_id or self._with.account_id
+        check_access(definition, account_id, self._with.account_id)
         # Stored by its number: one account has one bucket and one index, whether a group names it or means it.
         definition = replace(definition, target=replace(definition.target, account_id=account_id))
-        now = self._clock()
+        now = self._with.clock()
         head = GroupHead(group_id, definition.name, definition.target.region, account_id, 1, now, now)
         for _ in range(OPEN_TRIES):
-            created = await self._receipts.do_once(
+            created = await self._with.receipts.do_once(
                 requester,
                 lambda: self._try_create(head, definition, requester),
                 lambda receipt: self._read_head(receipt.subject),
@@ -105,30 +84,31 @@ class Submission:
 
     async def _try_create(self, head: GroupHead, definition: GroupDefinition, requester: Requester) -> GroupHead | None:
         members = definition.source_server_ids
+        created = new_event("created", head, requester, head.created_at)
         run, opened = None, None
         if definition.has_launch_config():
-            run = await self._planner.plan(
+            run = await self._with.planner.plan(
                 head, definition, generation=1, listed=frozenset(members), requester=requester
             )
             opened = open_status(run, {}, None, requester)
         writes = [
             put_head(head),
             *take_name(head),
-            *await plan_membership(self._tables, head, definition, joining=members),
+            *await plan_membership(self._with.tables, head, definition, joining=members),
             *put_definition(head.group_id, 1, definition),
-            *self._receipts.put(requester, Receipt(head.group_id, 1, accepted=True)),
-            *(put_opening(run, None, opened) if run and opened else []),
+            *self._with.receipts.put(requester, Receipt(head.group_id, 1, accepted=True)),
+            *(put_opening(run, None, opened) if run and opened else [put_event(head.group_id, created)]),
         ]
         check_size(writes)
 
         async def is_stored() -> bool:
             # The id is new: a group that is there is ours, and only the answer was lost.
-            return await self._groups.read_head(head.group_id) is not None
+            return await self._with.groups.read_head(head.group_id) is not None
 
-        if not await self._tables.commit(writes, is_stored):
+        if not await self._with.tables.commit(writes, is_stored):
             return None
         if run is not None and opened is not None:
-            await self._sender.send(run, opened)
+            await self._with.sender.send(run, opened)
         log.info("group.created", group_id=head.group_id, servers=len(members))
         return head
 
@@ -151,7 +131,7 @@ class Submission:
         """
         run_id = new_run_id()
         for _ in range(OPEN_TRIES):
-            submitted = await self._receipts.do_once(
+            submitted = await self._with.receipts.do_once(
                 requester, lambda: self._try_apply(group_id, request, requester, run_id), self._repeat
             )
             if submitted is not None:
@@ -163,23 +143,23 @@ class Submission:
     ) -> Submitted | None:
         """Answer from what there is or open a generation over it; None where it changed meanwhile."""
         head = await self._read_head(group_id)
-        status = await self._groups.read_status(group_id)
+        status = await self._with.groups.read_status(group_id)
         if status is None:
             return await self._answer(None, group_id, requester)
-        run = await self._runs.read_run(group_id, status.generation)
+        run = await self._with.runs.read_run(group_id, status.generation)
         if run is None:
             # Head and list are written in one transaction with the status: the group was deleted just now.
             raise group_not_found(group_id)
         _check_members(run.definition, request)
-        servers = await self._runs.read_servers(group_id)
+        servers = await self._with.runs.read_servers(group_id)
         statuses = run.read_statuses(servers)
         listed = select_listed(statuses, request)
         if not listed or is_in_hand(status.status, run.listed, statuses, request):
-            await self._sender.send_if_unsent(run, status)
+            await self._with.sender.send_if_unsent(run, status)
             return await self._answer(status, group_id, requester)
-        next_run = await self._planner.plan(
+        next_run = await self._with.planner.plan(
             head,
-            await self._groups.read_definition(group_id, head.version),
+            await self._with.groups.read_definition(group_id, head.version),
             generation=status.generation + 1,
             listed=listed,
             requester=requester,
@@ -190,33 +170,33 @@ class Submission:
         writes = [
             check_head(head),
             *put_opening(next_run, status, opened),
-            *await self._groups.expire_definitions(
+            *await self._with.groups.expire_definitions(
                 group_id, {run.head.config_version} - {head.version}, next_run.head.opened_at
             ),
-            *self._receipts.put(requester, receipt),
+            *self._with.receipts.put(requester, receipt),
         ]
-        if not await self._tables.commit(writes, lambda: self._is_open(next_run)):
+        if not await self._with.tables.commit(writes, lambda: self._is_open(next_run)):
             return None
-        await self._sender.send(next_run, opened)
+        await self._with.sender.send(next_run, opened)
         return Submitted(opened, accepted=True)
 
     async def _repeat(self, receipt: Receipt) -> Submitted:
-        return Submitted(await self._groups.read_status(receipt.subject), receipt.accepted)
+        return Submitted(await self._with.groups.read_status(receipt.subject), receipt.accepted)
 
     async def _answer(self, status: GroupStatus | None, group_id: str, requester: Requester) -> Submitted | None:
         """Answer by what there is; None where the requester's key was taken meanwhile."""
         accepted = status is not None and status.status is Status.PENDING
-        receipt = self._receipts.put(requester, Receipt(group_id, accepted=accepted))
-        if receipt and not await self._tables.commit(receipt, _never_stored):
+        receipt = self._with.receipts.put(requester, Receipt(group_id, accepted=accepted))
+        if receipt and not await self._with.tables.commit(receipt, _never_stored):
             return None
         return Submitted(status, accepted)
 
     async def _is_open(self, run: Run) -> bool:
-        head = await self._runs.read_head(run.group_id, run.head.generation)
+        head = await self._with.runs.read_head(run.group_id, run.head.generation)
         return head is not None and head.run_id == run.head.run_id
 
     async def _read_head(self, group_id: str) -> GroupHead:
-        head = await self._groups.read_head(group_id)
+        head = await self._with.groups.read_head(group_id)
         if head is None:
             raise group_not_found(group_id)
         return head

@@ -58,8 +58,10 @@ class GroupStore:
         """
         key = (group_id, version)
         if key not in self._definitions:
-            parts = [item["data"] async for item in self._tables.query("groups", group_id, _config_prefix(version))]
-            if not parts:
+            chunks = [item async for item in self._tables.query("groups", group_id, _config_prefix(version))]
+            parts = [chunk["data"] for chunk in chunks]
+            if not parts or len(parts) != chunks[0]["chunks"]:
+                # Some may be cleared before others.
                 raise GroupDeleted(f"Protection group {group_id} was deleted.")
             definition = GroupDefinition.from_json(json.loads(zlib.decompress(b"".join(parts))))
             self._definitions[key] = (definition, len(parts))
@@ -151,9 +153,10 @@ def is_status(status: GroupStatus | None) -> ConditionBase:
 def put_definition(group_id: str, version: int, definition: GroupDefinition) -> Iterator[Write]:
     """Put the definition as immutable, compressed chunks."""
     packed = zlib.compress(json.dumps(definition.to_json(), separators=(",", ":")).encode())
-    for position in range(0, len(packed), CHUNK_BYTES):
+    starts = range(0, len(packed), CHUNK_BYTES)
+    for position in starts:
         key = (group_id, _chunk(version, position // CHUNK_BYTES))
-        yield Write("Put", "groups", key, {"data": packed[position : position + CHUNK_BYTES]})
+        yield Write("Put", "groups", key, {"data": packed[position : position + CHUNK_BYTES], "chunks": len(starts)})
 
 
 def _chunk(version: int, number: int) -> str:

@@ -7,13 +7,14 @@ change; so the first value that was observed of a field stays, and a change is i
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from boto3.dynamodb.conditions import Attr
 
 from workers.core.plan.drift import DriftItem
 from workers.core.status import Status
-from workers.core.store.records import FieldChange, ServerChange, expiry, to_time
+from workers.core.store.records import FieldChange, ServerChange, ServerItem, expiry, to_time
 from workers.core.store.refusals import ConditionFailed
 from workers.core.store.tables import Tables
 from workers.core.store.writes import Item, Write
@@ -45,24 +46,23 @@ class Journal:
         key = (group_id, _name(generation, source_server_id))
         await self._tables.write(Write("Update", "runs", key, expiry(at), first=first))
 
-    async def complete(
-        self, group_id: str, generation: int, source_server_id: str, outcome: Status, at: datetime
-    ) -> None:
+    def completion(self, group_id: str, generation: int, item: ServerItem) -> Write:
+        """Write what came of a change that was begun, for the transaction of its record."""
+        values = {"completedAt": to_time(item.last_applied), "outcome": item.status.value}
+        return Write("Update", "runs", (group_id, _name(generation, item.source_server_id)), values)
+
+    async def complete(self, group_id: str, generation: int, item: ServerItem) -> None:
         """
-        Write down what came of a change, where there is one.
+        Write down what came of a change, where one was begun and nobody has.
 
         Parameters:
             group_id: The group.
             generation: The run's.
-            source_server_id: The source server.
-            outcome: READY or FAILED.
-            at: The present.
+            item: The record of the source server.
         """
-        values = {"completedAt": to_time(at), "outcome": outcome.value}
-        key = (group_id, _name(generation, source_server_id))
-        begun = Attr("begunAt").exists()
+        open_change = Attr("begunAt").exists() & Attr("completedAt").not_exists()
         try:
-            await self._tables.write(Write("Update", "runs", key, values, condition=begun))
+            await self._tables.write(replace(self.completion(group_id, generation, item), condition=open_change))
         except ConditionFailed:
             return
 

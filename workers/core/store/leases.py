@@ -21,6 +21,9 @@ from workers.core.store.refusals import ConditionFailed
 from workers.core.store.tables import Tables
 from workers.core.store.writes import REMOVE, Item, Write
 
+REMEMBERED = timedelta(days=1)
+"""How long a lease that has ended still tells when its source server was last written to."""
+
 
 @dataclass(slots=True)
 class Lease:
@@ -76,7 +79,7 @@ class LeaseStore:
         self._settings = settings
         self._clock = clock
 
-    async def take(self, account_id: str, region: str, source_server_id: str) -> Lease:
+    async def take(self, account_id: str, region: str, source_server_id: str, *, work: str = "") -> Lease:
         """
         Take the lease of a source server.
 
@@ -84,6 +87,7 @@ class LeaseStore:
             account_id: The account that the source server is in.
             region: Its Region.
             source_server_id: The source server.
+            work: What it is taken for: claims without an outcome are counted for the same work only.
 
         Returns:
             The lease, ours until its time ends.
@@ -96,7 +100,8 @@ class LeaseStore:
         before = time.monotonic()
         now, free = self._clock(), Attr("key").not_exists()
         stale = Attr("until").lt(_milliseconds(now - self._settings.lease_grace))
-        values = {"owner": owner, "until": _milliseconds(now + self._settings.lease)}
+        until = _milliseconds(now + self._settings.lease)
+        values = {"owner": owner, "until": until, "work": work, "expiresAt": REMOVE}
         # Ours already, where the SDK repeats a write whose answer was lost: one does not wait for oneself.
         ours = Attr("owner").eq(owner)
         write = Write("Update", "keys", (key,), values, condition=free | stale | ours, add={"attempts": 1})
@@ -106,13 +111,16 @@ class LeaseStore:
             raise LeaseHeld(
                 f"Another worker is at work on {source_server_id}.", retry_after=self._settings.lease / 4
             ) from failed
+        same = previous.get("work", work) == work
+        if not same:
+            await self._tables.write(Write("Update", "keys", (key,), {"attempts": 1, "handBacks": 0}, condition=ours))
         return Lease(
             key=key,
             owner=owner,
-            attempt=previous.get("attempts", 0) + 1,
+            attempt=previous.get("attempts", 0) + 1 if same else 1,
             ends_at=before + self._settings.lease.total_seconds(),
             margin=self._settings.lease_margin,
-            hand_backs=previous.get("handBacks", 0),
+            hand_backs=previous.get("handBacks", 0) if same else 0,
             last_write_at=_last_write(previous, now),
             hold=self._settings.unanswered_hold,
             clock=self._clock,
@@ -158,12 +166,25 @@ class LeaseStore:
             return
 
 
-def end_lease(lease: Lease) -> Write:
-    """Give the lease back with the record of the outcome; after a write without an answer others still stay away."""
-    if not lease.held_until:
+def end_lease(lease: Lease, last_write_at: datetime | None) -> Write:
+    """
+    Give the lease back with the record of the outcome.
+
+    Parameters:
+        lease: The lease.
+        last_write_at: When anyone of ours may last have written to AWS; whichever group has the source server next
+            must not believe a reading from before.
+
+    Returns:
+        One write, which holds only while the lease is ours.
+    """
+    if last_write_at is None and not lease.held_until:
         return Write("Delete", "keys", (lease.key,), condition=_is_ours(lease))
-    gone = {"owner": REMOVE, "attempts": REMOVE, "handBacks": REMOVE}
-    return Write("Update", "keys", (lease.key,), {"until": lease.held_until, **gone}, condition=_is_ours(lease))
+    gone = dict.fromkeys(("owner", "attempts", "handBacks", "work"), REMOVE)
+    ended: Item = {"until": lease.held_until, **gone, "expiresAt": int((lease.clock() + REMEMBERED).timestamp())}
+    if last_write_at is not None:
+        ended["lastWriteAt"] = last_write_at.isoformat()
+    return Write("Update", "keys", (lease.key,), ended, condition=_is_ours(lease))
 
 
 def _is_ours(lease: Lease) -> Attr:

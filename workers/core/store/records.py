@@ -165,9 +165,11 @@ class GroupEvent:
     """What was done to a group without a run."""
 
     kind: str
-    """`deleted`."""
+    """`created`, `updated` or `deleted`."""
     at: datetime
     group_name: str
+    version: int
+    """The definition's from then on, or the last one."""
     requested_by: str
     door: str
     request_id: str = ""

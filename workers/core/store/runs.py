@@ -143,7 +143,7 @@ class RunStore:
         item = await self._tables.get("runs", group_id, f"server#{source_server_id}")
         return from_item(ServerItem, item) if item else None
 
-    async def record(self, group_id: str, item: ServerItem, lease: Lease) -> bool:
+    async def record(self, group_id: str, item: ServerItem, lease: Lease, also: Write | None = None) -> bool:
         """
         Record an outcome and give the lease back, both or neither.
 
@@ -154,6 +154,7 @@ class RunStore:
             group_id: The group.
             item: What came of the source server.
             lease: The lease under which it was done.
+            also: A write that stands or falls with it.
 
         Raises:
             LeaseLost: The lease is another's by now; nothing was recorded.
@@ -168,7 +169,7 @@ class RunStore:
             condition=Attr("generation").not_exists() | Attr("generation").lt(item.generation),
         )
         try:
-            await self._tables.transact([server, end_lease(lease)])
+            await self._tables.transact([server, end_lease(lease, item.last_write_at), *([also] if also else [])])
         except ConditionFailed as failed:
             if 1 in failed.failed:
                 raise lease.lost() from failed

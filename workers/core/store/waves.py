@@ -144,8 +144,18 @@ class WaveStore:
             return False
         return True
 
-    async def give_up(self, wave: Wave, parts: list[WavePart]) -> bool:
-        """Write that the wave is not started, unless a worker has begun to; tell whether it was given up."""
+    async def give_up(self, wave: Wave, parts: list[WavePart], also: list[Write]) -> bool:
+        """
+        Write that the wave is not started, unless a worker has begun to.
+
+        Parameters:
+            wave: The wave.
+            parts: Its parts.
+            also: Writes that stand or fall with it.
+
+        Returns:
+            Whether it was given up.
+        """
         failed = {"status": WaveStatus.FAILED.value}
         unclaimed = Attr("startingAt").not_exists() & Attr("jobId").not_exists()
         checks = [
@@ -153,7 +163,7 @@ class WaveStore:
         ]
         try:
             await self._tables.transact(
-                [Write("Update", "waves", (wave.wave_id, "wave"), failed, condition=IS_STARTING), *checks]
+                [Write("Update", "waves", (wave.wave_id, "wave"), failed, condition=IS_STARTING), *checks, *also]
             )
         except ConditionFailed:
             return False
