@@ -86,7 +86,7 @@ def _add_apply(app: FastAPI) -> None:
         view = await services.queries.status(groupId, Page(limit=0))
         status = HTTPStatus.ACCEPTED if submitted.accepted else HTTPStatus.OK
         # Another run may have taken its place while the caller waited: the id is that of the one that was accepted.
-        run_id = submitted.status.run_id if submitted.status else None
+        run_id = submitted.run_id
         return JSONResponse({**render_apply(groupId, view.status), "runId": run_id}, status)
 
 

@@ -326,11 +326,14 @@ async def test_a_worker_that_is_stopped_leaves_the_server_to_the_next(product: P
         product.faults({"service": service, "operation": operation, "kind": "hang", "afterEffect": True, "times": 1})
         product.count_anew()
         working = asyncio.create_task(product.run(sent))
-        while f"{service}.{operation}" not in product.calls():  # noqa: ASYNC110  # another process counts
+        while f"{service}.{operation}" not in product.calls():
+            assert not working.done()
             await asyncio.sleep(0.01)
         working.cancel()
         with pytest.raises(asyncio.CancelledError):
             await working
+        # What it wrote and heard no more of may come late: nobody else works on the server for a while.
+        product.clock.advance(product.settings.unanswered_hold + product.settings.lease_grace + timedelta(seconds=1))
     product.faults()
     await product.drain([sent])
     assert (await product.status(group_id))["status"] == "ready"

@@ -234,20 +234,24 @@ async def test_a_moved_deadline_is_the_one_that_is_shown_and_kept(product: Produ
     assert (await product.status(group_id))["status"] == "ready"
 
 
+def set_mode(product: Product, group_id: str, mode: str) -> None:
+    product.client("dynamodb").update_item(
+        TableName=f"{product.settings.stack}-runs",
+        Key={"groupId": {"S": group_id}, "item": {"S": "head#0000000001"}},
+        UpdateExpression="SET #mode = :mode",
+        ExpressionAttributeNames={"#mode": "mode"},
+        ExpressionAttributeValues={":mode": {"S": mode}},
+    )
+
+
 async def test_a_run_that_cannot_be_read_hides_no_other(product: Product) -> None:
     """A newer release's head, unreadable to this one, stays in the index; the runs behind it are looked after."""
     first = await create_unsent(product, 1)
     second = await create_unsent(product, 1)
-    key = {"groupId": {"S": first}, "item": {"S": "head#0000000001"}}
-    product.client("dynamodb").update_item(
-        TableName=f"{product.settings.stack}-runs",
-        Key=key,
-        UpdateExpression="SET #mode = :mode",
-        ExpressionAttributeNames={"#mode": "mode"},
-        ExpressionAttributeValues={":mode": {"S": "of tomorrow"}},
-    )
+    set_mode(product, first, "of tomorrow")
     product.clock.advance(product.settings.run_periods.send_after)
     await sweep(product)
+    set_mode(product, first, "apply")
     assert [job.arguments["groupId"] for job in product.take_jobs()] == [second]
 
 

@@ -35,8 +35,8 @@ OPEN_TRIES = 8
 class Submitted:
     """What became of a request."""
 
-    status: GroupStatus | None
-    """None where the group has no launch config."""
+    run_id: str | None
+    """The run that answers it; None where the group has no launch config."""
     accepted: bool
     """Whether work is under way for it; otherwise there was nothing to do."""
 
@@ -178,18 +178,20 @@ class Submission:
         if not await self._with.tables.commit(writes, lambda: self._is_open(next_run)):
             return None
         await self._with.sender.send(next_run, opened)
-        return Submitted(opened, accepted=True)
+        return Submitted(next_run.head.run_id, accepted=True)
 
     async def _repeat(self, receipt: Receipt) -> Submitted:
-        return Submitted(await self._with.groups.read_status(receipt.subject), receipt.accepted)
+        head = await self._with.runs.read_head(receipt.subject, receipt.generation)
+        return Submitted(head.run_id if head else None, receipt.accepted)
 
     async def _answer(self, status: GroupStatus | None, group_id: str, requester: Requester) -> Submitted | None:
         """Answer by what there is; None where the requester's key was taken meanwhile."""
         accepted = status is not None and status.status is Status.PENDING
-        receipt = self._with.receipts.put(requester, Receipt(group_id, accepted=accepted))
+        generation = status.generation if status is not None else 0
+        receipt = self._with.receipts.put(requester, Receipt(group_id, generation, accepted=accepted))
         if receipt and not await self._with.tables.commit(receipt, _never_stored):
             return None
-        return Submitted(status, accepted)
+        return Submitted(status.run_id if status is not None else None, accepted)
 
     async def _is_open(self, run: Run) -> bool:
         head = await self._with.runs.read_head(run.group_id, run.head.generation)
