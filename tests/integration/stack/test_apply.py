@@ -380,7 +380,11 @@ async def test_no_reader_sees_a_group_ready_with_a_member_that_is_not(product: P
     assert (await product.status(group_id))["status"] == "ready"
 
 
-@pytest.mark.parametrize(("end", "claims"), [(RuntimeError("a bug"), 4), (asyncio.CancelledError(), 5)])
+class Killed(BaseException):
+    """SIGKILL, as far as one process can play it."""
+
+
+@pytest.mark.parametrize(("end", "claims"), [(RuntimeError("a bug"), 4), (Killed(), 5)])
 async def test_five_claims_without_an_outcome_are_enough(
     product: Product, monkeypatch: pytest.MonkeyPatch, end: BaseException, claims: int
 ) -> None:
@@ -409,6 +413,26 @@ async def test_five_claims_without_an_outcome_are_enough(
     assert product.aws_writes() == {}
     assert (await product.apply(group_id, onlyFailed=True)).status_code == 202
     await product.drain()
+    assert (await product.status(group_id))["status"] == "ready"
+
+
+async def test_a_worker_that_is_told_to_stop_uses_up_no_attempt(
+    product: Product, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SIGTERM hands back in order, however often: the source server has its five attempts still."""
+    (member,) = product.add_servers(1)
+    group_id = await product.create([member])
+    (sent,) = product.take_jobs()
+
+    async def stop(*_: object) -> None:
+        raise asyncio.CancelledError
+
+    with monkeypatch.context() as stopping:
+        stopping.setattr("workers.apply.bring.BringServer.bring", stop)
+        for _ in range(7):
+            with pytest.raises(asyncio.CancelledError):
+                await product.run(sent)
+    await product.drain([sent])
     assert (await product.status(group_id))["status"] == "ready"
 
 
