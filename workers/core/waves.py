@@ -21,7 +21,7 @@ from workers.core.queries import GroupView, Page, Queries
 from workers.core.requests import Conflict, NotFound, Requester, RequestRefused
 from workers.core.status import Status
 from workers.core.store.receipts import Receipt, Receipts
-from workers.core.store.records import GroupStatus
+from workers.core.store.records import GroupStatus, ServerItem
 from workers.core.store.tables import Tables
 from workers.core.store.waves import Wave, WaveGroup, WavePart, WaveStatus, WaveStore, put_wave
 from workers.core.store.writes import Write
@@ -157,7 +157,8 @@ class Waves:
         ]
         if errors:
             raise Conflict(
-                f"{len(errors)} reasons why the groups are not ready; see errors. Apply them, then start the wave.",
+                f"{len(errors)} reasons why the groups are not ready; see errors. Wait for what is pending, apply"
+                " what failed, then start the wave.",
                 tuple(errors),
                 code="NOT_READY",
             )
@@ -175,8 +176,7 @@ class Waves:
             FieldError(
                 pointer,
                 "NOT_READY",
-                f"{member} is {state.value}"
-                + (f": {item.errors[0].code}: {item.errors[0].message}" if item and item.errors else "."),
+                f"{member} is {state.value}" + _explain(state, item),
                 member,
             )
             for member, (state, _, item) in whole.servers.items()
@@ -206,6 +206,13 @@ def _plan_wave(
     )
     cut = [(view.head.group_id, members) for view in views for members in _cut(view.definition.source_server_ids)]
     return wave, [WavePart(number, group_id, members) for number, (group_id, members) in enumerate(cut)]
+
+
+def _explain(state: Status, item: ServerItem | None) -> str:
+    # What an earlier generation met says nothing about a member that is pending now.
+    if state is not Status.FAILED or item is None or not item.errors:
+        return "."
+    return f": {item.errors[0].code}: {item.errors[0].message}"
 
 
 def _cut(members: tuple[str, ...]) -> Iterator[tuple[str, ...]]:

@@ -312,3 +312,18 @@ async def test_an_unknown_wave_is_acknowledged(product: Product) -> None:
     outcome = await product.workers.start_wave("wave-none")
     assert not isinstance(outcome, Redeliver)
     assert not CONFIG_CALLS & product.calls().keys()
+
+
+async def test_a_pending_server_is_not_refused_for_what_it_met_before(product: Product) -> None:
+    """While a new generation is under way the old error is no reason any more: it is pending, and that is all."""
+    (member,) = product.add_servers(1)
+    product.faults(
+        {"service": "drs", "operation": "UpdateLaunchConfiguration", "code": "ValidationException", "times": 1}
+    )
+    group_id = await product.create([member], launchConfig={"copyTags": True})
+    await product.drain()
+    refused = await product.api.post("/waves", json={"groupIds": [group_id]})
+    assert "ValidationException" in problem_of(refused)["errors"][0]["message"]
+    await product.apply(group_id, onlyFailed=True)
+    refused = await product.api.post("/waves", json={"groupIds": [group_id]})
+    assert [error["message"] for error in problem_of(refused)["errors"]] == [f"{member} is pending."]
