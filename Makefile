@@ -38,9 +38,12 @@ check: $(VENV)/.dev
 
 test: check
 	@$(BIN)/coverage erase
-	@$(BIN)/coverage run -m pytest
+	@$(BIN)/pytest tests/property
+	@$(BIN)/coverage run -m pytest --ignore tests/property
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
+	@$(BIN)/coverage json --quiet -o .coverage.json
+	@$(BIN)/python -m tests.gate .coverage.json
 
 demo: $(VENV)/.local
 	@$(BIN)/prelaunch demo
