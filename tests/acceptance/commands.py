@@ -18,7 +18,7 @@ from infra.local.process import StandIn
 from tests.measuring import measured
 
 PRELAUNCH = str(Path(sys.executable).with_name("prelaunch"))
-PATIENCE_SECONDS = 240
+PATIENCE_SECONDS = 45
 """Shorter than the visibility of a message that was not handed back."""
 
 

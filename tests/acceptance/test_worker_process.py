@@ -141,9 +141,9 @@ def assert_one_canonical_line_a_message(lines: list[dict[str, Any]], group: Grou
 def test_a_killed_workers_servers_are_taken_over(aws: StandIn, tmp_path: Path) -> None:
     """SIGKILL in the middle of the writes: when lease and visibility have ended another worker completes the group.
 
-    Every period is a quarter, so that both end within 15 s, and a slow machine can still make a call in time.
+    Every period is a tenth, so that both end within 6 s.
     """
-    environment = make_environment(aws.environment, {"PRELAUNCH_TIME_SCALE": "0.25"})
+    environment = make_environment(aws.environment, {"PRELAUNCH_TIME_SCALE": "0.1"})
     aws.control("PUT", "latency", {"seconds": 0.2})
     with running_api(environment, tmp_path / "api.log") as api:
         group = Group(aws, api, SERVERS)
