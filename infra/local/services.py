@@ -8,6 +8,7 @@ import contextlib
 import io
 import re
 import sys
+import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,7 @@ class Services:
         self._address = address
         self._dispatcher = DomainDispatcherApplication(create_backend_app)
         self._applications: dict[str, Callable[..., Iterable[bytes]]] = {}
+        self._turn = threading.Lock()
 
     def __call__(self, request: Request, account_id: str, service: str = "") -> Answer:
         """
@@ -89,6 +91,14 @@ class Services:
         environ |= {"wsgi.input": io.BytesIO(request.body), "wsgi.errors": sys.stderr}
         if account_id:
             environ["HTTP_X_MOTO_ACCOUNT_ID"] = account_id
+        if service == "sqs":
+            # Its long polls wait.
+            return self._call(service, environ)
+        # A hundred threads that share one interpreter spend their time on fighting for it.
+        with self._turn:
+            return self._call(service, environ)
+
+    def _call(self, service: str, environ: dict[str, Any]) -> Answer:
         return _call_wsgi(self._application(service, environ), environ)
 
     def _application(self, service: str, environ: dict[str, Any]) -> Callable[..., Iterable[bytes]]:

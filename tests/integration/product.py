@@ -175,6 +175,14 @@ class Product:
         sqs = self.client("sqs")
         sqs.purge_queue(QueueUrl=sqs.get_queue_url(QueueName=f"{self.settings.stack}-{queue.value}")["QueueUrl"])
 
+    def forget_unsettled(self) -> None:
+        """Take the runs that earlier tests left unsettled out of the sweeper's sight."""
+        dynamodb, runs = self.client("dynamodb"), f"{self.settings.stack}-runs"
+        for page in dynamodb.get_paginator("scan").paginate(TableName=runs, IndexName="unsettled"):
+            for item in page["Items"]:
+                key = {name: item[name] for name in ("groupId", "item")}
+                dynamodb.update_item(TableName=runs, Key=key, UpdateExpression="REMOVE unsettled")
+
     def take_jobs(self, queue: Queue = Queue.NORMAL) -> list[Sent]:
         """Take every job out of a queue; nobody else gets them."""
         sqs = self.client("sqs")
@@ -244,7 +252,8 @@ async def open_product(local: StandIn, clock: MovableClock, clients: Clients) ->
             subnet_id=ec2.describe_subnets()["Subnets"][0]["SubnetId"],
             security_group_id=ec2.describe_security_groups()["SecurityGroups"][0]["GroupId"],
         )
-        # What an earlier test left in the queues is not this test's.
+        # What an earlier test left in queues and unsettled is not this test's.
+        product.forget_unsettled()
         product.take_jobs(Queue.URGENT)
         product.take_jobs()
         product.count_anew()

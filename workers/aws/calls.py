@@ -115,12 +115,12 @@ class Calls:
     async def _call_once(
         self, target: Target, service: str, operation: str, request: dict[str, Any], guard: Guard | None
     ) -> Any:
+        # Outside the call's time and guard: neither a role's session nor a client's making is this call on its way.
+        client = await self._clients.target(service, target)
         await self._bucket(target, service, operation).take()
-        client = None
         try:
             with guarded(guard):
                 async with asyncio.timeout(self._timeout.total_seconds()):
-                    client = await self._clients.target(service, target)
                     return await getattr(client, xform_name(operation))(**request)
         except (ClientError, BotoCoreError, ResponseParserError, TimeoutError) as error:
             translated = translate(error, service, operation)

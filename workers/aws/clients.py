@@ -25,6 +25,8 @@ CONNECT_SECONDS = 3
 READ_SECONDS = 15
 """Together below the 20 s in which a call ends, so that the lease outlives every call."""
 STORE_TRIES = 5
+MAKING_SECONDS = 20.0
+"""Until a client stands, its role assumed: whoever waits for it gives up together."""
 ROLE_SESSION_NAME = "prelaunch"
 Key = tuple[Target | None, str]
 """The target, None for our own account's tables and queues, and the service."""
@@ -106,13 +108,16 @@ class Clients:
             PrelaunchError: The role cannot be assumed.
         """
         key = (target, service)
-        # One at a time for each key: sixty jobs that begin together must not make sixty clients.
-        async with self._making.setdefault(key, asyncio.Lock()):
-            if key in self._made:
-                return self._made[key]
-            session = await self._assume(target) if target.assume_role_name else self._session
-            retries = {"mode": "standard", "total_max_attempts": 1}
-            return await self._make(key, session, service, target.region, retries)
+        try:
+            # One at a time for each key: sixty jobs that begin together must not make sixty clients.
+            async with asyncio.timeout(MAKING_SECONDS), self._making.setdefault(key, asyncio.Lock()):
+                if key in self._made:
+                    return self._made[key]
+                session = await self._assume(target) if target.assume_role_name else self._session
+                retries = {"mode": "standard", "total_max_attempts": 1}
+                return await self._make(key, session, service, target.region, retries)
+        except TimeoutError as error:
+            raise translate(error, "sts", "AssumeRole") from error
 
     def forget(self, client: Any) -> None:
         """Make a new client, with new credentials, when the like of this one is asked for next."""

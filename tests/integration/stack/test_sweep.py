@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.integration.product import Product
-from tests.integration.stack.test_opening import items, runs_of
+from tests.integration.stack.test_opening import runs_of
 from workers.core.errors import LeaseLost
 from workers.core.outcome import Acknowledge
 from workers.core.store.runs import RunStore
@@ -30,19 +30,6 @@ async def sweep(product: Product) -> str:
     outcome = await product.workers.sweep()
     assert isinstance(outcome, Acknowledge)
     return outcome.result
-
-
-@pytest.fixture(autouse=True)
-def _alone(product: Product) -> None:
-    """Take what earlier tests left unsettled out of the index."""
-    dynamodb = product.client("dynamodb")
-    for item in items(product, "runs"):
-        if "unsettled" in item:
-            dynamodb.update_item(
-                TableName=f"{product.settings.stack}-runs",
-                Key={"groupId": item["groupId"], "item": item["item"]},
-                UpdateExpression="REMOVE unsettled",
-            )
 
 
 async def test_what_was_never_sent_is_sent_once(product: Product) -> None:

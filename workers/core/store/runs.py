@@ -1,10 +1,10 @@
 """Runs: heads, lists, and what is recorded of each source server."""
 
-from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
+from async_lru import alru_cache
 from boto3.dynamodb.conditions import Attr
 
 from workers.core.errors import GroupDeleted
@@ -69,7 +69,8 @@ class RunStore:
     def __init__(self, tables: Tables, groups: GroupStore) -> None:
         self._tables = tables
         self._groups = groups
-        self._cache: OrderedDict[tuple[str, int], Run] = OrderedDict()
+        # Sixty jobs of a run that begin together read it once; what fails is not kept.
+        self._kept = alru_cache(maxsize=RUNS_CACHED)(self._read_run)
 
     async def read_head(self, group_id: str, generation: int) -> RunHead | None:
         """Read the head of a run as it is now."""
@@ -87,22 +88,17 @@ class RunStore:
             group_id: The group.
             generation: The run's.
         """
-        key = (group_id, generation)
-        if key in self._cache:
-            self._cache.move_to_end(key)
-            return self._cache[key]
-        head = await self.read_head(group_id, generation)
-        if head is None:
-            return None
         try:
-            definition = await self._groups.read_definition(group_id, head.config_version)
+            return await self._kept(group_id, generation)
         except GroupDeleted:
             return None
-        run = Run(group_id, head, frozenset(await self.read_listed(group_id, generation)), definition)
-        self._cache[key] = run
-        while len(self._cache) > RUNS_CACHED:
-            self._cache.popitem(last=False)
-        return run
+
+    async def _read_run(self, group_id: str, generation: int) -> Run:
+        head = await self.read_head(group_id, generation)
+        if head is None:
+            raise GroupDeleted(f"There is no run {generation} of {group_id}.")
+        definition = await self._groups.read_definition(group_id, head.config_version)
+        return Run(group_id, head, frozenset(await self.read_listed(group_id, generation)), definition)
 
     async def read_heads(self, group_id: str, *, limit: int, before: int | None) -> list[RunHead]:
         """
