@@ -18,7 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from workers.aws.errors import translate
 from workers.aws.guarding import watch
-from workers.core.errors import SetupError
+from workers.core.errors import ServiceUnavailable, SetupError
 from workers.core.model.group import Target
 
 CONNECT_SECONDS = 3
@@ -105,7 +105,7 @@ class Clients:
 
         Raises:
             SetupError: The endpoint is not configured.
-            PrelaunchError: The role cannot be assumed.
+            PrelaunchError: The role cannot be assumed, or not in time.
         """
         key = (target, service)
         try:
@@ -117,7 +117,7 @@ class Clients:
                 retries = {"mode": "standard", "total_max_attempts": 1}
                 return await self._make(key, session, service, target.region, retries)
         except TimeoutError as error:
-            raise translate(error, "sts", "AssumeRole") from error
+            raise _not_made(service, target) from error
 
     def forget(self, client: Any) -> None:
         """Make a new client, with new credentials, when the like of this one is asked for next."""
@@ -197,3 +197,17 @@ class Clients:
             "token": credentials["SessionToken"],
             "expiry_time": credentials["Expiration"].isoformat(),
         }
+
+
+def _not_made(service: str, target: Target) -> ServiceUnavailable:
+    within = f"within {MAKING_SECONDS:.0f} s."
+    if target.assume_role_name is None:
+        return ServiceUnavailable(
+            f"A client for {service} in {target.region} was not made {within}", code="RequestTimeout"
+        )
+    account = f" of account {target.account_id}" if target.account_id else ""
+    return ServiceUnavailable(
+        f"The role {target.assume_role_name}{account} was not assumed {within}",
+        code="RequestTimeout",
+        operation="sts.AssumeRole",
+    )
