@@ -9,6 +9,7 @@ from workers.aws.clients import STORE_TRIES, Caller, Clients
 from workers.core.clock import read_clock
 from workers.core.contract import Queue
 from workers.core.history import History
+from workers.core.ports import Clock
 from workers.core.queries import Queries
 from workers.core.queue.send import JobSender
 from workers.core.runs.change import Changes
@@ -52,24 +53,26 @@ async def open_services(
         queue = JobSender(await clients.own("sqs"), stack=settings.stack)
         # Looked up now: the first wave must not wait for it, and a missing queue is told before any request.
         await asyncio.gather(*(queue.find_queue(name) for name in Queue))
-        yield _wire(settings, tables, queue, await clients.caller())
+        yield wire(settings, tables, queue, await clients.caller())
 
 
-def _wire(settings: Settings, tables: Tables, queue: JobSender, caller: Caller) -> Services:
+def wire(settings: Settings, tables: Tables, queue: JobSender, caller: Caller, clock: Clock | None = None) -> Services:
+    """Wire the operations over one loop's tables and queues, by the machine's own clock unless another is given."""
+    clock = clock or read_clock
     groups = GroupStore(tables)
     runs = RunStore(tables, groups)
-    receipts = Receipts(tables, read_clock)
-    queries = Queries(groups, runs, read_clock)
+    receipts = Receipts(tables, clock)
+    queries = Queries(groups, runs, clock)
     periods = settings.run_periods
-    aggregator = Aggregator(tables, runs, read_clock)
+    aggregator = Aggregator(tables, runs, clock)
     resources = Resources(
         tables=tables,
         groups=groups,
         runs=runs,
         receipts=receipts,
-        planner=RunPlanner(runs=runs, periods=periods, clock=read_clock),
-        sender=RunSender(runs=runs, queue=queue, aggregator=aggregator, periods=periods, clock=read_clock),
-        clock=read_clock,
+        planner=RunPlanner(runs=runs, periods=periods, clock=clock),
+        sender=RunSender(runs=runs, queue=queue, aggregator=aggregator, periods=periods, clock=clock),
+        clock=clock,
         account_id=caller.account_id,
     )
     return Services(
@@ -78,19 +81,19 @@ def _wire(settings: Settings, tables: Tables, queue: JobSender, caller: Caller) 
         removal=Removal(resources),
         queries=queries,
         history=History(groups, runs, Journal(tables)),
-        waves=_wire_waves(settings, tables, queue, queries, receipts),
+        waves=_wire_waves(settings, resources, queue, queries),
         tables=tables,
         caller_arn=caller.arn,
     )
 
 
-def _wire_waves(settings: Settings, tables: Tables, queue: JobSender, queries: Queries, receipts: Receipts) -> Waves:
+def _wire_waves(settings: Settings, resources: Resources, queue: JobSender, queries: Queries) -> Waves:
     return Waves(
-        tables=tables,
-        waves=WaveStore(tables),
+        tables=resources.tables,
+        waves=WaveStore(resources.tables),
         queries=queries,
-        receipts=receipts,
+        receipts=resources.receipts,
         queue=queue,
-        clock=read_clock,
+        clock=resources.clock,
         max_ready_age=settings.max_ready_age,
     )

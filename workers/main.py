@@ -23,7 +23,7 @@ from workers.aws.clients import Clients
 from workers.aws.drs import DrsLaunchConfigurations, DrsRecovery
 from workers.aws.pacing import Pacing
 from workers.aws.templates import Ec2LaunchTemplates
-from workers.core.clock import read_clock
+from workers.core.clock import Time, read_clock
 from workers.core.errors import PrelaunchError, SetupError
 from workers.core.logs import configure_logs
 from workers.core.outcome import Outcome
@@ -70,39 +70,41 @@ class WorkerUseCases:
         await self._sweep.run()
 
 
-async def wire(settings: Settings, clients: Clients) -> WorkerUseCases:
-    """Wire the use cases over the clients of the running loop."""
+async def wire(settings: Settings, clients: Clients, time: Time | None = None) -> WorkerUseCases:
+    """Wire the use cases over the clients of the running loop, in the machine's own time unless another is given."""
+    time = time or Time(read_clock)
+    clock = time.wall
     tables = Tables(await clients.own("dynamodb"), settings.stack)
     groups = GroupStore(tables)
     runs = RunStore(tables, groups)
     journal = Journal(tables)
-    aggregator = Aggregator(tables, runs, read_clock)
+    aggregator = Aggregator(tables, runs, clock)
     sender = RunSender(
         runs=runs,
         queue=JobSender(await clients.own("sqs"), stack=settings.stack),
         aggregator=aggregator,
         periods=settings.run_periods,
-        clock=read_clock,
+        clock=clock,
     )
-    calls = Calls(clients, Pacing(), timeout=settings.call_timeout)
+    calls = Calls(clients, Pacing(time.monotonic), timeout=settings.call_timeout)
     bring = BringServer(
         configurations=DrsLaunchConfigurations(calls),
-        templates=Ec2LaunchTemplates(calls, read_clock),
+        templates=Ec2LaunchTemplates(calls, clock),
         settings=settings,
-        clock=read_clock,
+        clock=clock,
     )
     apply = ApplyServer(
         groups=groups,
         runs=runs,
-        leases=LeaseStore(tables, settings, read_clock),
+        leases=LeaseStore(tables, settings, time),
         journal=journal,
         aggregator=aggregator,
         bring=bring,
         settings=settings,
-        clock=read_clock,
+        clock=clock,
     )
     wave = StartWave(
-        groups=groups, waves=WaveStore(tables), recovery=DrsRecovery(calls), settings=settings, clock=read_clock
+        groups=groups, waves=WaveStore(tables), recovery=DrsRecovery(calls), settings=settings, clock=clock
     )
     sweep = Sweep(
         groups=groups,
@@ -111,7 +113,7 @@ async def wire(settings: Settings, clients: Clients) -> WorkerUseCases:
         sender=sender,
         aggregator=aggregator,
         settings=settings,
-        clock=read_clock,
+        clock=clock,
     )
     return WorkerUseCases(apply, wave, sweep)
 

@@ -83,12 +83,13 @@ class PacedBucket:
 class Pacing:
     """The buckets of a process."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._buckets: dict[tuple[str, str, str, str], PacedBucket] = {}
 
     def bucket(self, account_id: str, region: str, service: str, operation: str) -> PacedBucket:
         """Answer the bucket of an API in an account and Region."""
         key = (account_id, region, service, operation)
         if key not in self._buckets:
-            self._buckets[key] = PacedBucket(RATES[service, operation])
+            self._buckets[key] = PacedBucket(RATES[service, operation], self._clock)
         return self._buckets[key]

@@ -5,17 +5,14 @@ A holder's time is measured on its monotonic clock from *before* the write that 
 believes to have less than it has; a taker waits some seconds past the expiry that it reads.
 """
 
-import time
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from boto3.dynamodb.conditions import Attr
 
-from workers.core.clock import read_clock
+from workers.core.clock import Time
 from workers.core.errors import LeaseHeld, LeaseLost
-from workers.core.ports import Clock
 from workers.core.settings import Settings
 from workers.core.store.refusals import ConditionFailed
 from workers.core.store.tables import Tables
@@ -44,8 +41,7 @@ class Lease:
     """How long a write that was not answered keeps others away."""
     unanswered_at: datetime | None = None
     """When this holder last had no answer to a write."""
-    clock: Clock = field(default=read_clock, repr=False)
-    monotonic: Callable[[], float] = field(default=time.monotonic, repr=False)
+    time: Time = field(default_factory=Time, repr=False)
 
     def check(self) -> None:
         """
@@ -54,12 +50,12 @@ class Lease:
         Raises:
             LeaseLost: Less than the margin is left.
         """
-        if self.ends_at - self.monotonic() < self.margin.total_seconds():
+        if self.ends_at - self.time.monotonic() < self.margin.total_seconds():
             raise self.lost()
 
     def note_unanswered(self) -> None:
         """Keep others away for a while after this lease is given back: what was not answered may come late."""
-        self.unanswered_at = self.clock()
+        self.unanswered_at = self.time.wall()
 
     @property
     def held_until(self) -> int:
@@ -74,10 +70,10 @@ class Lease:
 class LeaseStore:
     """Takes, renews and gives back leases."""
 
-    def __init__(self, tables: Tables, settings: Settings, clock: Clock) -> None:
+    def __init__(self, tables: Tables, settings: Settings, time: Time) -> None:
         self._tables = tables
         self._settings = settings
-        self._clock = clock
+        self._time = time
 
     async def take(self, account_id: str, region: str, source_server_id: str, *, work: str = "") -> Lease:
         """
@@ -97,8 +93,8 @@ class LeaseStore:
         """
         key = f"lease#{account_id}#{region}#{source_server_id}"
         owner = uuid.uuid4().hex
-        before = time.monotonic()
-        now, free = self._clock(), Attr("key").not_exists()
+        before = self._time.monotonic()
+        now, free = self._time.wall(), Attr("key").not_exists()
         stale = Attr("until").lt(_milliseconds(now - self._settings.lease_grace))
         until = _milliseconds(now + self._settings.lease)
         values = {"owner": owner, "until": until, "work": work, "expiresAt": REMOVE}
@@ -123,7 +119,7 @@ class LeaseStore:
             hand_backs=previous.get("handBacks", 0) if same else 0,
             last_write_at=_last_write(previous, now),
             hold=self._settings.unanswered_hold,
-            clock=self._clock,
+            time=self._time,
         )
 
     async def renew(self, lease: Lease) -> None:
@@ -136,8 +132,8 @@ class LeaseStore:
         Raises:
             LeaseLost: It is not.
         """
-        before = time.monotonic()
-        until = _milliseconds(self._clock() + self._settings.lease)
+        before = self._time.monotonic()
+        until = _milliseconds(self._time.wall() + self._settings.lease)
         write = Write("Update", "keys", (lease.key,), {"until": until}, condition=_is_ours(lease))
         try:
             await self._tables.write(write)
@@ -181,7 +177,7 @@ def end_lease(lease: Lease, last_write_at: datetime | None) -> Write:
     if last_write_at is None and not lease.held_until:
         return Write("Delete", "keys", (lease.key,), condition=_is_ours(lease))
     gone = dict.fromkeys(("owner", "attempts", "handBacks", "work"), REMOVE)
-    ended: Item = {"until": lease.held_until, **gone, "expiresAt": int((lease.clock() + REMEMBERED).timestamp())}
+    ended: Item = {"until": lease.held_until, **gone, "expiresAt": int((lease.time.wall() + REMEMBERED).timestamp())}
     if last_write_at is not None:
         ended["lastWriteAt"] = last_write_at.isoformat()
     return Write("Update", "keys", (lease.key,), ended, condition=_is_ours(lease))
