@@ -78,7 +78,7 @@ def wire(settings: Settings, tables: Tables, queue: JobSender, caller: Caller, c
     return Services(
         submission=Submission(resources),
         changes=Changes(resources),
-        removal=Removal(resources),
+        removal=Removal(resources, periods),
         queries=queries,
         history=History(groups, runs, Journal(tables)),
         waves=_wire_waves(settings, resources, queue, queries),

@@ -40,6 +40,8 @@ class RunPeriods:
     """How long a run may take at all, however it progresses."""
     late_after: timedelta
     """How much later than planned a look may come before that is an outage, which prolongs the run."""
+    clear_after: timedelta
+    """How long after its deletion a group's items are cleared once more, when no worker can be at work on it."""
 
 
 class _EveryVariable(EnvSettingsSource):
@@ -162,6 +164,7 @@ class Settings(BaseSettings):
             base_deadline=timedelta(minutes=15) * self.time_scale,
             longest=timedelta(hours=6) * self.time_scale,
             late_after=timedelta(minutes=5) * self.time_scale,
+            clear_after=timedelta(minutes=5) * self.time_scale,
         )
 
     @property

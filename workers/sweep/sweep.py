@@ -15,6 +15,7 @@ import structlog
 from workers.core.errors import PrelaunchError
 from workers.core.outcome import Acknowledge, Outcome
 from workers.core.ports import Clock
+from workers.core.runs.removal import clear_group
 from workers.core.runs.sending import RunSender
 from workers.core.runs.settle import Aggregator
 from workers.core.settings import Settings
@@ -55,7 +56,7 @@ class Sweep:
         self._clock = clock
 
     async def sweep(self) -> Outcome:
-        """Look after every run that is due; trouble with one keeps none of the others from it."""
+        """Look after every run and deleted group that is due; trouble with one keeps none of the others from it."""
         looked = 0
         for group_id, generation in await self._runs.read_due(self._clock(), limit=RUNS_A_SWEEP):
             try:
@@ -77,7 +78,15 @@ class Sweep:
             except Exception:  # a bug in one sweep must not end all that follow
                 log.exception("sweep.crashed")
 
-    async def _look_after(self, group_id: str, generation: int) -> bool:
+    async def _look_after(self, group_id: str, generation: int | None) -> bool:
+        if generation is None:
+            # By two sweepers at once, or twice: deleting what is gone already is no harm.
+            await clear_group(group_id, self._groups, self._runs)
+            await self._runs.end_clearing(group_id)
+            return True
+        return await self._look_after_run(group_id, generation)
+
+    async def _look_after_run(self, group_id: str, generation: int) -> bool:
         head, now = await self._runs.read_head(group_id, generation), self._clock()
         if head is None or head.resend_after > now:
             # Somebody else looked since the list was read, or the index is behind.

@@ -7,6 +7,7 @@ import pytest
 from tests.integration.product import Product
 from tests.integration.stack.test_opening import items
 from workers.core.contract import Queue
+from workers.core.errors import ServiceUnavailable
 from workers.core.requests import NotFound, Requester
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -40,7 +41,7 @@ async def test_a_deleted_group_is_gone_and_its_history_stays(product: Product) -
     await delete(product, group_id)
     left = left_of(product, group_id)
     assert (left["groups"], left["keys"]) == ([], [])
-    assert sorted(left["runs"]) == [*["change"] * 3, "event", "head", "list"]
+    assert sorted(left["runs"]) == [*["change"] * 3, "clearing", "event", "head", "list"]
     (event,) = (
         i for i in items(product, "runs") if i["groupId"]["S"] == group_id and i["item"]["S"].startswith("event")
     )
@@ -131,7 +132,7 @@ async def test_a_group_without_launch_config_is_deleted_too(product: Product) ->
     """There is no status to end."""
     group_id = await product.create(product.add_servers(1), launchConfig=None)
     await delete(product, group_id)
-    assert left_of(product, group_id) == {"groups": [], "runs": ["event", "event"], "keys": []}
+    assert left_of(product, group_id) == {"groups": [], "runs": ["clearing", "event", "event"], "keys": []}
 
 
 async def test_a_deletion_whose_answer_is_lost_is_a_success(product: Product) -> None:
@@ -142,3 +143,27 @@ async def test_a_deletion_whose_answer_is_lost_is_a_success(product: Product) ->
     await delete(product, group_id)
     product.faults()
     assert left_of(product, group_id)["groups"] == []
+
+
+async def test_what_a_dead_producer_left_of_a_group_is_cleared(
+    product: Product, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The producer dies right after the deletion: the sweeper clears what is left, once, and keeps the history."""
+    group_id = await product.create_ready(product.add_servers(2))
+
+    async def die(*_: object) -> None:
+        raise ServiceUnavailable("killed")
+
+    with monkeypatch.context() as dying:
+        dying.setattr("workers.core.runs.removal.clear_group", die)
+        await delete(product, group_id)
+    assert {"config", "server", "clearing"} <= {
+        *left_of(product, group_id)["groups"],
+        *left_of(product, group_id)["runs"],
+    }
+    await product.workers.sweep()
+    assert "server" in left_of(product, group_id)["runs"], "a worker may still be at work on it"
+    product.clock.advance(product.settings.run_periods.clear_after)
+    await product.workers.sweep()
+    left = left_of(product, group_id)
+    assert (left["groups"], sorted(left["runs"])) == ([], ["change", "change", "event", "head", "list"])

@@ -2,7 +2,8 @@
 Deleting a group: one transaction ends it for every reader; what is left of its items goes after that.
 
 What was done to it stays on record: the heads and lists of its runs, and who deleted it. Jobs that are under way
-find no group and are acknowledged; what one of them records all the same, its worker takes back.
+find no group and are acknowledged; what one of them records all the same, its worker takes back. Whoever dies over
+that leaves it to the sweeper, which clears every deleted group once more when no worker can be at work on it.
 """
 
 import structlog
@@ -12,9 +13,11 @@ from workers.core.requests import Requester, group_not_found
 from workers.core.runs.members import give_name_back, plan_membership
 from workers.core.runs.opening import new_event
 from workers.core.runs.resources import Resources
-from workers.core.store.groups import check_status, delete_head
+from workers.core.settings import RunPeriods
+from workers.core.store.groups import GroupStore, check_status, delete_head
 from workers.core.store.records import GroupEvent, GroupHead, GroupStatus, to_time
-from workers.core.store.run_writes import expire_run, put_event
+from workers.core.store.run_writes import expire_run, put_clearing, put_event
+from workers.core.store.runs import RunStore
 from workers.core.store.writes import Write
 
 log = structlog.get_logger()
@@ -25,8 +28,9 @@ DELETE_TRIES = 8
 class Removal:
     """Deletes groups."""
 
-    def __init__(self, resources: Resources) -> None:
+    def __init__(self, resources: Resources, periods: RunPeriods) -> None:
         self._with = resources
+        self._periods = periods
 
     async def delete_group(self, group_id: str, requester: Requester) -> None:
         """
@@ -50,8 +54,7 @@ class Removal:
             raise ServiceUnavailable(f"Others change {group_id} or groups of its account at the same time. Try again.")
         log.info("group.deleted", group_id=group_id)
         try:
-            await self._with.runs.delete_servers(group_id)
-            await self._with.groups.delete_definitions(group_id)
+            await clear_group(group_id, self._with.groups, self._with.runs)
         except ServiceUnavailable as error:
             # No reader finds them without the group.
             log.warning("group.not_cleared", group_id=group_id, error=error.message)
@@ -67,10 +70,24 @@ class Removal:
             *await plan_membership(self._with.tables, head, definition, joining=(), leaving=members),
             *_end(head, status, event),
             put_event(head.group_id, event),
+            put_clearing(head.group_id, event.at + self._periods.clear_after),
         ]
 
     async def _is_gone(self, group_id: str) -> bool:
         return await self._with.groups.read_head(group_id) is None
+
+
+async def clear_group(group_id: str, groups: GroupStore, runs: RunStore) -> None:
+    """
+    Delete what is left of a deleted group but its history.
+
+    Parameters:
+        group_id: The group, which no reader finds any more.
+        groups: The stack's.
+        runs: The stack's.
+    """
+    await runs.delete_servers(group_id)
+    await groups.delete_definitions(group_id)
 
 
 def _end(head: GroupHead, status: GroupStatus | None, event: GroupEvent) -> list[Write]:

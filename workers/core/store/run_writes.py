@@ -9,6 +9,8 @@ from workers.core.store.writes import REMOVE, Index, Item, Write
 
 UNSETTLED: Index = "unsettled"
 """The sparse index's partition: a run is in it until it has settled or is superseded."""
+CLEARING = "clearing"
+"""The item of a deleted group whose other items go."""
 
 
 def put_run(group_id: str, head: RunHead, listed: frozenset[str]) -> list[Write]:
@@ -47,6 +49,16 @@ def put_event(group_id: str, event: GroupEvent) -> Write:
     """Put on record what was done to a group without a run."""
     key = (group_id, f"event#{to_time(event.at)}#{event.kind}")
     return Write("Put", "runs", key, {**to_item(event), **expiry(event.at)})
+
+
+def put_clearing(group_id: str, due_at: datetime) -> Write:
+    """Put a deleted group into the sparse index, so that what is left of its items is looked for at that time."""
+    return Write("Put", "runs", (group_id, CLEARING), {UNSETTLED: UNSETTLED, "resendAfter": to_time(due_at)})
+
+
+def end_clearing(group_id: str) -> Write:
+    """Write that nothing of a deleted group is left to clear."""
+    return Write("Delete", "runs", (group_id, CLEARING))
 
 
 def padded(kind: str, generation: int) -> str:

@@ -15,7 +15,7 @@ from workers.core.store.groups import GroupStore
 from workers.core.store.leases import Lease, end_lease
 from workers.core.store.records import Look, RunHead, ServerItem, from_item, to_item, to_time
 from workers.core.store.refusals import ConditionFailed
-from workers.core.store.run_writes import UNSETTLED, padded
+from workers.core.store.run_writes import CLEARING, UNSETTLED, end_clearing, padded
 from workers.core.store.tables import Tables
 from workers.core.store.writes import REMOVE, Write
 
@@ -125,6 +125,10 @@ class RunStore:
         """Delete what is recorded of a deleted group's source servers."""
         await self._tables.delete_all("runs", group_id, "server#")
 
+    async def end_clearing(self, group_id: str) -> None:
+        """Take a deleted group, of which nothing is left to clear, out of the sparse index."""
+        await self._tables.write(end_clearing(group_id))
+
     async def delete_server(self, group_id: str, source_server_id: str) -> None:
         """Delete what is recorded of one source server of a deleted group."""
         await self._tables.write(Write("Delete", "runs", (group_id, f"server#{source_server_id}")))
@@ -192,24 +196,25 @@ class RunStore:
         except ConditionFailed:
             return
 
-    async def read_due(self, now: datetime, *, limit: int) -> list[tuple[str, int]]:
+    async def read_due(self, now: datetime, *, limit: int) -> list[tuple[str, int | None]]:
         """
-        Find unsettled runs that are to be looked after by now, those that wait longest first.
+        Find unsettled runs and deleted groups that are to be looked after by now, those that wait longest first.
 
         Parameters:
             now: The present.
             limit: The most that are answered.
 
         Returns:
-            Group and generation of each; one that was settled a moment ago may still be among them.
+            Group and generation of each run, and no generation for a deleted group; one that was settled a moment ago
+            may still be among them.
         """
         items = await self._tables.read_index(UNSETTLED, limit=limit, until=to_time(now))
-        return [(item["groupId"], int(item["item"].rpartition("#")[2])) for item in items]
+        return [(item["groupId"], _generation_of(item["item"])) for item in items]
 
     async def count_backlog(self, account_id: str, region: str) -> int:
         """Count the source servers that the unsettled runs of an account and Region list."""
         items = await self._tables.read_index(UNSETTLED, limit=MOST_UNSETTLED)
-        here = [item for item in items if (item["accountId"], item.get("region")) == (account_id, region)]
+        here = [item for item in items if (item.get("accountId"), item.get("region")) == (account_id, region)]
         return sum(item["listed"] for item in here)
 
     async def claim_look(self, group_id: str, head: RunHead, look: Look) -> bool:
@@ -263,6 +268,10 @@ class RunStore:
         values = {"sentAt": to_time(at), "resendAfter": to_time(look_at)}
         key = (group_id, padded("head", generation))
         await self._tables.write(Write("Update", "runs", key, values, condition=Attr("runId").exists()))
+
+
+def _generation_of(item: str) -> int | None:
+    return None if item == CLEARING else int(item.rpartition("#")[2])
 
 
 def _record(item: ServerItem | None) -> ServerRecord | None:

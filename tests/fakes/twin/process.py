@@ -1,0 +1,58 @@
+"""One process of ours: the clients that it calls the world by, and its time."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import structlog
+
+from tests.fakes.launch_templates import create_version_model
+from tests.fakes.twin.world import Call, Life, World
+from workers.aws.guarding import ask_guard
+from workers.core.clock import Time
+from workers.core.model.group import Target
+
+
+class TwinClient:
+    """Stands where a client of the SDK does."""
+
+    def __init__(self, world: World, life: Life, service: str, backend: Any) -> None:
+        self._world = world
+        self._life = life
+        self._service = service
+        self._backend = backend
+        model = SimpleNamespace(operation_model=lambda _name: create_version_model())
+        self.meta = SimpleNamespace(service_model=model, endpoint_url=f"https://{service}")
+
+    def __getattr__(self, operation: str) -> Any:
+        effect = getattr(self._backend, operation)
+
+        async def call(**request: Any) -> Any:
+            run_id = structlog.contextvars.get_contextvars().get("run_id")
+            called = Call(self._life.name, self._service, operation, request, run_id)
+            return await self._world.call(self._life, called, effect, ask_guard)
+
+        return call
+
+
+class TwinClients:
+    """Stands where `workers.aws.clients.Clients` does."""
+
+    def __init__(self, world: World, life: Life) -> None:
+        backends = {"dynamodb": world.tables, "sqs": world.queues, "drs": world.servers, "ec2": world.servers}
+        self._clients = {service: TwinClient(world, life, service, backend) for service, backend in backends.items()}
+
+    async def own(self, service: str) -> Any:
+        """Answer a client for our tables or queues."""
+        return self._clients[service]
+
+    async def target(self, service: str, _target: Target) -> Any:
+        """Answer a client for DRS or EC2."""
+        return self._clients[service]
+
+    def forget(self, _client: object) -> None:
+        """Nothing of a client is kept."""
+
+
+def time_of(world: World) -> Time:
+    """Answer the time of a process."""
+    return Time(world.now, world.seconds)

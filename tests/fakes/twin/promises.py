@@ -1,0 +1,140 @@
+"""
+The promises of the product, asked of the twin: at every change of a status, at every write to AWS, and at the end.
+
+What AWS really holds is compared with what was asked for by the words of AWS's own API, not by our planner.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from tests.fakes.twin.dynamodb import Item as RawItem
+from tests.fakes.twin.fleet import Fleet
+from tests.fakes.twin.servers import SourceServers
+from tests.fakes.twin.world import Call
+from workers.core.store.writes import decode
+
+SETTLED = {"ready", "failed"}
+LaunchConfig = Mapping[str, Any]
+
+
+def holds(servers: SourceServers, server_id: str, wanted: LaunchConfig) -> bool:
+    """Tell whether DRS and the default version of the template hold a launch config."""
+    template, configuration = servers.template_of(server_id).data, servers.configurations[server_id]
+    found = {**configuration, "instanceType": template["InstanceType"]}
+    return all(found[name] == value for name, value in wanted.items())
+
+
+class Watch:
+    """Watches a world: each broken promise is an AssertionError at the end, in words."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self._fleet = fleet
+        self.broken: list[str] = []
+        fleet.world.tables.on_store = self._see_item
+        fleet.world.on_write = self._see_write
+
+    def check(self) -> None:
+        """Refuse what was seen so far, if a promise was broken."""
+        assert not self.broken, "\n".join(self.broken)
+
+    def _see_item(self, table: str, key: tuple[str, str], before: RawItem | None, after: RawItem | None) -> None:
+        if table == "groups" and key[1] == "status" and after is not None:
+            self._see_status(key[0], decode(before) if before else None, decode(after))
+
+    def _see_status(self, group_id: str, before: dict[str, Any] | None, after: dict[str, Any]) -> None:
+        """A status changes from pending to settled within a generation, or to pending with the next; nothing else."""
+        was, generation = (before["status"], before["generation"]) if before else ("not_configured", 0)
+        settles = was == "pending" and after["status"] in SETTLED and after["generation"] == generation
+        opens = after["status"] == "pending" and after["generation"] == generation + 1
+        counts = after["counts"]
+        whole = after["status"] == "pending" or counts["pending"] == 0
+        right = whole and (after["status"] == "ready") <= (counts["failed"] == 0)
+        if not (settles or opens):
+            self.broken.append(f"[2] {group_id}: {was} {generation} → {after['status']} {after['generation']}")
+        if not right:
+            self.broken.append(f"[1] {group_id} is {after['status']} with {counts}")
+
+    def _see_write(self, call: Call) -> None:
+        """No older generation writes to a source server that a newer one of the same group has verified."""
+        server_id = self._server_of(call)
+        run = self._find_run(call.run_id)
+        if server_id is None or run is None:
+            return
+        recorded = self._fleet.world.tables.peek("runs", run["groupId"], f"server#{server_id}")
+        if recorded is not None and int(recorded["generation"]["N"]) > run["generation"]:
+            self.broken.append(
+                f"[5] generation {run['generation']} writes to {server_id} ({call.operation}), which generation"
+                f" {recorded['generation']['N']} has recorded"
+            )
+
+    def _server_of(self, call: Call) -> str | None:
+        if call.service == "drs":
+            server_id = call.request.get("sourceServerID")
+            return str(server_id) if server_id is not None else None
+        return self._fleet.world.servers.templates[call.request["LaunchTemplateId"]].server_id
+
+    def _find_run(self, run_id: str | None) -> dict[str, Any] | None:
+        items = map(decode, self._fleet.world.tables.every("runs"))
+        return next((item for item in items if run_id is not None and item.get("runId") == run_id), None)
+
+    # --- at the end
+
+    def check_end(self, wanted: Mapping[str, Mapping[str, LaunchConfig]]) -> None:
+        """
+        Check a world in which everything has settled.
+
+        Parameters:
+            wanted: Of each group, each member's effective launch config; a group that is not named was deleted.
+        """
+        for group_id, status in self._fleet.statuses().items():
+            self._check_ready(group_id, status, wanted.get(group_id, {}))
+        self._check_once()
+        self._check_history()
+        self._check_members(wanted)
+        self.check()
+
+    def _check_ready(self, group_id: str, status: Mapping[str, Any], wanted: Mapping[str, LaunchConfig]) -> None:
+        if status["status"] == "pending":
+            self.broken.append(f"[3] {group_id} is pending for ever")
+        if status["status"] == "ready" and status["counts"]["applied"] != len(wanted):
+            self.broken.append(f"[1] {group_id} is ready with {status['counts']} of {len(wanted)}")
+        for server_id, config in wanted.items():
+            item = self._fleet.world.tables.peek("runs", group_id, f"server#{server_id}")
+            ready = item is not None and item["status"]["S"] == "ready"
+            if ready and not holds(self._fleet.world.servers, server_id, config):
+                self.broken.append(f"[1] {server_id} reads ready and does not hold {config}")
+            if status["status"] == "ready" and not ready:
+                self.broken.append(f"[1] {group_id} reads ready and {server_id} does not")
+
+    def _check_once(self) -> None:
+        for template in self._fleet.world.servers.templates.values():
+            if len(set(template.made)) < len(template.made):
+                self.broken.append(f"[4] {template.template_id} was given the same version twice: {template.made}")
+
+    def _check_history(self) -> None:
+        """What was changed is in the history, and says what came of it."""
+        for item in map(decode, self._fleet.world.tables.every("runs")):
+            if item["item"].startswith("change#") and "completedAt" not in item and self._recorded(item):
+                self.broken.append(f"[12] {item['item']} of {item['groupId']} says not what came of it")
+
+    def _recorded(self, change: Mapping[str, Any]) -> bool:
+        server = self._fleet.world.tables.peek("runs", change["groupId"], f"server#{change['sourceServerId']}")
+        generation = int(change["item"].split("#")[1])
+        return server is not None and int(server["generation"]["N"]) == generation
+
+    def _check_members(self, wanted: Mapping[str, Mapping[str, LaunchConfig]]) -> None:
+        owners: dict[str, str] = {}
+        for item in map(decode, self._fleet.world.tables.every("keys")):
+            if item["key"].startswith("servers#"):
+                owners |= item["owners"]
+        expected = {server_id: group_id for group_id, members in wanted.items() for server_id in members}
+        if owners != expected:
+            self.broken.append(f"[9] the index of members says {owners} instead of {expected}")
+        left = {item["groupId"] for item in map(decode, self._fleet.world.tables.every("groups"))}
+        servers = {
+            item["groupId"]
+            for item in map(decode, self._fleet.world.tables.every("runs"))
+            if item["item"].startswith("server#")
+        }
+        if (left | servers) - set(wanted):
+            self.broken.append(f"[3] items of deleted groups are left: {(left | servers) - set(wanted)}")

@@ -1,0 +1,54 @@
+"""The queues of a stack in memory: at least once, in any order; who receives is up to the test."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.fakes.twin.dynamodb import refuse
+
+QUEUES = ("jobs", "jobs-urgent", "jobs-bulk")
+MOST_IN_A_BATCH = 10
+
+
+@dataclass(eq=False, slots=True)
+class Message:
+    """A message that is in a queue until it is deleted."""
+
+    queue: str
+    body: str
+    visible_at: float
+    received: int = 0
+    log: list[str] = field(default_factory=list)
+    """What became of it, each time."""
+
+
+class Queues:
+    """The queues of one stack."""
+
+    def __init__(self, stack: str) -> None:
+        self._stack = stack
+        self.messages: list[Message] = []
+
+    def get_queue_url(self, **request: Any) -> dict[str, Any]:
+        """Answer the address of a queue."""
+        name = request["QueueName"].removeprefix(f"{self._stack}-")
+        if name not in QUEUES:
+            raise refuse("AWS.SimpleQueueService.NonExistentQueue", "GetQueueUrl")
+        return {"QueueUrl": f"https://sqs/{name}"}
+
+    def send_message_batch(self, **request: Any) -> dict[str, Any]:
+        """Take up to ten messages."""
+        entries = request["Entries"]
+        assert 1 <= len(entries) <= MOST_IN_A_BATCH
+        queue = request["QueueUrl"].rpartition("/")[2]
+        self.messages += [Message(queue, entry["MessageBody"], 0.0) for entry in entries]
+        return {"Successful": [{"Id": entry["Id"]} for entry in entries], "Failed": []}
+
+    def visible(self, now: float) -> list[Message]:
+        """Tell what can be received, urgent first."""
+        found = [message for message in self.messages if message.visible_at <= now]
+        return sorted(found, key=lambda message: message.queue != "jobs-urgent")
+
+    def delete(self, message: Message) -> None:
+        """Delete a message; one that is gone already is no error."""
+        if message in self.messages:
+            self.messages.remove(message)

@@ -1,0 +1,161 @@
+"""What is done again and again with one thing going wrong each time: a few whole stories, from request to end."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import Any, TypeVar
+
+from producer.services import Services
+from tests.fakes.twin.fleet import Fleet
+from tests.fakes.twin.promises import Watch
+from workers.core.errors import RetryableError, SetupError
+from workers.core.model.group import parse_group, parse_group_update
+from workers.core.requests import Requester, RequestKey
+from workers.core.runs.selection import ApplyRequest
+from workers.core.waves import WaveRequest
+
+A, B, C = (f"s-{letter * 17}" for letter in "abc")
+CONFIG: Mapping[str, Any] = {"instanceType": "m5.xlarge", "targetInstanceTypeRightSizingMethod": "NONE"}
+OTHER: Mapping[str, Any] = {**CONFIG, "instanceType": "r5.large"}
+WITHIN = timedelta(hours=1)
+_T = TypeVar("_T")
+
+
+class Story:
+    """One installation, and somebody who asks again under the same key until there is an answer."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self.fleet = fleet
+        self.watch = Watch(fleet)
+        self.wanted: dict[str, dict[str, Mapping[str, Any]]] = {}
+        fleet.world.servers.add(A, B, C)
+
+    async def ask(self, name: str, request: Callable[[Services, Requester], Awaitable[_T]]) -> _T:
+        """Ask until there is an answer: of a producer that died, or could not, the same is asked again."""
+        requester = Requester("alice", "http", "requested", key=RequestKey(name, name))
+        for _ in range(5):
+            process, services = await self.fleet.start_producer()
+            try:
+                answer = await process.run(partial(request, services, requester))
+            except (RetryableError, SetupError):
+                continue
+            if not process.life.dead:
+                assert answer is not None
+                return answer
+        raise AssertionError(f"no answer to {name}")
+
+    async def create(self, name: str, *members: str) -> str:
+        """Create a group."""
+        body = {"groupName": name, "region": "us-east-1", "sourceServerIds": list(members), "launchConfig": CONFIG}
+        definition = parse_group(body)
+        head = await self.ask(name, lambda services, who: services.submission.create_group(definition, who))
+        self.wanted[head.group_id] = dict.fromkeys(members, CONFIG)
+        return head.group_id
+
+    async def update(self, group_id: str, members: Mapping[str, Mapping[str, Any]]) -> None:
+        """Replace a group's members, each with its launch config."""
+        view = await self.ask("see", lambda services, _who: services.queries.group(group_id))
+        body = {
+            "groupName": view.head.name,
+            "region": "us-east-1",
+            "sourceServerIds": list(members),
+            "launchConfig": CONFIG,
+            "servers": [
+                {"sourceServerId": each, "launchConfig": config} for each, config in members.items() if config != CONFIG
+            ],
+            "version": view.head.version,
+        }
+        update = parse_group_update(body)
+        await self.ask(f"put {group_id}", lambda services, who: services.changes.update_group(group_id, update, who))
+        self.wanted[group_id] = dict(members)
+
+    async def apply(self, group_id: str) -> None:
+        """Apply a group with force."""
+        request = ApplyRequest(force=True)
+        await self.ask(f"apply {group_id}", lambda services, who: services.submission.apply(group_id, request, who))
+
+    async def delete(self, group_id: str) -> None:
+        """Delete a group; one that is gone already was deleted by the request that was not answered."""
+
+        async def delete(services: Services, who: Requester) -> bool:
+            if await services.submission._with.groups.read_head(group_id) is not None:  # as a reader
+                await services.removal.delete_group(group_id, who)
+            return True
+
+        await self.ask(f"delete {group_id}", delete)
+        self.wanted.pop(group_id)
+
+    async def start_wave(self, group_id: str) -> None:
+        """Start a wave over a group."""
+        request = WaveRequest((group_id,))
+        await self.ask("wave", lambda services, who: services.waves.accept(request, who))
+
+    async def settle(self) -> None:
+        """Let workers do their work until everything has settled."""
+        await self.fleet.settle(WITHIN)
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """What there is before, and what is then done; the end of it is settled."""
+
+    name: str
+    prepare: Callable[[Story], Awaitable[str]]
+    act: Callable[[Story, str], Awaitable[None]]
+    generations: int
+    """How many runs the group has had at the end."""
+    versions: int = 1
+    """How many versions each template was given at most."""
+
+
+async def _nothing(_story: Story) -> str:
+    return ""
+
+
+async def _ready(story: Story) -> str:
+    group_id = await story.create("web", A, B)
+    await story.settle()
+    return group_id
+
+
+async def _create(story: Story, _group_id: str) -> None:
+    await story.create("web", A, B)
+
+
+async def _change(story: Story, group_id: str) -> None:
+    await story.update(group_id, {A: OTHER, C: CONFIG})
+
+
+async def _change_under_way(story: Story, _group_id: str) -> None:
+    group_id = await story.create("web", A, B)
+    await story.update(group_id, {A: OTHER, B: CONFIG})
+
+
+async def _force(story: Story, group_id: str) -> None:
+    story.fleet.world.servers.edit(A, InstanceType="t3.micro", KeyName="theirs")
+    await story.apply(group_id)
+
+
+async def _delete(story: Story, _group_id: str) -> None:
+    await story.delete(await story.create("web", A, B))
+
+
+async def _move(story: Story, group_id: str) -> None:
+    await story.update(group_id, {A: CONFIG})
+    await story.create("db", B, C)
+
+
+async def _wave(story: Story, group_id: str) -> None:
+    await story.start_wave(group_id)
+
+
+SCENARIOS = (
+    Scenario("create", _nothing, _create, generations=1),
+    Scenario("change, remove and add a member", _ready, _change, generations=2, versions=2),
+    Scenario("change while the run before is under way", _nothing, _change_under_way, generations=2, versions=2),
+    Scenario("apply with force over somebody's change", _ready, _force, generations=2, versions=2),
+    Scenario("delete while the run is under way", _nothing, _delete, generations=1),
+    Scenario("move a server to another group", _ready, _move, generations=2),
+    Scenario("start a wave", _ready, _wave, generations=1),
+)

@@ -1,0 +1,73 @@
+"""
+Every call that we make to SQS, DynamoDB, DRS or EC2, going wrong in every way, one at a time.
+
+A clean run of a story is recorded; then the story is told again once for each call and each trouble. However it goes,
+it ends settled, with all promises kept and at most one new template version for a source server and a payload.
+"""
+
+import logging
+from collections.abc import Iterator
+from functools import partial
+
+import pytest
+import structlog
+
+from tests.fakes.twin.fleet import Fleet
+from tests.fakes.twin.world import Call, Trouble, World
+from tests.fakes.virtual_time import run_virtually
+from tests.faults.scenarios import SCENARIOS, Scenario, Story
+
+READS = ("get_", "batch_get_", "query", "describe_")
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Iterator[None]:
+    """Thousands of stories are told: their log lines would only take time."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    yield
+    structlog.reset_defaults()
+
+
+def choose_troubles(call: Call) -> tuple[Trouble, ...]:
+    """Tell what can go wrong at a call and makes a difference."""
+    if call.operation.startswith(READS):
+        return (Trouble.CRASH_BEFORE, Trouble.REFUSED)
+    always = (Trouble.CRASH_BEFORE, Trouble.CRASH_AFTER, Trouble.LOST, Trouble.REFUSED)
+    # The SDK repeats no call to DRS or EC2 for us; and ours to DynamoDB and SQS it waits out.
+    return (*always, Trouble.LATE if call.is_target_write else Trouble.REPEATED)
+
+
+async def tell(scenario: Scenario, point: int | None = None, trouble: Trouble | None = None) -> list[Call]:
+    """Tell a story with one trouble, or none, and answer the calls that were made."""
+    world = World(seed=7)
+    story = Story(Fleet(world))
+    group_id = await scenario.prepare(story)
+    story.watch.check()
+    begun = len(world.calls)
+    made = {key: len(template.made) for key, template in world.servers.templates.items()}
+    world.on_call = lambda call: trouble if point is not None and call.number == begun + point else None
+    await scenario.act(story, group_id)
+    await story.settle()
+    story.watch.check_end(story.wanted)
+    for key, template in world.servers.templates.items():
+        assert len(template.made) - made[key] <= scenario.versions, f"{key}: {template.made}"
+    for group, status in story.fleet.statuses().items():
+        assert status["status"] == "ready", status
+        assert len(story.fleet.heads(group)) <= scenario.generations
+    assert len(world.servers.jobs) == (scenario.name == "start a wave")
+    return world.calls[begun:]
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+def test_whatever_goes_wrong_at_any_call_everything_settles(scenario: Scenario) -> None:
+    """One trouble at one call: settled, ready, promises kept, nothing twice."""
+    clean = run_virtually(lambda: tell(scenario))
+    assert len(clean) > 10  # a story of no calls proves nothing
+    broken = []
+    for point, call in enumerate(clean):
+        for trouble in choose_troubles(call):
+            try:
+                run_virtually(partial(tell, scenario, point, trouble))
+            except AssertionError as error:
+                broken.append(f"{trouble.name} at {point} {call.process} {call.service}.{call.operation}: {error}")
+    assert not broken, f"{len(broken)} of {len(clean)} calls:\n" + "\n".join(broken)
