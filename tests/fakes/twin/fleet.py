@@ -63,12 +63,15 @@ class Process:
 
     def kill(self) -> None:
         """Kill the process in this instant."""
-        self.life.dead = True
+        self.life.die(self._world.seconds())
         self.bury()
+
+    def stop(self) -> None:
+        """Stop the process in the middle of whatever it does."""
+        self.life.stop(self._world.seconds())
 
     def bury(self) -> None:
         """End what still waits in a process that has died."""
-        self.life.going.set()
         for task in self._tasks:
             task.cancel()
 
@@ -91,9 +94,9 @@ class Fleet:
 
     # --- processes
 
-    async def start_producer(self) -> tuple[Process, Services]:
+    async def start_producer(self, kind: str = "producer") -> tuple[Process, Services]:
         """Start a producer."""
-        process = self._start("producer")
+        process = self._start(kind)
         clients = TwinClients(self.world, process.life)
         tables = Tables(await clients.own("dynamodb"), STACK)
         queue = JobSender(await clients.own("sqs"), stack=STACK)
@@ -114,7 +117,6 @@ class Fleet:
 
     async def deliver(self, message: Message, process: Process, use_cases: WorkerUseCases) -> None:
         """Deliver a message to a worker, whatever becomes of it."""
-        message.received += 1
         told = decode_job(message.body, message.queue)
         done: list[timedelta | None] = []
 
@@ -127,18 +129,22 @@ class Fleet:
                 done.append(None)
             return True
 
-        # Hidden as long as its worker lives, for that prolongs it.
-        message.visible_at = float("inf")
+        message.holder = process.life
         ended = await process.run(carry)
         if not ended:
-            message.visible_at = self.world.seconds() + self.settings.lease.total_seconds()
             self.results.append("killed")
         elif done[0] is None:
             self.world.queues.delete(message)
             self.results.append("acknowledged")
         else:
-            message.visible_at = self.world.seconds() + done[0].total_seconds()
             self.results.append("again")
+            if message.holder is process.life:
+                # Otherwise it was received anew meanwhile, and is not ours to hide.
+                message.holder, message.visible_at = None, self.world.seconds() + done[0].total_seconds()
+
+    def visible(self) -> list[Message]:
+        """Tell which messages can be received."""
+        return self.world.queues.visible(self.world.seconds(), self.settings.lease.total_seconds())
 
     async def sweep(self, process: Process, use_cases: WorkerUseCases) -> None:
         """Sweep once; what kept it from it is met again the next time."""
@@ -157,8 +163,7 @@ class Fleet:
             assert self.world.seconds() < end, f"not settled: {self.pending()}, {self.results[-5:]}"
             if process.life.dead:
                 process, use_cases = await self.start_worker()
-            visible = self.world.queues.visible(self.world.seconds())
-            await asyncio.gather(*(self.deliver(message, process, use_cases) for message in visible))
+            await asyncio.gather(*(self.deliver(message, process, use_cases) for message in self.visible()))
             await self.sweep(process, use_cases)
             await asyncio.sleep(ROUND_SECONDS)
 

@@ -4,13 +4,19 @@ The promises of the product, asked of the twin: at every change of a status, at 
 What AWS really holds is compared with what was asked for by the words of AWS's own API, not by our planner.
 """
 
+from collections import Counter
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
+from producer.services import Services
 from tests.fakes.twin.dynamodb import Item as RawItem
 from tests.fakes.twin.fleet import Fleet
 from tests.fakes.twin.servers import SourceServers
 from tests.fakes.twin.world import Call
+from workers.core.errors import ServiceUnavailable
+from workers.core.queries import Page
+from workers.core.requests import Conflict, NotFound
 from workers.core.store.writes import decode
 
 SETTLED = {"ready", "failed"}
@@ -30,6 +36,10 @@ class Watch:
     def __init__(self, fleet: Fleet) -> None:
         self._fleet = fleet
         self.broken: list[str] = []
+        self.configs: dict[str, LaunchConfig] = {}
+        """The launch configs that are asked for, by their digest."""
+        self.edited: dict[str, datetime] = {}
+        """When somebody else last wrote a source server's launch template."""
         fleet.world.tables.on_store = self._see_item
         fleet.world.on_write = self._see_write
 
@@ -53,6 +63,37 @@ class Watch:
             self.broken.append(f"[2] {group_id}: {was} {generation} → {after['status']} {after['generation']}")
         if not right:
             self.broken.append(f"[1] {group_id} is {after['status']} with {counts}")
+        if settles:
+            self._see_settled(group_id, after)
+
+    def _see_settled(self, group_id: str, status: dict[str, Any]) -> None:
+        """In the very instant in which a group becomes ready, DRS and EC2 hold what was asked for."""
+        members = [server_id for server_id, owner in self._owners().items() if owner == group_id]
+        if status["status"] == "ready" and status["counts"]["applied"] != len(members):
+            self.broken.append(f"[1] {group_id} becomes ready with {status['counts']}, and its members are {members}")
+        for server_id in members:
+            item = self._fleet.world.tables.peek("runs", group_id, f"server#{server_id}")
+            if item is None or item["status"]["S"] != "ready" or self._is_edited(server_id, item):
+                continue
+            wanted = self.configs.get(item["configHash"]["S"])
+            if wanted is not None and not holds(self._fleet.world.servers, server_id, wanted):
+                self.broken.append(f"[1] {group_id} settles, and {server_id} does not hold {wanted}")
+
+    async def read(self, group_id: str, reader: Services) -> None:
+        """Read where a group stands, as anyone may at any time, and check that the answer is of one moment."""
+        try:
+            view = await reader.queries.status(group_id, Page(limit=1000))
+        except (NotFound, Conflict, ServiceUnavailable):
+            return
+        if view.status is None:
+            return
+        found = Counter(status.value for status, _, _ in view.servers.values())
+        counts = view.status.counts
+        said = (counts.applied, counts.failed, counts.pending)
+        if said != (found["ready"], found["failed"], found["pending"]):
+            self.broken.append(f"[2] a reader of {group_id} was told {said} and {dict(found)}")
+        if view.status.status.value == "ready" and set(found) - {"ready"}:
+            self.broken.append(f"[2] a reader of {group_id} was told ready and {dict(found)}")
 
     def _see_write(self, call: Call) -> None:
         """No older generation writes to a source server that a newer one of the same group has verified."""
@@ -101,10 +142,27 @@ class Watch:
         for server_id, config in wanted.items():
             item = self._fleet.world.tables.peek("runs", group_id, f"server#{server_id}")
             ready = item is not None and item["status"]["S"] == "ready"
+            if ready and self._is_edited(server_id, item):
+                continue
             if ready and not holds(self._fleet.world.servers, server_id, config):
                 self.broken.append(f"[1] {server_id} reads ready and does not hold {config}")
             if status["status"] == "ready" and not ready:
                 self.broken.append(f"[1] {group_id} reads ready and {server_id} does not")
+
+    def _owners(self) -> dict[str, str]:
+        """Tell which group each source server belongs to, by the index of members."""
+        items = map(decode, self._fleet.world.tables.every("keys"))
+        shards = [item["owners"] for item in items if item["key"].startswith("servers#")]
+        return {server_id: group_id for owners in shards for server_id, group_id in owners.items()}
+
+    def _is_edited(self, server_id: str, item: RawItem | None) -> bool:
+        """Tell whether somebody else wrote after what the read-back showed: that is drift, and no broken promise."""
+        at = self.edited.get(server_id)
+        if at is None or item is None or "verifiedAt" not in item:
+            return False
+        # A read of EC2 shows the state of up to so long ago.
+        lag = timedelta(seconds=self._fleet.world.lag)
+        return at >= datetime.fromisoformat(item["verifiedAt"]["S"]) - lag
 
     def _check_once(self) -> None:
         for template in self._fleet.world.servers.templates.values():
@@ -123,10 +181,7 @@ class Watch:
         return server is not None and int(server["generation"]["N"]) == generation
 
     def _check_members(self, wanted: Mapping[str, Mapping[str, LaunchConfig]]) -> None:
-        owners: dict[str, str] = {}
-        for item in map(decode, self._fleet.world.tables.every("keys")):
-            if item["key"].startswith("servers#"):
-                owners |= item["owners"]
+        owners = self._owners()
         expected = {server_id: group_id for group_id, members in wanted.items() for server_id in members}
         if owners != expected:
             self.broken.append(f"[9] the index of members says {owners} instead of {expected}")

@@ -1,12 +1,19 @@
 """The queues of a stack in memory: at least once, in any order; who receives is up to the test."""
 
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from tests.fakes.twin.dynamodb import refuse
 
 QUEUES = ("jobs", "jobs-urgent", "jobs-bulk")
 MOST_IN_A_BATCH = 10
+
+
+class Holder(Protocol):
+    """Who received a message and prolongs its time, for as long as it lives and goes on."""
+
+    silent_since: float | None
+    """Seconds of the world's time; None while it goes on."""
 
 
 @dataclass(eq=False, slots=True)
@@ -16,9 +23,13 @@ class Message:
     queue: str
     body: str
     visible_at: float
-    received: int = 0
-    log: list[str] = field(default_factory=list)
-    """What became of it, each time."""
+    holder: Holder | None = None
+
+    def is_visible(self, now: float, visibility: float) -> bool:
+        """Tell whether it can be received: nobody has it, or whoever has it has been silent for too long."""
+        if self.holder is None:
+            return self.visible_at <= now
+        return self.holder.silent_since is not None and self.holder.silent_since + visibility <= now
 
 
 class Queues:
@@ -43,9 +54,9 @@ class Queues:
         self.messages += [Message(queue, entry["MessageBody"], 0.0) for entry in entries]
         return {"Successful": [{"Id": entry["Id"]} for entry in entries], "Failed": []}
 
-    def visible(self, now: float) -> list[Message]:
+    def visible(self, now: float, visibility: float) -> list[Message]:
         """Tell what can be received, urgent first."""
-        found = [message for message in self.messages if message.visible_at <= now]
+        found = [message for message in self.messages if message.is_visible(now, visibility)]
         return sorted(found, key=lambda message: message.queue != "jobs-urgent")
 
     def delete(self, message: Message) -> None:

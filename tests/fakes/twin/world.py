@@ -66,9 +66,31 @@ class Life:
 
     name: str
     dead: bool = False
+    silent_since: float | None = None
+    """When it died or was stopped, in seconds of the world's time; None while it goes on."""
     going: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
+        self.going.set()
+
+    def die(self, at: float) -> None:
+        """Die: nothing that it does from now on has an effect."""
+        self.stop(at)
+        self.dead = True
+        self.going.set()
+
+    def stop(self, at: float) -> None:
+        """Stop in the middle of whatever it does."""
+        if self.dead:
+            return
+        self.silent_since = at if self.silent_since is None else self.silent_since
+        self.going.clear()
+
+    def cont(self) -> None:
+        """Go on, as if no time had passed."""
+        if self.dead:
+            return
+        self.silent_since = None
         self.going.set()
 
     async def go_on(self) -> None:
@@ -90,6 +112,7 @@ class World:
 
     def __init__(self, seed: int = 0, lag: float = 0.0) -> None:
         self.dice = random.Random(seed)  # chance that can be repeated
+        self.lag = lag
         self._loop = asyncio.get_running_loop()
         self._began = self._loop.time()
 
@@ -132,7 +155,7 @@ class World:
     def _carry_out(self, trouble: Trouble | None, life: Life, call: Call, effect: Callable[..., Any]) -> Any:
         match trouble:
             case Trouble.CRASH_BEFORE:
-                life.dead = True
+                life.die(self.seconds())
                 raise Killed(life.name)
             case Trouble.REFUSED:
                 raise _refusal(call)
@@ -142,7 +165,7 @@ class World:
         answer = self._take_effect(call, effect)
         match trouble:
             case Trouble.CRASH_AFTER:
-                life.dead = True
+                life.die(self.seconds())
                 raise Killed(life.name)
             case Trouble.LOST:
                 raise ConnectionClosedError(endpoint_url=call.service)

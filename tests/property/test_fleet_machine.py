@@ -1,0 +1,343 @@
+"""
+The state machine: requests, deliveries, faults, deaths and time in any order, over the real code and the twin.
+
+Nothing waits for anything: a request or a delivery is begun and goes on while others are begun, for as long as the
+rules let time pass. Whatever the order, the promises hold at every write to AWS, at every change of a status and in
+every answer to a reader; and once the faults have ended, all that was accepted settles.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Coroutine
+from datetime import timedelta
+from functools import partial
+from typing import Any, TypeVar
+
+import structlog
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from producer.services import Services
+from tests.fakes.twin.fleet import Fleet, Process
+from tests.fakes.twin.promises import Watch
+from tests.fakes.twin.sqs import Message
+from tests.fakes.twin.world import Call, Trouble, World
+from tests.fakes.virtual_time import VirtualTimeLoop
+from workers.core.errors import RetryableError
+from workers.core.model.digest import digest_launch_config
+from workers.core.model.errors import InvalidBody
+from workers.core.model.group import parse_group, parse_group_update
+from workers.core.model.launch_config import LaunchConfig
+from workers.core.requests import Requester, RequestKey, RequestRefused
+from workers.core.runs.selection import ApplyRequest
+from workers.main import WorkerUseCases
+
+_T = TypeVar("_T")
+SERVERS = tuple(f"s-{letter * 17}" for letter in "abcd")
+TYPES = ("m5.xlarge", "r5.large", "c6i.large")
+WORKERS = 2
+BASE = {"targetInstanceTypeRightSizingMethod": "NONE"}
+SETTLES_WITHIN = timedelta(hours=2)
+AFTERMATH_SECONDS = 900.0
+"""How long those who were stopped go on after all has settled."""
+
+members = st.dictionaries(st.sampled_from(SERVERS), st.sampled_from(TYPES), min_size=1, max_size=3)
+moments = st.sampled_from([0.0, 0.05, 0.3, 1.0, 5.0])
+groups = st.integers(0, 3)
+workers = st.integers(0, WORKERS - 1)
+
+
+class FleetMachine(RuleBasedStateMachine):
+    """One installation under everything at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+        self._runner = asyncio.Runner(loop_factory=VirtualTimeLoop)
+        self._asked = 0
+        self._running: set[asyncio.Task[None]] = set()
+        self._troubles: list[tuple[int, Trouble]] = []
+        self._group_ids: list[str] = []
+        self._answered: dict[str, int] = {}
+        """The version of each group that somebody was told of; 0 for a group that is told to be gone."""
+        self._maybe_deleted: set[str] = set()
+        """Groups that somebody asked to be deleted, whatever came of it."""
+        self._stopped: list[Process] = []
+        self._runner.get_loop().set_exception_handler(lambda *_: None)
+
+    @initialize(seed=st.integers(0, 2**16), lag=st.sampled_from([0.0, 2.0]))
+    def begin(self, seed: int, lag: float) -> None:
+        """Start two workers and a reader over a world of four source servers."""
+        self._run(self._begin(seed, lag))
+
+    async def _begin(self, seed: int, lag: float) -> None:
+        self.world = World(seed, lag)
+        self.world.servers.add(*SERVERS)
+        self.world.on_call = self._choose_trouble
+        self.fleet = Fleet(self.world)
+        self.watch = Watch(self.fleet)
+        configs = [{**BASE, "instanceType": kind} for kind in TYPES]
+        self.watch.configs = {digest_launch_config(LaunchConfig(config)): config for config in configs}
+        self.workers = [await self.fleet.start_worker() for _ in range(WORKERS)]
+        _, self.reader = await self.fleet.start_producer("reader")
+
+    # --- requests
+
+    @rule(wanted=members, wait=moments)
+    def create(self, wanted: dict[str, str], wait: float) -> None:
+        """Ask for a group; it is refused where one of its servers is another's."""
+        name = f"group {self._asked}"
+        definition = parse_group({"groupName": name, "region": "us-east-1", **_body(wanted)})
+
+        async def create(services: Services, who: Requester) -> None:
+            head = await services.submission.create_group(definition, who)
+            self._group_ids.append(head.group_id)
+            self._answered.setdefault(head.group_id, 1)
+
+        self._ask(create, wait)
+
+    @precondition(lambda self: self._group_ids)
+    @rule(which=groups, wanted=members, force=st.booleans(), wait=moments)
+    def update(self, which: int, wanted: dict[str, str], force: bool, wait: float) -> None:
+        """Replace a group's definition, over the version that is read just before."""
+        group_id = self._choose(which)
+
+        async def update(services: Services, who: Requester) -> None:
+            view = await services.queries.group(group_id)
+            body = {"groupName": view.head.name, "region": "us-east-1", "version": view.head.version, "force": force}
+            updated = await services.changes.update_group(group_id, parse_group_update({**body, **_body(wanted)}), who)
+            if self._answered[group_id]:
+                self._answered[group_id] = max(self._answered[group_id], updated.head.version)
+
+        self._ask(update, wait)
+
+    @precondition(lambda self: self._group_ids)
+    @rule(which=groups, force=st.booleans(), server=st.none() | st.sampled_from(SERVERS), wait=moments)
+    def apply(self, which: int, force: bool, server: str | None, wait: float) -> None:
+        """Apply a group again, whole or one of its servers."""
+        group_id = self._choose(which)
+        request = ApplyRequest(force=force, source_server_ids=None if server is None else (server,))
+
+        async def apply(services: Services, who: Requester) -> None:
+            await services.submission.apply(group_id, request, who)
+
+        self._ask(apply, wait)
+
+    @precondition(lambda self: self._group_ids)
+    @rule(which=groups, wait=moments)
+    def delete(self, which: int, wait: float) -> None:
+        """Delete a group."""
+        group_id = self._choose(which)
+        self._maybe_deleted.add(group_id)
+
+        async def delete(services: Services, who: Requester) -> None:
+            await services.removal.delete_group(group_id, who)
+            self._answered[group_id] = 0
+
+        self._ask(delete, wait)
+
+    # --- messages and sweeps
+
+    @precondition(lambda self: self._visible())
+    @rule(which=st.integers(0, 20), worker=workers, wait=moments)
+    def deliver(self, which: int, worker: int, wait: float) -> None:
+        """Deliver any message that is visible: in any order, however late."""
+        visible = self._visible()
+        self._start(self.fleet.deliver(visible[which % len(visible)], *self._worker(worker)), wait)
+
+    @precondition(lambda self: self._visible())
+    @rule(worker=workers, wait=moments)
+    def deliver_all(self, worker: int, wait: float) -> None:
+        """Deliver every message that is visible, all at once."""
+        for message in self._visible():
+            self._start(self.fleet.deliver(message, *self._worker(worker)), 0)
+        self._pass(wait)
+
+    @precondition(lambda self: self.world.queues.messages)
+    @rule(which=st.integers(0, 20))
+    def double(self, which: int) -> None:
+        """SQS delivers at least once: a message is there a second time."""
+        messages = self.world.queues.messages
+        message = messages[which % len(messages)]
+        messages.append(Message(message.queue, message.body, self.world.seconds()))
+
+    @rule(worker=workers, wait=moments)
+    def sweep(self, worker: int, wait: float) -> None:
+        """A worker's sweep is due."""
+        self._start(self.fleet.sweep(*self._worker(worker)), wait)
+
+    # --- faults, deaths, time
+
+    @rule(after=st.integers(0, 30), trouble=st.sampled_from(list(Trouble)))
+    def trouble(self, after: int, trouble: Trouble) -> None:
+        """Something goes wrong at one of the next calls."""
+        self._troubles.append((len(self.world.calls) + after, trouble))
+
+    @rule(count=st.integers(2, 20))
+    def throttle(self, count: int) -> None:
+        """The next calls are refused, one after the other."""
+        begin = len(self.world.calls)
+        self._troubles += [(begin + number, Trouble.REFUSED) for number in range(count)]
+
+    @rule(worker=workers)
+    def kill(self, worker: int) -> None:
+        """SIGKILL."""
+        self.workers[worker][0].kill()
+        self._pass(0)
+
+    @rule(worker=workers)
+    def stop(self, worker: int) -> None:
+        """SIGSTOP; another worker takes its place."""
+        process, _ = self.workers[worker]
+        process.stop()
+        self._stopped.append(process)
+        self.workers[worker] = self._run(self.fleet.start_worker())
+
+    @precondition(lambda self: self._stopped)
+    @rule(wait=moments)
+    def go_on(self, wait: float) -> None:
+        """SIGCONT: it does not know how long it was stopped."""
+        self._stopped.pop().life.cont()
+        self._pass(wait)
+
+    @rule(server=st.sampled_from(SERVERS))
+    def edit(self, server: str) -> None:
+        """Somebody else writes the launch template."""
+        self.watch.edited[server] = self.world.now()
+        self.world.servers.edit(server, InstanceType="t3.micro", KeyName="theirs")
+
+    @rule(seconds=st.sampled_from([2.0, 15.0, 61.0, 200.0, 1000.0]))
+    def let_time_pass(self, seconds: float) -> None:
+        """What was begun goes on."""
+        self._pass(seconds)
+
+    # --- what must hold
+
+    @invariant()
+    def promises_hold(self) -> None:
+        """No promise was broken so far, and no request or delivery met a bug."""
+        if hasattr(self, "watch"):
+            self.watch.check()
+            self._run(self._read())
+
+    async def _read(self) -> None:
+        for group_id in self._group_ids:
+            await self.watch.read(group_id, self.reader)
+
+    def teardown(self) -> None:
+        """End the faults; then all settles, those who were stopped go on, and nothing changes any more."""
+        try:
+            if hasattr(self, "watch"):
+                self._run(self._end())
+        finally:
+            for process in self._stopped:
+                process.kill()
+            self._runner.close()
+            structlog.reset_defaults()
+
+    async def _end(self) -> None:
+        self._troubles.clear()
+        await self.fleet.settle(SETTLES_WITHIN)
+        self.watch.check()
+        for process in self._stopped:
+            process.life.cont()
+        await asyncio.sleep(AFTERMATH_SECONDS)
+        await self.fleet.settle(SETTLES_WITHIN)
+        if self._running:
+            await asyncio.wait(self._running)
+        # Read what is wanted from the definitions: of a request that was not answered nobody knows whether it counts.
+        wanted = {}
+        for group_id in self.fleet.statuses():
+            view = await self.reader.queries.group(group_id)
+            assert view.head.version >= self._answered.get(group_id, 1)
+            members_of = view.definition.source_server_ids
+            wanted[group_id] = {each: view.definition.effective(each).values for each in members_of}
+        told = {group_id for group_id, version in self._answered.items() if version}
+        gone = {group_id for group_id, version in self._answered.items() if not version}
+        assert gone.isdisjoint(wanted), "a group that was deleted is there"
+        assert told - set(wanted) <= self._maybe_deleted, "a group that was created is not there"
+        self.watch.check_end(wanted)
+
+    # --- how
+
+    def _choose_trouble(self, call: Call) -> Trouble | None:
+        if call.process.startswith("reader"):
+            return None
+        due = [each for each in self._troubles if each[0] <= call.number]
+        if not due:
+            return None
+        self._troubles.remove(due[0])
+        trouble = due[0][1]
+        # Only what can happen: our tables are not written minutes late, and the SDK repeats no write to AWS for us.
+        if trouble is Trouble.LATE and not call.is_target_write:
+            return Trouble.LOST
+        if trouble is Trouble.REPEATED and call.service in {"drs", "ec2"}:
+            return Trouble.LOST
+        return trouble
+
+    def _choose(self, which: int) -> str:
+        return self._group_ids[which % len(self._group_ids)]
+
+    def _visible(self) -> list[Message]:
+        return self.fleet.visible()
+
+    def _worker(self, which: int) -> tuple[Process, WorkerUseCases]:
+        if self.workers[which][0].life.dead:
+            self.workers[which] = self._run(self.fleet.start_worker())
+        return self.workers[which]
+
+    def _ask(self, request: Callable[[Services, Requester], Awaitable[None]], wait: float) -> None:
+        self._asked += 1
+        key = RequestKey(f"key {self._asked}", "fingerprint")
+        who = Requester("alice", "http", "requested", key=key)
+
+        async def ask() -> None:
+            # Asked again under the same key where there was no answer, as a client does that wants to know.
+            for _ in range(3):
+                process, services = await self.fleet.start_producer()
+                try:
+                    await process.run(partial(request, services, who))
+                except RetryableError:
+                    continue
+                except (RequestRefused, InvalidBody):
+                    return
+                if not process.life.dead:
+                    return
+
+        self._start(ask(), wait)
+
+    def _start(self, work: Coroutine[Any, Any, None], wait: float) -> None:
+        async def start() -> None:
+            task = asyncio.create_task(work)
+            self._running.add(task)
+            task.add_done_callback(self._ended)
+
+        self._run(start())
+        self._pass(wait)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self.watch.broken.append(f"[bug] {type(error).__name__}: {error}")
+
+    def _pass(self, seconds: float) -> None:
+        self._run(asyncio.sleep(seconds))
+
+    def _run(self, work: Coroutine[Any, Any, _T]) -> _T:
+        return self._runner.run(work)
+
+
+def _body(wanted: dict[str, str]) -> dict[str, Any]:
+    return {
+        "sourceServerIds": sorted(wanted),
+        "launchConfig": BASE,
+        "servers": [{"sourceServerId": each, "launchConfig": {"instanceType": kind}} for each, kind in wanted.items()],
+    }
+
+
+FleetMachine.TestCase.settings = settings(
+    max_examples=200, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+)
+TestFleet = FleetMachine.TestCase
