@@ -6,9 +6,12 @@ external id serves no group that names another) and closed together. No credenti
 """
 
 import asyncio
+from collections.abc import Awaitable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import Any, Self
+from datetime import timedelta
+from functools import partial
+from typing import Any, Self, TypeVar
 
 import aioboto3
 from aiobotocore.config import AioConfig
@@ -18,6 +21,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from workers.aws.errors import translate
 from workers.aws.guarding import watch
+from workers.aws.shared_work import SharedWork
 from workers.core.errors import ServiceUnavailable, SetupError
 from workers.core.model.group import Target
 
@@ -25,9 +29,10 @@ CONNECT_SECONDS = 3
 READ_SECONDS = 15
 """Together below the 20 s in which a call ends, so that the lease outlives every call."""
 STORE_TRIES = 5
-MAKING_SECONDS = 20.0
+LONGEST_MAKING = timedelta(seconds=20)
 """Until a client stands, its role assumed: whoever waits for it gives up together."""
 ROLE_SESSION_NAME = "prelaunch"
+T = TypeVar("T")
 Key = tuple[Target | None, str]
 """The target, None for our own account's tables and queues, and the service."""
 
@@ -59,7 +64,7 @@ class Clients:
         self._connections = connections
         self._stack = AsyncExitStack()
         self._made: dict[Key, Any] = {}
-        self._making: dict[Key, asyncio.Lock] = {}
+        self._making = SharedWork()
 
     async def __aenter__(self) -> Self:
         return self
@@ -68,7 +73,8 @@ class Clients:
         await self.close()
 
     async def close(self) -> None:
-        """Close every client that was made."""
+        """Close every client that was made, and make no more of what is being made."""
+        await self._making.cancel()
         self._made.clear()
         await self._stack.aclose()
 
@@ -84,13 +90,12 @@ class Clients:
 
         Raises:
             SetupError: The Region or the endpoint is not configured.
+            ServiceUnavailable: It was not made in time.
         """
-        key = (None, service)
-        async with self._making.setdefault(key, asyncio.Lock()):
-            if key in self._made:
-                return self._made[key]
-            retries = {"mode": "standard", "total_max_attempts": self._store_tries}
-            return await self._make(key, self._session, service, None, retries)
+        try:
+            return await self._own(service)
+        except TimeoutError as error:
+            raise _not_made(f"A client for {service} was not made") from error
 
     async def target(self, service: str, target: Target) -> Any:
         """
@@ -108,16 +113,11 @@ class Clients:
             PrelaunchError: The role cannot be assumed, or not in time.
         """
         key = (target, service)
-        try:
-            # One at a time for each key: sixty jobs that begin together must not make sixty clients.
-            async with asyncio.timeout(MAKING_SECONDS), self._making.setdefault(key, asyncio.Lock()):
-                if key in self._made:
-                    return self._made[key]
-                session = await self._assume(target) if target.assume_role_name else self._session
-                retries = {"mode": "standard", "total_max_attempts": 1}
-                return await self._make(key, session, service, target.region, retries)
-        except TimeoutError as error:
-            raise _not_made(service, target) from error
+        if key in self._made:
+            return self._made[key]
+        # One making for each key: sixty jobs that begin together must not make sixty clients. Its time is its own, for
+        # of those who come one after the other each would have less of it left than the making takes.
+        return await self._making.join(key, partial(self._make_target, service, target))
 
     def forget(self, client: Any) -> None:
         """Make a new client, with new credentials, when the like of this one is asked for next."""
@@ -149,7 +149,30 @@ class Clients:
             ) from error
         return Caller(str(identity["Account"]), str(identity["Arn"]))
 
-    async def _make(self, key: Key, session: aioboto3.Session, service: str, region: str | None, retries: Any) -> Any:
+    async def _own(self, service: str) -> Any:
+        key = (None, service)
+        if key in self._made:
+            return self._made[key]
+        return await self._making.join(key, partial(self._make_own, service))
+
+    async def _make_own(self, service: str) -> Any:
+        retries = {"mode": "standard", "total_max_attempts": self._store_tries}
+        async with asyncio.timeout(LONGEST_MAKING.total_seconds()):
+            return await self._make((None, service), self._session, None, retries)
+
+    async def _make_target(self, service: str, target: Target) -> Any:
+        # One end for both steps, so that nobody waits longer than it says; and each step is named for itself.
+        ends_at = asyncio.get_running_loop().time() + LONGEST_MAKING.total_seconds()
+        session = self._session
+        if target.assume_role_name is not None:
+            session = await _in_time(ends_at, self._assume(target), _not_assumed(target))
+        retries = {"mode": "standard", "total_max_attempts": 1}
+        making = self._make((target, service), session, target.region, retries)
+        late = _not_made(f"A client for {service} in {target.region} was not made")
+        return await _in_time(ends_at, making, late)
+
+    async def _make(self, key: Key, session: aioboto3.Session, region: str | None, retries: Any) -> Any:
+        service = key[1]
         config = AioConfig(
             connect_timeout=CONNECT_SECONDS,
             read_timeout=READ_SECONDS,
@@ -158,14 +181,15 @@ class Clients:
         )
         try:
             making = session.client(service, region_name=region, config=config)
-            self._made[key] = await self._stack.enter_async_context(making)
-            watch(self._made[key])
+            client = await self._stack.enter_async_context(making)
+            watch(client)
         except (BotoCoreError, ValueError) as error:
             raise SetupError(
                 f"No client for {service} can be made: {str(error).rstrip('.')}."
                 " Check AWS_DEFAULT_REGION and AWS_ENDPOINT_URL."
             ) from error
-        return self._made[key]
+        self._made[key] = client
+        return client
 
     async def _assume(self, target: Target) -> aioboto3.Session:
         async def assume() -> dict[str, str]:
@@ -179,7 +203,7 @@ class Clients:
         return aioboto3.Session(botocore_session=session)
 
     async def _assume_once(self, target: Target) -> dict[str, str]:
-        sts = await self.own("sts")
+        sts = await self._own("sts")
         account_id = target.account_id or await self.account_id()
         request = {
             "RoleArn": f"arn:aws:iam::{account_id}:role/{target.assume_role_name}",
@@ -199,15 +223,19 @@ class Clients:
         }
 
 
-def _not_made(service: str, target: Target) -> ServiceUnavailable:
-    within = f"within {MAKING_SECONDS:.0f} s."
-    if target.assume_role_name is None:
-        return ServiceUnavailable(
-            f"A client for {service} in {target.region} was not made {within}", code="RequestTimeout"
-        )
+async def _in_time(ends_at: float, step: Awaitable[T], late: ServiceUnavailable) -> T:
+    try:
+        async with asyncio.timeout_at(ends_at):
+            return await step
+    except TimeoutError as error:
+        raise late from error
+
+
+def _not_made(what: str, operation: str = "") -> ServiceUnavailable:
+    within = f"within {LONGEST_MAKING.total_seconds():.0f} s."
+    return ServiceUnavailable(f"{what} {within}", code="RequestTimeout", operation=operation)
+
+
+def _not_assumed(target: Target) -> ServiceUnavailable:
     account = f" of account {target.account_id}" if target.account_id else ""
-    return ServiceUnavailable(
-        f"The role {target.assume_role_name}{account} was not assumed {within}",
-        code="RequestTimeout",
-        operation="sts.AssumeRole",
-    )
+    return _not_made(f"The role {target.assume_role_name}{account} was not assumed", "sts.AssumeRole")
