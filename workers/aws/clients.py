@@ -14,16 +14,20 @@ from functools import partial
 from typing import Any, Self, TypeVar
 
 import aioboto3
+import structlog
 from aiobotocore.config import AioConfig
-from aiobotocore.credentials import AioRefreshableCredentials
-from aiobotocore.session import AioSession
 from botocore.exceptions import BotoCoreError, ClientError
 
 from workers.aws.errors import translate
 from workers.aws.guarding import watch
+from workers.aws.role_session import RoleSession
 from workers.aws.shared_work import SharedWork
-from workers.core.errors import ServiceUnavailable, SetupError
+from workers.core.clock import read_clock
+from workers.core.errors import PrelaunchError, ServiceUnavailable, SetupError
 from workers.core.model.group import Target
+from workers.core.ports import Clock
+
+log = structlog.get_logger(__name__)
 
 CONNECT_SECONDS = 3
 READ_SECONDS = 15
@@ -35,6 +39,12 @@ ROLE_SESSION_NAME = "prelaunch"
 T = TypeVar("T")
 Key = tuple[Target | None, str]
 """The target, None for our own account's tables and queues, and the service."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    client: Any
+    role: RoleSession | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +65,7 @@ class Clients:
         region: str | None = None,
         profile: str | None = None,
         store_tries: int = STORE_TRIES,
+        clock: Clock = read_clock,
     ) -> None:
         try:
             self._session = aioboto3.Session(profile_name=profile, region_name=region)
@@ -63,7 +74,8 @@ class Clients:
         self._store_tries = store_tries
         self._connections = connections
         self._stack = AsyncExitStack()
-        self._made: dict[Key, Any] = {}
+        self._clock = clock
+        self._made: dict[Key, _Made] = {}
         self._making = SharedWork()
 
     async def __aenter__(self) -> Self:
@@ -101,6 +113,8 @@ class Clients:
         """
         Answer a client for a group's account and Region; its calls are paced and retried by us, not by the SDK.
 
+        Ask again before every call, and outside the call's time and guard: here a role's session is renewed.
+
         Parameters:
             service: The SDK's name of it.
             target: The account and Region, and how we get there.
@@ -113,16 +127,19 @@ class Clients:
             PrelaunchError: The role cannot be assumed, or not in time.
         """
         key = (target, service)
-        if key in self._made:
-            return self._made[key]
         # One making for each key: sixty jobs that begin together must not make sixty clients. Its time is its own, for
         # of those who come one after the other each would have less of it left than the making takes.
-        return await self._making.join(key, partial(self._make_target, service, target))
+        made = self._made.get(key)
+        if made is None:
+            made = await self._making.join(key, partial(self._make_target, service, target))
+        if made.role is not None:
+            await self._keep_alive(made.role, target)
+        return made.client
 
     def forget(self, client: Any) -> None:
         """Make a new client, with new credentials, when the like of this one is asked for next."""
         # By the client and not by its target: a late answer to the old one must not cost the new one.
-        for key in [key for key, made in self._made.items() if made is client]:
+        for key in [key for key, made in self._made.items() if made.client is client]:
             del self._made[key]
 
     async def account_id(self) -> str:
@@ -151,28 +168,30 @@ class Clients:
 
     async def _own(self, service: str) -> Any:
         key = (None, service)
-        if key in self._made:
-            return self._made[key]
-        return await self._making.join(key, partial(self._make_own, service))
+        made = self._made.get(key)
+        if made is None:
+            made = await self._making.join(key, partial(self._make_own, service))
+        return made.client
 
-    async def _make_own(self, service: str) -> Any:
+    async def _make_own(self, service: str) -> _Made:
         retries = {"mode": "standard", "total_max_attempts": self._store_tries}
         async with asyncio.timeout(LONGEST_MAKING.total_seconds()):
-            return await self._make((None, service), self._session, None, retries)
+            made = _Made(await self._make(self._session, service, None, retries))
+        self._made[None, service] = made
+        return made
 
-    async def _make_target(self, service: str, target: Target) -> Any:
+    async def _make_target(self, service: str, target: Target) -> _Made:
         # One end for both steps, so that nobody waits longer than it says; and each step is named for itself.
-        ends_at = asyncio.get_running_loop().time() + LONGEST_MAKING.total_seconds()
-        session = self._session
-        if target.assume_role_name is not None:
-            session = await _in_time(ends_at, self._assume(target), _not_assumed(target))
+        ends_at = _find_end()
+        role = RoleSession(await self._assume(target, ends_at)) if target.assume_role_name else None
         retries = {"mode": "standard", "total_max_attempts": 1}
-        making = self._make((target, service), session, target.region, retries)
+        making = self._make(role.session if role else self._session, service, target.region, retries)
         late = _not_made(f"A client for {service} in {target.region} was not made")
-        return await _in_time(ends_at, making, late)
+        made = _Made(await _in_time(ends_at, making, late), role)
+        self._made[target, service] = made
+        return made
 
-    async def _make(self, key: Key, session: aioboto3.Session, region: str | None, retries: Any) -> Any:
-        service = key[1]
+    async def _make(self, session: aioboto3.Session, service: str, region: str | None, retries: Any) -> Any:
         config = AioConfig(
             connect_timeout=CONNECT_SECONDS,
             read_timeout=READ_SECONDS,
@@ -188,21 +207,33 @@ class Clients:
                 f"No client for {service} can be made: {str(error).rstrip('.')}."
                 " Check AWS_DEFAULT_REGION and AWS_ENDPOINT_URL."
             ) from error
-        self._made[key] = client
         return client
 
-    async def _assume(self, target: Target) -> aioboto3.Session:
-        async def assume() -> dict[str, str]:
-            return await self._assume_once(target)
+    async def _keep_alive(self, role: RoleSession, target: Target) -> None:
+        if not role.is_due(self._clock()):
+            return
+        renewal = self._making.start(role, partial(self._renew, role, target))
+        if role.is_over(self._clock()):
+            await asyncio.shield(renewal)
 
-        session = AioSession()
-        # The SDK's own way to renew: it asks again before the credentials end, and signs no call with old ones.
-        session._credentials = AioRefreshableCredentials.create_from_metadata(  # noqa: SLF001  # no public door
-            metadata=await assume(), refresh_using=assume, method="sts-assume-role"
-        )
-        return aioboto3.Session(botocore_session=session)
+    async def _renew(self, role: RoleSession, target: Target) -> None:
+        try:
+            role.take(await self._assume(target, _find_end()))
+        except PrelaunchError as error:
+            # Nobody may be waiting for it: the old credentials serve until they end.
+            log.warning(
+                "role.not_renewed",
+                role=target.assume_role_name,
+                account_id=target.account_id,
+                code=error.code,
+                message=error.message,
+            )
+            raise
 
-    async def _assume_once(self, target: Target) -> dict[str, str]:
+    async def _assume(self, target: Target, ends_at: float) -> Any:
+        return await _in_time(ends_at, self._assume_once(target), _not_assumed(target))
+
+    async def _assume_once(self, target: Target) -> Any:
         sts = await self._own("sts")
         account_id = target.account_id or await self.account_id()
         request = {
@@ -212,15 +243,13 @@ class Clients:
         if target.external_id is not None:
             request["ExternalId"] = target.external_id
         try:
-            credentials = (await sts.assume_role(**request))["Credentials"]
+            return (await sts.assume_role(**request))["Credentials"]
         except (BotoCoreError, ClientError) as error:
             raise translate(error, "sts", "AssumeRole") from error
-        return {
-            "access_key": credentials["AccessKeyId"],
-            "secret_key": credentials["SecretAccessKey"],
-            "token": credentials["SessionToken"],
-            "expiry_time": credentials["Expiration"].isoformat(),
-        }
+
+
+def _find_end() -> float:
+    return asyncio.get_running_loop().time() + LONGEST_MAKING.total_seconds()
 
 
 async def _in_time(ends_at: float, step: Awaitable[T], late: ServiceUnavailable) -> T:

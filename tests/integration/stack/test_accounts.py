@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -119,7 +120,8 @@ async def test_a_session_is_renewed_before_it_expires(
     """A worker outlives its sessions of an hour: as the expiry draws near the role is assumed again."""
     members = product.add_servers(1, accountId=account_id)
     group_id = await product.create_ready(members, **access(account_id))
-    monkeypatch.setattr("aiobotocore.credentials.AioRefreshableCredentials._seconds_remaining", lambda _: 30)
+    monkeypatch.setattr("workers.aws.role_session.RENEW_BY", timedelta(hours=2))
+    monkeypatch.setattr("workers.aws.role_session.RENEW_FROM", timedelta(hours=2))
     product.count_anew()
     await product.apply(group_id, force=True)
     await product.drain()
