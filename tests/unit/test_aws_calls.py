@@ -50,9 +50,14 @@ class ScriptedClient:
     sent: list[float] = field(default_factory=list)
     requests: list[dict[str, Any]] = field(default_factory=list)
     latency: float = 0.0
+    making: float = 0.0
+    """How long it takes until the client stands, whenever it is asked for."""
     forgotten: int = 0
 
     async def target(self, _service: str, _target: Target) -> "ScriptedClient":
+        # As a call to STS on the way would.
+        ask_guard()
+        await asyncio.sleep(self.making)
         return self
 
     def forget(self, client: object) -> None:
@@ -101,11 +106,13 @@ class Played:
         return [later - earlier for earlier, later in zip(self.sent, self.sent[1:], strict=False)]
 
 
-def play(script: list[Any], *, guard: Guard | None = None, repeatable: bool = True, queue: int = 0) -> Played:
+def play(
+    script: list[Any], *, guard: Guard | None = None, repeatable: bool = True, queue: int = 0, making: float = 0.0
+) -> Played:
     """Make one call with these outcomes, behind so many callers who emptied the burst."""
 
     async def main() -> Played:
-        client = ScriptedClient([*script])
+        client = ScriptedClient([*script], making=making)
         pacing = VirtualPacing()
         calls = Calls(cast("Clients", client), pacing, timeout=timedelta(seconds=20))
         bucket = pacing.bucket("111122223333", "us-east-1", "ec2", "ModifyLaunchTemplate")
@@ -213,6 +220,53 @@ def test_the_guard_is_asked_after_the_wait_and_before_the_send() -> None:
     assert asked == played.sent
     assert len(asked) == 3
     assert asked[0] - played.begun_at > 5
+
+
+def test_a_clients_making_is_no_part_of_the_call() -> None:
+    """A client that takes longer than a call may is waited for, outside the call's time, and before its guard."""
+    asked: list[float] = []
+    guard = ScriptedGuard(lambda: asked.append(now()))
+    played = play([OK], guard=guard, making=25)
+    assert played.answer == OK
+    assert asked == played.sent
+    assert asked[0] - played.begun_at >= 25
+    assert guard.unanswered == 0
+
+
+@dataclass
+class MortalClients:
+    """Makes clients, the first of which has a session that AWS calls expired."""
+
+    made: list[ScriptedClient] = field(default_factory=list)
+    current: ScriptedClient | None = None
+
+    async def target(self, _service: str, _target: Target) -> ScriptedClient:
+        if self.current is None:
+            outcome = OK if self.made else refusal("ExpiredTokenException")
+            self.current = ScriptedClient([outcome] * 1000, latency=0.1)
+            self.made.append(self.current)
+        return self.current
+
+    def forget(self, client: object) -> None:
+        if client is self.current:
+            self.current = None
+
+
+def test_calls_that_wait_for_their_turn_do_not_keep_a_dead_client() -> None:
+    """When the session turns out to have expired, those who still wait are sent with the new one, once."""
+    clients = MortalClients()
+
+    async def main() -> None:
+        pacing = VirtualPacing()
+        calls = Calls(cast("Clients", clients), pacing, timeout=timedelta(seconds=20))
+        bucket = pacing.bucket("111122223333", "us-east-1", "ec2", "ModifyLaunchTemplate")
+        for _ in range(150):
+            bucket.reserve()
+        await asyncio.gather(*(calls.call(TARGET, "ec2", "ModifyLaunchTemplate", {}) for _ in range(60)))
+
+    run_virtually(main)
+    dead, new = clients.made
+    assert (len(dead.sent), len(new.sent)) == (1, 60)
 
 
 def test_a_lost_lease_stops_the_send() -> None:

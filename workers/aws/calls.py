@@ -116,8 +116,11 @@ class Calls:
         self, target: Target, service: str, operation: str, request: dict[str, Any], guard: Guard | None
     ) -> Any:
         # Outside the call's time and guard: neither a role's session nor a client's making is this call on its way.
-        client = await self._clients.target(service, target)
+        # Made before the turn, which would else be over when it is used; and asked for again when the turn has come,
+        # for by then the client may be forgotten, and all who waited would learn one by one that its session is over.
+        await self._clients.target(service, target)
         await self._bucket(target, service, operation).take()
+        client = await self._clients.target(service, target)
         try:
             with guarded(guard):
                 async with asyncio.timeout(self._timeout.total_seconds()):
