@@ -14,7 +14,7 @@ def find_short(totals: Mapping[str, float]) -> list[str]:
         "lines": 100 * totals["covered_lines"] / totals["num_statements"],
         "branches": 100 * totals["covered_branches"] / totals["num_branches"],
     }
-    return [f"{share:.1f} % of the {what}" for what, share in shares.items() if share < LEAST_PERCENT]
+    return [f"{share:.2f} % of the {what}" for what, share in shares.items() if share < LEAST_PERCENT]
 
 
 if __name__ == "__main__":
