@@ -20,6 +20,7 @@ class CountedTables:
     def __init__(self, failures: int = 0) -> None:
         self.reads = 0
         self.failures = failures
+        self.opened = True
 
     async def get(self, _table: str, _group_id: str, key: str) -> dict[str, Any] | None:
         self.reads += 1
@@ -27,6 +28,8 @@ class CountedTables:
         if self.failures:
             self.failures -= 1
             raise ServiceUnavailable("DynamoDB does not answer.")
+        if not self.opened:
+            return None
         return to_item(RUN.head) if key.startswith("head#") else {"sourceServerIds": sorted(RUN.listed)}
 
 
@@ -64,3 +67,19 @@ def test_a_run_that_could_not_be_read_is_read_again() -> None:
     failed, read = run_virtually(begin)
     assert all(isinstance(error, ServiceUnavailable) for error in failed)
     assert read.listed == RUN.listed
+
+
+def test_that_there_is_no_run_is_not_remembered() -> None:
+    """A generation that nobody opened is no run; as soon as it is opened it is read."""
+    tables = CountedTables()
+    tables.opened = False
+    store = _store(tables)
+
+    async def begin() -> list[Any]:
+        before = await store.read_run("pg-1", 3)
+        tables.opened = True
+        return [before, await store.read_run("pg-1", 3)]
+
+    before, after = run_virtually(begin)
+    assert before is None
+    assert after.listed == RUN.listed

@@ -63,6 +63,10 @@ class Run:
         }
 
 
+class _NoRun(Exception):
+    """There is no such run; raised, for an answer would be kept, and the run may be opened later."""
+
+
 class RunStore:
     """Reads runs and records outcomes."""
 
@@ -70,7 +74,7 @@ class RunStore:
         self._tables = tables
         self._groups = groups
         # Sixty jobs of a run that begin together read it once; what fails is not kept.
-        self._kept = alru_cache(maxsize=RUNS_CACHED)(self._read_run)
+        self._read_once = alru_cache(maxsize=RUNS_CACHED)(self._read_run)
 
     async def read_head(self, group_id: str, generation: int) -> RunHead | None:
         """Read the head of a run as it is now."""
@@ -89,14 +93,14 @@ class RunStore:
             generation: The run's.
         """
         try:
-            return await self._kept(group_id, generation)
-        except GroupDeleted:
+            return await self._read_once(group_id, generation)
+        except (_NoRun, GroupDeleted):
             return None
 
     async def _read_run(self, group_id: str, generation: int) -> Run:
         head = await self.read_head(group_id, generation)
         if head is None:
-            raise GroupDeleted(f"There is no run {generation} of {group_id}.")
+            raise _NoRun
         definition = await self._groups.read_definition(group_id, head.config_version)
         return Run(group_id, head, frozenset(await self.read_listed(group_id, generation)), definition)
 
