@@ -2,11 +2,11 @@
 
 import json
 import zlib
-from collections import OrderedDict
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from typing import Literal
 
+from async_lru import alru_cache
 from boto3.dynamodb.conditions import Attr, ConditionBase
 
 from workers.core.errors import GroupDeleted
@@ -25,7 +25,8 @@ class GroupStore:
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
-        self._definitions: OrderedDict[tuple[str, int], tuple[GroupDefinition, int]] = OrderedDict()
+        # Runs, waves and requests that begin together read it once; what fails is not kept.
+        self._read_once = alru_cache(maxsize=DEFINITIONS_CACHED)(self._read_chunks)
 
     async def read_head(self, group_id: str) -> GroupHead | None:
         """Read what the group is; None where there is no such group."""
@@ -56,18 +57,17 @@ class GroupStore:
         Raises:
             GroupDeleted: The group is gone.
         """
-        key = (group_id, version)
-        if key not in self._definitions:
-            chunks = [item async for item in self._tables.query("groups", group_id, _config_prefix(version))]
-            parts = [chunk["data"] for chunk in chunks]
-            if not parts or len(parts) != chunks[0]["chunks"]:
-                # Some may be cleared before others.
-                raise GroupDeleted(f"Protection group {group_id} was deleted.")
-            definition = GroupDefinition.from_json(json.loads(zlib.decompress(b"".join(parts))))
-            self._definitions[key] = (definition, len(parts))
-        while len(self._definitions) > DEFINITIONS_CACHED:
-            self._definitions.popitem(last=False)
-        return self._definitions[key][0]
+        definition, _ = await self._read_once(group_id, version)
+        return definition
+
+    async def _read_chunks(self, group_id: str, version: int) -> tuple[GroupDefinition, int]:
+        """Read a definition, and in how many chunks it is stored."""
+        chunks = [item async for item in self._tables.query("groups", group_id, _config_prefix(version))]
+        parts = [chunk["data"] for chunk in chunks]
+        if not parts or len(parts) != chunks[0]["chunks"]:
+            # Some may be cleared before others.
+            raise GroupDeleted(f"Protection group {group_id} was deleted.")
+        return GroupDefinition.from_json(json.loads(zlib.decompress(b"".join(parts)))), len(parts)
 
     async def expire_definitions(self, group_id: str, versions: Collection[int], at: datetime) -> list[Write]:
         """
@@ -83,8 +83,7 @@ class GroupStore:
         """
         writes = []
         for version in versions:
-            await self.read_definition(group_id, version)
-            _, chunks = self._definitions[group_id, version]
+            _, chunks = await self._read_once(group_id, version)
             keys = [(group_id, _chunk(version, number)) for number in range(chunks)]
             writes += [Write("Update", "groups", key, expiry(at), condition=Attr("data").exists()) for key in keys]
         return writes
