@@ -7,10 +7,12 @@ test's own so that a test can look behind the doors: at what a job was launched 
 import itertools
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import FrameType
 from typing import Any, TypeVar
 
 import boto3
@@ -24,6 +26,7 @@ from infra.local.server import build
 from infra.local.world import WORLD
 
 REGION = "eu-west-1"
+_BACKENDS = ("/drs/models.py", "/launch_templates/models.py")
 
 Answer = TypeVar("Answer")
 
@@ -54,17 +57,25 @@ class Account:
 
 @contextmanager
 def serve() -> Iterator[str]:
-    """Serve the stand-in, once a process, on a free port; yields its address."""
+    """Serve the stand-in, once a process, on a free port, where calls meet as they come; yields its address."""
+    from infra.local.services import Services
 
     def not_yet(_: object) -> Any:
         raise AssertionError("called before it was built")
 
-    with Httpd(("127.0.0.1", 0), not_yet) as httpd:
+    with Httpd(("127.0.0.1", 0), not_yet) as httpd, pytest.MonkeyPatch.context() as patch:
+        # Only so is a lock of a backend's own needed.
+        patch.setattr(Services, "one_at_a_time", False)
         port = int(httpd.server_address[1])
         httpd.app = build(port, 0, 0.0, "off", "prelaunch")
         threading.Thread(target=httpd.serve_forever, daemon=True).start()
         try:
-            yield f"http://127.0.0.1:{port}"
+            address = f"http://127.0.0.1:{port}"
+            # moto makes a service's routes at its first call, and cannot do that for many at once.
+            first = open_account(address)
+            first.network()
+            first.drs.describe_source_servers()
+            yield address
         finally:
             httpd.shutdown()
 
@@ -111,10 +122,22 @@ def refused(call: Callable[[], Any]) -> tuple[str, int]:
 
 def all_at_once(calls: Sequence[Callable[[], Answer]]) -> list[Answer]:
     """Make calls from as many threads, which take turns so often that an unguarded change is torn apart."""
-    interval = sys.getswitchinterval()
+    interval, trace = sys.getswitchinterval(), threading.gettrace()
     sys.setswitchinterval(1e-6)
+    # Also the server's threads, as far as they are started meanwhile.
+    threading.settrace(_hesitate)
     try:
         with ThreadPoolExecutor(max_workers=len(calls)) as pool:
             return [future.result() for future in [pool.submit(call) for call in calls]]
     finally:
+        threading.settrace(trace)
         sys.setswitchinterval(interval)
+
+
+def _hesitate(frame: FrameType, event: str, _: object) -> Any:
+    """Let the other threads go first at every line of a backend: a change is a few steps, and they have to meet."""
+    if not frame.f_code.co_filename.endswith(_BACKENDS):
+        return None
+    if event == "line":
+        time.sleep(1e-6)
+    return _hesitate

@@ -151,8 +151,12 @@ def read_number(item: dict[str, Any]) -> int:
 @pytest.fixture
 def hasty() -> Iterator[str]:
     """A stand-in whose threads take turns a thousand times as often as usual, and so meet where they can."""
-    hurry = "import sys; sys.setswitchinterval(5e-6); from infra.local.__main__ import main; sys.exit(main())"
-    command = [sys.executable, "-c", hurry, "--port", "0", "--until-stdin-closes"]
+    hurry = (
+        "import sys; sys.setswitchinterval(5e-6)",
+        "from infra.local.services import Services; Services.one_at_a_time = False",
+        "from infra.local.__main__ import main; sys.exit(main())",
+    )
+    command = [sys.executable, "-c", "; ".join(hurry), "--port", "0", "--until-stdin-closes"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         yield process.stdout.readline().strip().partition("=")[2]
