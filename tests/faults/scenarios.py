@@ -67,7 +67,8 @@ class Story:
             "version": view.head.version,
         }
         update = parse_group_update(body)
-        await self.ask(f"put {group_id}", lambda services, who: services.changes.update_group(group_id, update, who))
+        name = f"put {group_id} over {view.head.version}"
+        await self.ask(name, lambda services, who: services.changes.update_group(group_id, update, who))
         self.wanted[group_id] = dict(members)
 
     async def apply(self, group_id: str) -> None:

@@ -45,6 +45,21 @@ AFTERMATH_SECONDS = 900.0
 members = st.dictionaries(st.sampled_from(SERVERS), st.sampled_from(TYPES), min_size=1, max_size=3)
 moments = st.sampled_from([0.0, 0.05, 0.3, 1.0, 5.0])
 groups = st.integers(0, 3)
+operations = st.sampled_from(
+    [
+        "get_item",
+        "query",
+        "update_item",
+        "transact_write_items",
+        "batch_write_item",
+        "send_message_batch",
+        "get_launch_configuration",
+        "update_launch_configuration",
+        "describe_launch_template_versions",
+        "create_launch_template_version",
+        "modify_launch_template",
+    ]
+)
 workers = st.integers(0, WORKERS - 1)
 
 
@@ -57,7 +72,8 @@ class FleetMachine(RuleBasedStateMachine):
         self._runner = asyncio.Runner(loop_factory=VirtualTimeLoop)
         self._asked = 0
         self._running: set[asyncio.Task[None]] = set()
-        self._troubles: list[tuple[int, Trouble]] = []
+        self._troubles: dict[str, list[Trouble | None]] = {}
+        """What is to go wrong at the next calls of each operation."""
         self._group_ids: list[str] = []
         self._answered: dict[str, int] = {}
         """The version of each group that somebody was told of; 0 for a group that is told to be gone."""
@@ -66,10 +82,11 @@ class FleetMachine(RuleBasedStateMachine):
         self._stopped: list[Process] = []
         self._runner.get_loop().set_exception_handler(lambda *_: None)
 
-    @initialize(seed=st.integers(0, 2**16), lag=st.sampled_from([0.0, 2.0]))
-    def begin(self, seed: int, lag: float) -> None:
-        """Start two workers and a reader over a world of four source servers."""
+    @initialize(seed=st.integers(0, 2**16), lag=st.sampled_from([0.0, 2.0]), wanted=members)
+    def begin(self, seed: int, lag: float, wanted: dict[str, str]) -> None:
+        """Start two workers and a reader over a world of four source servers, and make a first group."""
         self._run(self._begin(seed, lag))
+        self.create(wanted, 1.0)
 
     async def _begin(self, seed: int, lag: float) -> None:
         self.world = World(seed, lag)
@@ -111,6 +128,24 @@ class FleetMachine(RuleBasedStateMachine):
                 self._answered[group_id] = max(self._answered[group_id], updated.head.version)
 
         self._ask(update, wait)
+
+    @precondition(lambda self: self._group_ids)
+    @rule(which=groups, server=st.integers(0, 3), kind=st.sampled_from(TYPES), wait=moments)
+    def change_one(self, which: int, server: int, kind: str, wait: float) -> None:
+        """Change the launch config of one member and leave the others as they are."""
+        group_id = self._choose(which)
+
+        async def change(services: Services, who: Requester) -> None:
+            view = await services.queries.group(group_id)
+            wanted = {
+                each: str(view.definition.effective(each).values["instanceType"])
+                for each in view.definition.source_server_ids
+            }
+            wanted[view.definition.source_server_ids[server % len(wanted)]] = kind
+            body = {"groupName": view.head.name, "region": "us-east-1", "version": view.head.version}
+            await services.changes.update_group(group_id, parse_group_update({**body, **_body(wanted)}), who)
+
+        self._ask(change, wait)
 
     @precondition(lambda self: self._group_ids)
     @rule(which=groups, force=st.booleans(), server=st.none() | st.sampled_from(SERVERS), wait=moments)
@@ -169,16 +204,15 @@ class FleetMachine(RuleBasedStateMachine):
 
     # --- faults, deaths, time
 
-    @rule(after=st.integers(0, 30), trouble=st.sampled_from(list(Trouble)))
-    def trouble(self, after: int, trouble: Trouble) -> None:
-        """Something goes wrong at one of the next calls."""
-        self._troubles.append((len(self.world.calls) + after, trouble))
+    @rule(operation=operations, skipped=st.integers(0, 3), trouble=st.sampled_from(list(Trouble)))
+    def trouble(self, operation: str, skipped: int, trouble: Trouble) -> None:
+        """Something goes wrong at one of the next calls of an operation."""
+        self._troubles.setdefault(operation, []).extend([*[None] * skipped, trouble])
 
-    @rule(count=st.integers(2, 20))
-    def throttle(self, count: int) -> None:
-        """The next calls are refused, one after the other."""
-        begin = len(self.world.calls)
-        self._troubles += [(begin + number, Trouble.REFUSED) for number in range(count)]
+    @rule(operation=operations, count=st.integers(2, 15))
+    def throttle(self, operation: str, count: int) -> None:
+        """The next calls of an operation are refused, one after the other."""
+        self._troubles.setdefault(operation, []).extend([Trouble.REFUSED] * count)
 
     @rule(worker=workers)
     def kill(self, worker: int) -> None:
@@ -264,11 +298,8 @@ class FleetMachine(RuleBasedStateMachine):
     def _choose_trouble(self, call: Call) -> Trouble | None:
         if call.process.startswith("reader"):
             return None
-        due = [each for each in self._troubles if each[0] <= call.number]
-        if not due:
-            return None
-        self._troubles.remove(due[0])
-        trouble = due[0][1]
+        script = self._troubles.get(call.operation)
+        trouble = script.pop(0) if script else None
         # Only what can happen: our tables are not written minutes late, and the SDK repeats no write to AWS for us.
         if trouble is Trouble.LATE and not call.is_target_write:
             return Trouble.LOST
@@ -338,6 +369,6 @@ def _body(wanted: dict[str, str]) -> dict[str, Any]:
 
 
 FleetMachine.TestCase.settings = settings(
-    max_examples=200, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=200, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
 )
 TestFleet = FleetMachine.TestCase

@@ -27,7 +27,7 @@ ages = st.integers(0, int(PERIODS.longest.total_seconds()) + 3600).map(lambda se
 
 @thorough
 @given(head=heads(), age=ages)
-def test_what_gets_on_is_never_sent_again(head: RunHead, age: timedelta) -> None:
+def test_trace_17_what_gets_on_is_never_sent_again(head: RunHead, age: timedelta) -> None:
     """Trace 17: with an outcome since the last look a sent run is watched, until the longest time is over."""
     decision = decide(head, OPENED_AT + age, PERIODS)
     if head.done > head.done_seen and head.sent_at is not None and age < PERIODS.longest:

@@ -305,7 +305,7 @@ def test_a_lease_lost_between_tries_stops_the_next() -> None:
         ([HANG, HANG, HANG], 3),
     ],
 )
-def test_a_write_without_an_answer_is_told_to_its_guard(script: list[Any], unanswered: int) -> None:
+def test_trace_12_a_write_without_an_answer_is_told_to_its_guard(script: list[Any], unanswered: int) -> None:
     """Trace 12: what was sent and not answered may come late, also where a later try succeeds; a refusal does not."""
     guard = ScriptedGuard()
     play(script, guard=guard)

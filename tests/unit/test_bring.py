@@ -226,7 +226,7 @@ async def test_what_drs_holds_can_refuse_the_config() -> None:
 
 
 @pytest.mark.parametrize("age", [0.0, 1.0, 4.0])
-async def test_a_right_reading_too_soon_after_a_write_is_not_believed(age: float) -> None:
+async def test_trace_06_a_right_reading_too_soon_after_a_write_is_not_believed(age: float) -> None:
     """X, then Y, then X again while EC2 still answers X: not ready by a stale read, but by a write when it shows."""
     fake = server()
     fake.versions[2] = {**DATA, "InstanceType": "r5.xlarge"}

@@ -127,6 +127,8 @@ class World:
         """What goes wrong at the call of a number."""
         self.on_call: Callable[[Call], Trouble | None] = lambda call: self.troubles.get(call.number)
         """Decides of each call whether something goes wrong."""
+        self.choose_delay: Callable[[Call], float] = lambda _call: 0.0
+        """Chooses by how many seconds longer than others a call is on its way to the service."""
         self.on_write: Callable[[Call], None] = lambda _call: None
         """Told of every write to DRS or EC2 in the instant of its effect."""
 
@@ -144,7 +146,7 @@ class World:
         call = replace(call, number=len(self.calls), at=self.seconds())
         self.calls.append(call)
         trouble = self.on_call(call)
-        await asyncio.sleep(self._take())
+        await asyncio.sleep(self._take() + self.choose_delay(call))
         await life.go_on()
         before_send()
         answer = self._carry_out(trouble, life, call, effect)

@@ -35,7 +35,7 @@ async def refusal(product: Product, group_id: str, change: dict[str, Any], **mor
     return refused.value
 
 
-async def test_only_the_changed_server_is_applied_again(product: Product) -> None:
+async def test_trace_23_only_the_changed_server_is_applied_again(product: Product) -> None:
     """An override of one of three lists that one; the others stay as they were verified, and unread."""
     members = product.add_servers(3)
     group_id = await product.create_ready(members)
@@ -105,7 +105,7 @@ async def test_members_come_and_go(product: Product) -> None:
     assert other in refused.errors[0].message
 
 
-async def test_the_only_failed_server_is_removed(product: Product) -> None:
+async def test_trace_05_the_only_failed_server_is_removed(product: Product) -> None:
     """Trace 5: failed, pending, ready by a generation with an empty list, with no job and no call to AWS."""
     good, bad = product.add_servers(2)
     fault = {"service": "drs", "operation": "UpdateLaunchConfiguration", "code": "ValidationException"}
@@ -123,7 +123,7 @@ async def test_the_only_failed_server_is_removed(product: Product) -> None:
     assert product.aws_writes() == {}
 
 
-async def test_a_change_carries_over_what_the_run_before_left(product: Product) -> None:
+async def test_trace_01_a_change_carries_over_what_the_run_before_left(product: Product) -> None:
     """Trace 1: B changed and its job lost, then A changed: the last generation lists both, and both come right."""
     a, b = product.add_servers(2)
     group_id = await product.create_ready([a, b])
@@ -141,7 +141,7 @@ async def test_a_change_carries_over_what_the_run_before_left(product: Product) 
     assert types == ["m5.4xlarge", "m5.2xlarge"]
 
 
-async def test_a_late_outcome_of_a_removed_server_counts_for_nothing(product: Product) -> None:
+async def test_trace_04_a_late_outcome_of_a_removed_server_counts_for_nothing(product: Product) -> None:
     """Trace 4: the job of a member that was removed meanwhile writes nothing to AWS and nothing to the counts."""
     kept, removed = product.add_servers(2)
     group_id = await product.create([kept, removed])
@@ -214,7 +214,7 @@ async def test_an_update_is_laid_over_the_version_that_was_read(product: Product
     assert late.code == "VERSION_CONFLICT"
 
 
-async def test_an_update_whose_answer_is_lost_is_a_success(product: Product) -> None:
+async def test_trace_14_an_update_whose_answer_is_lost_is_a_success(product: Product) -> None:
     """Trace 14: the transaction commits and nobody is told: no conflict with oneself, one generation, sent once."""
     members = product.add_servers(2)
     group_id = await product.create_ready(members)

@@ -64,7 +64,7 @@ async def test_a_failed_change_is_on_record_too(product: Product) -> None:
 
 
 @pytest.mark.parametrize("dies_at", ["record", "second half"])
-async def test_a_change_is_on_record_once_whoever_dies(
+async def test_trace_38_a_change_is_on_record_once_whoever_dies(
     product: Product, monkeypatch: pytest.MonkeyPatch, dies_at: str
 ) -> None:
     """Trace 38: killed between the write to AWS and the record, the change stands there as it was first observed."""
@@ -129,7 +129,7 @@ async def _die(*_: object, **__: object) -> None:
     raise Killed
 
 
-async def test_nothing_of_the_present_expires(product: Product) -> None:
+async def test_trace_21_nothing_of_the_present_expires(product: Product) -> None:
     """Trace 21: history ends after 90 days; what says where a group stands never does, however it came about."""
     members = product.add_servers(2)
     group_id = await product.create_ready(members, launchConfig=CONFIG)

@@ -17,7 +17,7 @@ UPDATE = {"service": "drs", "operation": "UpdateLaunchConfiguration"}
 UNHEARD = {**UPDATE, "kind": "reset", "times": 1}
 
 
-async def test_a_lease_that_runs_out_while_a_call_is_signed_stops_the_call(product: Product) -> None:
+async def test_trace_11_a_lease_that_runs_out_while_a_call_is_signed_stops_the_call(product: Product) -> None:
     """Trace 11: the check stands behind the SDK's own preparations, so nothing is sent that begins too late."""
     (member,) = product.add_servers(1)
     group_id = await product.create([member], launchConfig=TAGS)
@@ -53,7 +53,7 @@ async def test_a_lease_that_runs_out_while_a_call_is_signed_stops_the_call(produ
 
 
 @pytest.mark.parametrize("heard", [True, False])
-async def test_nobody_works_on_a_server_while_a_write_may_still_come(product: Product, heard: bool) -> None:
+async def test_trace_12_nobody_works_on_a_server_while_a_write_may_still_come(product: Product, heard: bool) -> None:
     """Trace 12: a write's answer is lost and it takes effect 40 s later; the newer generation verifies after that."""
     (member,) = product.add_servers(1)
     group_id = await product.create([member], launchConfig=TAGS)
@@ -91,7 +91,7 @@ async def test_an_answer_that_came_keeps_nobody_away(product: Product) -> None:
     assert (await product.status(group_id))["status"] == "ready"
 
 
-async def test_a_write_is_remembered_when_the_server_changes_its_group(
+async def test_trace_07_a_write_is_remembered_when_the_server_changes_its_group(
     product: Product, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Trace 7 across groups: what EC2 still shows from before another group's write is not taken for right."""
@@ -128,7 +128,9 @@ async def test_claims_are_counted_for_one_generation(product: Product) -> None:
 
 
 @pytest.mark.parametrize("how", ["removed", "deleted", "superseded"])
-async def test_what_is_over_starts_no_write(product: Product, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+async def test_trace_04_what_is_over_starts_no_write(
+    product: Product, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
     """Trace 4: a job that has observed its server writes nothing once the server or the group is gone meanwhile."""
     kept, member = product.add_servers(2)
     group_id = await product.create([kept, member], launchConfig=TAGS)

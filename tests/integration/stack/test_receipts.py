@@ -23,7 +23,7 @@ def keyed(key: str, fingerprint: str = "f" * 64, principal: str = "tester") -> R
     return replace(TESTER, principal=principal, key=RequestKey(key, fingerprint))
 
 
-async def test_a_repeated_creation_makes_one_group(product: Product) -> None:
+async def test_trace_20_a_repeated_creation_makes_one_group(product: Product) -> None:
     """Trace 20: repeated later or at once under its key, one group is made, and every answer names it."""
     for key in ("later", "at once"):
         definition = parse_group(product.body(product.add_servers(2)))

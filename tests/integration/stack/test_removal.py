@@ -58,7 +58,7 @@ async def test_a_deleted_group_is_gone_and_its_history_stays(product: Product) -
     await product.create_ready(members, groupName="payroll")
 
 
-async def test_jobs_of_a_deleted_group_are_acknowledged(product: Product) -> None:
+async def test_trace_19_jobs_of_a_deleted_group_are_acknowledged(product: Product) -> None:
     """Trace 19: jobs that come after the deletion write nothing, to AWS or to our tables, and do not come again."""
     members = product.add_servers(2)
     group_id = await product.create(members)
@@ -74,7 +74,7 @@ async def test_jobs_of_a_deleted_group_are_acknowledged(product: Product) -> Non
     assert "unsettled" not in head
 
 
-async def test_an_outcome_that_comes_after_the_deletion_is_taken_back(
+async def test_trace_19_an_outcome_that_comes_after_the_deletion_is_taken_back(
     product: Product, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Trace 19: a job that was at work while its group was deleted leaves no item behind."""
@@ -94,7 +94,7 @@ async def test_an_outcome_that_comes_after_the_deletion_is_taken_back(
     assert left_of(product, group_id)["groups"] == []
 
 
-async def test_an_outcome_of_an_older_generation_is_taken_back_too(
+async def test_trace_19_an_outcome_of_an_older_generation_is_taken_back_too(
     product: Product, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Trace 19: superseded first, then deleted: also what that generation's job records late leaves no item."""
@@ -114,7 +114,7 @@ async def test_an_outcome_of_an_older_generation_is_taken_back_too(
     assert "server" not in left_of(product, group_id)["runs"]
 
 
-async def test_a_wave_over_a_deleted_group_ends(product: Product) -> None:
+async def test_trace_19_a_wave_over_a_deleted_group_ends(product: Product) -> None:
     """Trace 19: a wave whose group is deleted before its recovery starts says GROUP_DELETED and starts the others."""
     gone, kept = product.add_servers(2)
     gone_id, kept_id = await product.create_ready([gone]), await product.create_ready([kept])

@@ -32,7 +32,7 @@ async def sweep(product: Product) -> str:
     return outcome.result
 
 
-async def test_what_was_never_sent_is_sent_once(product: Product) -> None:
+async def test_trace_13_what_was_never_sent_is_sent_once(product: Product) -> None:
     """Trace 13: the producer died after the opening transaction; half a minute later one of four sends the jobs."""
     group_id = await create_unsent(product, 25)
     assert await sweep(product) == "looked after 0"
@@ -46,7 +46,7 @@ async def test_what_was_never_sent_is_sent_once(product: Product) -> None:
     assert (await product.status(group_id))["status"] == "ready"
 
 
-async def test_who_dies_while_sending_is_followed(product: Product) -> None:
+async def test_trace_13_who_dies_while_sending_is_followed(product: Product) -> None:
     """Trace 13: a sweeper that dies after its claim, before or between batches, is followed by the next one."""
     group_id = await create_unsent(product, 3)
     product.faults(UNSENT)
@@ -61,7 +61,7 @@ async def test_who_dies_while_sending_is_followed(product: Product) -> None:
     assert (await product.status(group_id))["status"] == "ready"
 
 
-async def test_a_run_that_gets_on_is_not_sent_again(product: Product) -> None:
+async def test_trace_17_a_run_that_gets_on_is_not_sent_again(product: Product) -> None:
     """Trace 17: with one outcome since the last look nothing is sent, however much is still unclaimed."""
     periods = product.settings.run_periods
     await product.create(product.add_servers(4))
@@ -117,7 +117,7 @@ async def test_a_late_outcome_after_the_deadline_changes_nothing(product: Produc
 
 
 @pytest.mark.parametrize("dies_at", ["count_done", "settle"])
-async def test_a_worker_that_dies_after_its_record_is_no_loss(
+async def test_trace_15_a_worker_that_dies_after_its_record_is_no_loss(
     product: Product, monkeypatch: pytest.MonkeyPatch, dies_at: str
 ) -> None:
     """Trace 15: killed between record and hint, or between hint and settle: the sweeper settles, without a job."""
@@ -159,7 +159,7 @@ async def test_a_run_that_gets_on_outlives_its_deadline(product: Product) -> Non
     assert (status["status"], status["appliedServers"], status["failedServers"]) == ("failed", 1, 2)
 
 
-async def test_a_look_that_somebody_else_took_is_left_alone(product: Product) -> None:
+async def test_trace_17_a_look_that_somebody_else_took_is_left_alone(product: Product) -> None:
     """Trace 17: who comes later with the same list of due runs sends nothing again, however the run gets on."""
     group_id = await create_unsent(product, 3)
     product.clock.advance(product.settings.run_periods.send_after)

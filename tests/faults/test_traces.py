@@ -1,0 +1,240 @@
+"""Interleavings that broke earlier designs, each told once over the twin, to the call."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from tests.fakes.twin.dynamodb import Item
+from tests.fakes.twin.fleet import Fleet
+from tests.fakes.twin.world import Call, Trouble, World
+from tests.fakes.virtual_time import run_virtually
+from tests.faults.scenarios import CONFIG, OTHER, A, B, Story
+from workers.core.queries import Page
+from workers.core.runs.selection import ApplyRequest
+
+CREATE, PROMOTE = "create_launch_template_version", "modify_launch_template"
+
+
+def told(story: Callable[[Story], Awaitable[None]], *servers: str) -> None:
+    """Tell a story in virtual time; at its end no promise was broken."""
+
+    async def tell() -> None:
+        world = World(seed=3)
+        telling = Story(Fleet(world))
+        world.servers.add(*servers)
+        await story(telling)
+        telling.watch.check()
+
+    run_virtually(tell)
+
+
+def instance_type(story: Story, server_id: str) -> str:
+    return str(story.fleet.world.servers.template_of(server_id).data["InstanceType"])
+
+
+def once(operation: str, trouble: Trouble) -> Callable[[Call], Trouble | None]:
+    """Make the next call of an operation go wrong, and no other."""
+    left = [trouble]
+    return lambda call: left.pop() if left and call.operation == operation else None
+
+
+def test_trace_02_a_run_over_one_server_forgets_no_other() -> None:
+    """A forced apply of A while B's change is not claimed yet: both come right, by the newest generation."""
+
+    async def story(story: Story) -> None:
+        group_id = await story.create("web", A, B)
+        await story.settle()
+        await story.update(group_id, {A: CONFIG, B: OTHER})
+        story.fleet.world.queues.messages.clear()
+        request = ApplyRequest(force=True, source_server_ids=(A,))
+        await story.ask("A", lambda services, who: services.submission.apply(group_id, request, who))
+        await story.settle()
+        story.watch.check_end(story.wanted)
+        assert story.fleet.statuses()[group_id]["generation"] == 3
+        assert instance_type(story, B) == "r5.large"
+
+    told(story)
+
+
+def test_trace_03_a_moved_server_waits_for_the_call_on_the_wire() -> None:
+    """A server is moved while its job is in an EC2 call: the new group's config is written last, and verified."""
+
+    async def story(story: Story) -> None:
+        world = story.fleet.world
+        group_id = await story.create("web", A, B)
+        slow = [15.0]
+        world.choose_delay = lambda call: slow.pop() if slow and call.operation == CREATE else 0.0
+        process, use_cases = await story.fleet.start_worker()
+        first = [asyncio.create_task(story.fleet.deliver(m, process, use_cases)) for m in story.fleet.visible()]
+        await asyncio.sleep(5)
+        story.fleet.world.queues.messages.clear()
+        await story.update(group_id, {B: CONFIG})
+        other_id = await story.create("db", A)
+        await story.update(other_id, {A: OTHER})
+        (message,) = story.fleet.visible()[:1]
+        await story.fleet.deliver(message, *await story.fleet.start_worker())
+        assert story.fleet.results[-1] == "again", "the lease is held"
+        await asyncio.wait(first)
+        await story.settle()
+        story.watch.check_end(story.wanted)
+        assert instance_type(story, A) == "r5.large"
+
+    told(story)
+
+
+def test_trace_08_a_version_that_was_made_is_promoted_by_the_next_run() -> None:
+    """Killed after Create and before Modify, then forced anew with the same payload: that version, never two."""
+
+    async def story(story: Story) -> None:
+        world = story.fleet.world
+        world.on_call = once(PROMOTE, Trouble.CRASH_BEFORE)
+        group_id = await story.create("web", A)
+        process, use_cases = await story.fleet.start_worker()
+        await asyncio.gather(*(story.fleet.deliver(m, process, use_cases) for m in story.fleet.visible()))
+        assert (process.life.dead, world.servers.template_of(A).newest) == (True, 2)
+        await story.apply(group_id)
+        await story.settle()
+        story.watch.check_end(story.wanted)
+        template = world.servers.template_of(A)
+        assert (template.default, len(template.made)) == (2, 1)
+
+    told(story)
+
+
+def test_trace_09_a_version_that_somebody_demoted_is_really_promoted_again() -> None:
+    """Our version is the default, somebody promotes an older one, repair: no new version, and no success of a token."""
+
+    async def story(story: Story) -> None:
+        group_id = await story.create("web", A)
+        await story.settle()
+        template = story.fleet.world.servers.template_of(A)
+        template.promote(1, story.fleet.world.seconds())
+        await story.apply(group_id)
+        await story.settle()
+        story.watch.check_end(story.wanted)
+        assert (template.default, len(template.made)) == (2, 1)
+
+    told(story)
+
+
+def test_trace_10_a_version_that_was_deleted_before_it_was_promoted_is_made_anew() -> None:
+    """EC2 remembers the token and answers the number that is gone: another salt, another version, settled."""
+
+    async def story(story: Story) -> None:
+        world = story.fleet.world
+
+        def vanish(call: Call) -> Trouble | None:
+            template = world.servers.template_of(A)
+            if call.operation == PROMOTE and 2 in template.versions:
+                del template.versions[2]
+                template.made.clear()
+            return None
+
+        world.on_call = vanish
+        await story.create("web", A)
+        await story.settle()
+        story.watch.check_end(story.wanted)
+        template = world.servers.template_of(A)
+        assert (template.default, len(template.made)) == (3, 1)
+
+    told(story)
+
+
+def test_trace_16_transactions_that_meet_others_three_times_in_four_end() -> None:
+    """Three transactions in four are cancelled: both servers ready, after a bounded number of tries."""
+
+    async def story(story: Story) -> None:
+        world = story.fleet.world
+        tries = {"refused": 0, "made": 0}
+
+        def conflict(call: Call) -> Trouble | None:
+            if call.operation != "transact_write_items":
+                return None
+            refused = world.dice.random() < 0.75
+            tries["refused" if refused else "made"] += 1
+            return Trouble.REFUSED if refused else None
+
+        world.on_call = conflict
+        await story.create("web", A, B)
+        await story.settle()
+        story.watch.check_end(story.wanted)
+        assert tries["refused"] >= tries["made"] > 0
+        assert tries["refused"] + tries["made"] <= 12 * 8 * 4, "no more than the tries of four transactions"
+
+    told(story)
+
+
+def test_trace_18_a_job_that_kills_its_process_is_given_up() -> None:
+    """Five workers die of A: WORKER_LOST, B is ready, and the group settles."""
+
+    async def story(story: Story) -> None:
+        world = story.fleet.world
+
+        def kill(call: Call) -> Trouble | None:
+            about_a = call.request.get("sourceServerID") == A
+            return Trouble.CRASH_BEFORE if about_a and call.operation == "update_launch_configuration" else None
+
+        world.on_call = kill
+        group_id = await story.create("web", A, B)
+        await story.settle()
+        status = story.fleet.statuses()[group_id]
+        assert (status["status"], status["counts"]) == ("failed", {"applied": 1, "failed": 1, "pending": 0})
+        assert [(error["sourceServerId"], error["code"]) for error in status["errors"]] == [(A, "WORKER_LOST")]
+
+    told(story)
+
+
+READERS = 2
+"""So many are always under way, each begun at a change."""
+SERVERS = tuple(f"s-{number:017d}" for number in range(300))
+
+
+@pytest.mark.parametrize("members", [SERVERS], ids=["300"])
+def test_trace_22_no_reader_ever_mixes_two_moments(members: tuple[str, ...]) -> None:
+    """Three overlapping runs of 300 servers; readers begin whenever something is recorded: each answer is whole."""
+
+    async def story(story: Story) -> None:
+        world = story.fleet.world
+        _, reader = await story.fleet.start_producer("reader")
+        readers: set[asyncio.Task[None]] = set()
+        lies: list[str] = []
+        seen: list[tuple[int, str]] = []
+
+        async def read(group_id: str) -> None:
+            view = await reader.queries.status(group_id, Page(limit=1000))
+            assert view.status is not None
+            found = [status.value for status, _, _ in view.servers.values()]
+            counts = [found.count(each) for each in ("ready", "failed", "pending")]
+            said = view.status.counts
+            whole = counts == [said.applied, said.failed, said.pending]
+            if not whole or (view.status.status == "ready") > (counts == [300, 0, 0]):
+                lies.append(f"{view.status} beside {counts}")
+            seen.append((view.status.generation, view.status.status.value))
+
+        watch = world.tables.on_store
+
+        def begin(table: str, key: tuple[str, str], before: Item | None, after: Item | None) -> None:
+            watch(table, key, before, after)
+            changed = key[1] == "status" or key[1].startswith("server#")
+            if changed and after is not None and len(readers) < READERS:
+                task = asyncio.create_task(read(key[0]))
+                readers.add(task)
+                task.add_done_callback(readers.discard)
+
+        group_id = await story.create("web", *members)
+        world.tables.on_store = begin
+        working = asyncio.create_task(story.settle())
+        for config in (OTHER, {**CONFIG, "instanceType": "c6i.large"}):
+            await asyncio.sleep(20)
+            await story.update(group_id, dict.fromkeys(members, config))
+        await working
+        await asyncio.wait(readers) if readers else None
+        world.tables.on_store = watch
+        story.watch.check_end(story.wanted)
+        assert not lies
+        assert {generation for generation, _ in seen} == {1, 2, 3}
+        assert len(seen) > 300
+        assert not [each for each in seen if each[0] < 3 and each[1] == "ready"]
+
+    told(story, *members)
