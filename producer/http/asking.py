@@ -35,14 +35,14 @@ IdempotencyKey = Annotated[
 ]
 
 
-def operations_of(request: Request) -> Services:
+async def operations_of(request: Request) -> Services:
     """Answer the operations that the application was opened with."""
     services = request.app.state.services
     assert isinstance(services, Services)  # noqa: S101  # nosec B101  # the lifespan put it there
     return services
 
 
-def requester_of(request: Request) -> Requester:
+async def requester_of(request: Request) -> Requester:
     """Answer who asks; they were admitted before."""
     exchange = exchange_of(request)
     return Requester(
@@ -62,7 +62,7 @@ class Patience:
         return timedelta(seconds=self.until - time.monotonic())
 
 
-def patience_of(
+async def patience_of(
     request: Request,
     wait: Annotated[
         float,
@@ -77,6 +77,7 @@ def patience_of(
     return Patience(exchange_of(request).arrived_at + wait)
 
 
+# Coroutines, though they wait for nothing: FastAPI would send plain functions to a thread each, three for a request.
 Operations = Annotated[Services, Depends(operations_of)]
 Asker = Annotated[Requester, Depends(requester_of)]
 Wait = Annotated[Patience, Depends(patience_of)]

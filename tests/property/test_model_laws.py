@@ -122,7 +122,7 @@ def test_json_gives_back_the_config(config: LaunchConfig) -> None:
 
 @thorough
 @given(raw=raw_launch_configs(), random=st.randoms())
-def test_the_digest_sees_meaning_alone(raw: dict[str, Json], random: Random) -> None:
+def test_property_10_the_digest_sees_meaning_alone(raw: dict[str, Json], random: Random) -> None:
     """Order of members, order and repeats in sets, int or Decimal make no difference to a digest."""
     digest = digest_launch_config(LaunchConfig(raw))
     shuffled, stored = _shuffled(raw, random), _as_dynamodb(raw)
@@ -141,7 +141,7 @@ def test_different_configs_have_different_digests(one: LaunchConfig, other: Laun
 
 @thorough
 @given(config=launch_configs(), name=st.sampled_from(sorted(FIELDS)))
-def test_absent_null_and_value_differ(config: LaunchConfig, name: str) -> None:
+def test_property_10_absent_null_and_value_differ(config: LaunchConfig, name: str) -> None:
     """The three values of a field have three digests."""
     absent = LaunchConfig({key: value for key, value in config.values.items() if key != name})
     null = LaunchConfig({**config.values, name: None})

@@ -143,7 +143,7 @@ def test_opening_is_pending_first(recorded: tuple[Run, dict[str, ServerItem]], b
     assert (opened.last_applied, opened.applied_by) == (OPENED_AT, "alice")
 
 
-def test_the_transitions_are_those_that_happen() -> None:
+def test_property_11_the_transitions_are_those_that_happen() -> None:
     """Opening and settling together make exactly the transitions that the status machine names, and no other."""
     made: set[tuple[Status, Status]] = set()
     members = MEMBERS[:2]

@@ -123,10 +123,8 @@ class World:
         self.queues = Queues(STACK)
         self.servers = SourceServers(self.seconds, choose_lag)
         self.calls: list[Call] = []
-        self.troubles: dict[int, Trouble] = {}
-        """What goes wrong at the call of a number."""
-        self.on_call: Callable[[Call], Trouble | None] = lambda call: self.troubles.get(call.number)
-        """Decides of each call whether something goes wrong."""
+        self.on_call: Callable[[Call], Trouble | Exception | None] = lambda _call: None
+        """Decides of each call whether something goes wrong; an exception is what the service answers."""
         self.choose_delay: Callable[[Call], float] = lambda _call: 0.0
         """Chooses by how many seconds longer than others a call is on its way to the service."""
         self.on_write: Callable[[Call], None] = lambda _call: None
@@ -154,8 +152,12 @@ class World:
         await life.go_on()
         return answer
 
-    def _carry_out(self, trouble: Trouble | None, life: Life, call: Call, effect: Callable[..., Any]) -> Any:
+    def _carry_out(
+        self, trouble: Trouble | Exception | None, life: Life, call: Call, effect: Callable[..., Any]
+    ) -> Any:
         match trouble:
+            case Exception():
+                raise trouble
             case Trouble.CRASH_BEFORE:
                 life.die(self.seconds())
                 raise Killed(life.name)
