@@ -1,11 +1,13 @@
-"""What somebody asks for under a key that no item can have is not there; it is no error of ours."""
+"""What DynamoDB never takes: a key that no item can have is not there; an item that is too large is a bug of ours."""
 
 import pytest
+from botocore.exceptions import ClientError
 
 from tests.integration.databases import over_every_database
 from tests.integration.product import Product
 from workers.core.outcome import Acknowledge
 from workers.core.requests import NotFound
+from workers.core.store.writes import Write
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), over_every_database]
 
@@ -42,3 +44,12 @@ async def test_a_group_of_such_a_name_is_not_found(product: Product, name: str) 
     with pytest.raises(NotFound) as missing:
         await product.services.queries.find(name)
     assert missing.value.code == "GROUP_NOT_FOUND"
+
+
+async def test_what_can_never_be_stored_is_no_trouble_that_passes(product: Product) -> None:
+    """Alone or in a transaction, and however the database words it: it is not answered by asking for another try."""
+    write = Write("Put", "groups", ("pg-large", "group"), {"data": "x" * 410_000})
+    for writing in (product.services.tables.write(write), product.services.tables.transact([write])):
+        with pytest.raises(ClientError, match="Validation"):
+            await writing
+    assert await product.services.tables.get("groups", "pg-large", "group") is None
