@@ -45,7 +45,9 @@ class Database:
     """A client of another SDK, that looks past the product."""
     script: Script
     environment: dict[str, str]
-    """What leads a client that a test makes to it."""
+    """What leads a client that a test makes to it; the fixture `product` has set it."""
+    connect: Callable[[], AbstractAsyncContextManager[Any]]
+    """Opens further clients of it, `own("dynamodb")` among them, on another thread's loop."""
 
 
 class StandInScript:
@@ -92,7 +94,7 @@ async def open_stand_in(local: StandIn, _request: pytest.FixtureRequest) -> Asyn
     clients = await _open_clients(local.environment)
     async with clients:
         with contextlib.closing(make_client("dynamodb", local.url)) as plain:
-            yield Database(clients, plain, StandInScript(local), local.environment)
+            yield Database(clients, plain, StandInScript(local), local.environment, _connect)
 
 
 @asynccontextmanager
@@ -108,12 +110,20 @@ async def open_dynamodb_local(local: StandIn, request: pytest.FixtureRequest) ->
         with contextlib.closing(make_client("dynamodb", url, access_key_id)) as plain:
             make_tables(plain, local.environment["PRELAUNCH_STACK"])
             wire = ScriptedWire(await clients.own("dynamodb"))
-            yield Database(clients, plain, SplitScript(local, wire), environment)
+            yield Database(clients, plain, SplitScript(local, wire), environment, _connect)
 
 
 DATABASES: dict[str, Opener] = {"stand-in": open_stand_in, "dynamodb-local": open_dynamodb_local}
 over_every_database = pytest.mark.parametrize("database", DATABASES, indirect=True)
 """The mark of a test about the store. A test without it runs over the stand-in."""
+
+
+@asynccontextmanager
+async def _connect() -> AsyncIterator[Clients]:
+    async with Clients(connections=CONNECTIONS) as clients:
+        for service in ("dynamodb", "sqs"):
+            await clients.own(service)
+        yield clients
 
 
 async def _open_clients(environment: dict[str, str]) -> Clients:
