@@ -80,7 +80,7 @@ def install(home: Path = HOME) -> None:
         raise explain(missing)
     with tempfile.TemporaryDirectory(dir=home.parent) as directory:
         done = subprocess.run(
-            [npm, "pack", PACKAGE, "--silent"], cwd=directory, capture_output=True, text=True, check=False
+            [npm, "pack", PACKAGE, "--loglevel=error"], cwd=directory, capture_output=True, text=True, check=False
         )
         packed = [*Path(directory).glob("*.tgz")]
         if done.returncode or not packed:
