@@ -17,13 +17,14 @@ def read_tables(stack: str) -> list[dict[str, Any]]:
     return [{**table, "TableName": table["TableName"]["Fn::Sub"].replace("${Stack}", stack)} for table in tables]
 
 
-def make_tables(dynamodb: Any, stack: str) -> None:
+def make_tables(dynamodb: Any, stack: str, *, expire: bool = True) -> None:
     """
     Make every table that is not there yet.
 
     Parameters:
         dynamodb: A client.
         stack: The prefix of their names.
+        expire: Whether items end, by the machine's own clock, as they do in production.
     """
     present = dynamodb.list_tables()["TableNames"]
     for properties in read_tables(stack):
@@ -33,5 +34,5 @@ def make_tables(dynamodb: Any, stack: str) -> None:
         ends = properties.get("TimeToLiveSpecification")
         apart = {*LEFT_OUT, "TimeToLiveSpecification"}
         dynamodb.create_table(**{key: value for key, value in properties.items() if key not in apart})
-        if ends:
+        if ends and expire:
             dynamodb.update_time_to_live(TableName=name, TimeToLiveSpecification=ends)
