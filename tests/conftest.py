@@ -9,6 +9,8 @@ from hypothesis import HealthCheck, settings
 
 from tests.measuring import measure_chosen_processes_only
 
+pytest_plugins = ["tests.dynamodb_local.plugin"]
+
 # How fast examples come says only how busy the machine is: no test here may fail by seconds.
 settings.register_profile("prelaunch", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("prelaunch")

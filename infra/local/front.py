@@ -112,19 +112,10 @@ class Front:
         return render_error(call, "ThrottlingException", "Rate exceeded", retry_after_seconds=wait, members=members)
 
     def _fail(self, call: Call, fault: Fault) -> Answer:
-        if fault.kind or (fault.loses_answer and not fault.code):
-            raise AnswerLost(fault.kind or "reset")
-        code = fault.code or "TransactionCanceledException"
-        if code in THROTTLING_CODES:
+        answer = render_fault(call, fault)
+        if fault.code in THROTTLING_CODES:
             self.counts.add_throttled(call)
-        message, members = f"{call.operation} was refused: a fault scripted by PUT /_local/faults.", {}
-        if code == "TransactionCanceledException":
-            reasons = _cancellation_reasons(fault)
-            codes = ", ".join(reason["Code"] for reason in reasons)
-            message = f"Transaction cancelled, please refer cancellation reasons for specific reasons [{codes}]"
-            members = {"CancellationReasons": reasons, "Message": message}
-        wait = fault.retry_after_seconds
-        return render_error(call, code, message, retry_after_seconds=wait, members=members, status=fault.status)
+        return answer
 
     def _serve(self, request: Request, call: Call | None) -> Answer:
         try:
@@ -144,6 +135,33 @@ class Front:
         if call is not None:
             self.observe(call, answer)
         return answer
+
+
+def render_fault(call: Call, fault: Fault) -> Answer:
+    """
+    Write what a caller sees of a scripted fault.
+
+    Parameters:
+        call: The call that meets it.
+        fault: The fault.
+
+    Returns:
+        The error.
+
+    Raises:
+        AnswerLost: There is no answer.
+    """
+    if fault.kind or (fault.loses_answer and not fault.code):
+        raise AnswerLost(fault.kind or "reset")
+    code = fault.code or "TransactionCanceledException"
+    message, members = f"{call.operation} was refused: a fault scripted by PUT /_local/faults.", {}
+    if code == "TransactionCanceledException":
+        reasons = _cancellation_reasons(fault)
+        codes = ", ".join(reason["Code"] for reason in reasons)
+        message = f"Transaction cancelled, please refer cancellation reasons for specific reasons [{codes}]"
+        members = {"CancellationReasons": reasons, "Message": message}
+    wait = fault.retry_after_seconds
+    return render_error(call, code, message, retry_after_seconds=wait, members=members, status=fault.status)
 
 
 def _refuse_old_signature(call: Call) -> Answer | None:

@@ -21,7 +21,7 @@ from producer.http import create_app
 from producer.main import open_services
 from producer.services import Services
 from tests.integration.conftest import make_client
-from workers.aws.clients import Clients
+from tests.integration.databases import Database
 from workers.core.contract import APPLY_ACTOR, Queue
 from workers.core.model.group import parse_group_update
 from workers.core.outcome import Acknowledge, Outcome
@@ -73,6 +73,7 @@ class Product:
     """Everything that a test of the whole needs in its hands."""
 
     local: StandIn
+    database: Database
     settings: Settings
     clock: MovableClock
     services: Services
@@ -90,14 +91,13 @@ class Product:
         return made
 
     def faults(self, *faults: dict[str, Any]) -> None:
-        self.local.control("PUT", "faults", list(faults))
+        self.database.script.faults(faults)
 
     def calls(self) -> dict[str, int]:
-        counted = self.local.control("GET", "calls")
-        return {name: counts["count"] for name, counts in counted.items()}
+        return self.database.script.calls()
 
     def count_anew(self) -> None:
-        self.local.control("DELETE", "calls")
+        self.database.script.count_anew()
 
     def writes(self) -> dict[str, int]:
         """Count the calls that changed anything anywhere."""
@@ -107,7 +107,7 @@ class Product:
         return {name: n for name, n in self.writes().items() if name.startswith(("drs.", "ec2."))}
 
     def client(self, service: str) -> Any:
-        return client_of(self.local.url, service)
+        return self.database.plain if service == "dynamodb" else client_of(self.local.url, service)
 
     def template_id(self, source_server_id: str) -> str:
         answer = self.client("drs").get_launch_configuration(sourceServerID=source_server_id)
@@ -232,7 +232,7 @@ def _comes_again(outcome: Outcome) -> bool:
 
 
 @asynccontextmanager
-async def open_product(local: StandIn, clock: MovableClock, clients: Clients) -> AsyncIterator[Product]:
+async def open_product(local: StandIn, clock: MovableClock, database: Database) -> AsyncIterator[Product]:
     """Open the product on the running loop; the environment names the stand-in already."""
     settings = Settings(stack=local.environment["PRELAUNCH_STACK"], time_scale=0.1)
     app = create_app(partial(open_services, settings))
@@ -244,10 +244,11 @@ async def open_product(local: StandIn, clock: MovableClock, clients: Clients) ->
     ):
         product = Product(
             local=local,
+            database=database,
             settings=settings,
             clock=clock,
             services=app.state.services,
-            workers=await wire(settings, clients),
+            workers=await wire(settings, database.clients),
             api=api,
             subnet_id=ec2.describe_subnets()["Subnets"][0]["SubnetId"],
             security_group_id=ec2.describe_security_groups()["SecurityGroups"][0]["GroupId"],

@@ -1,4 +1,8 @@
-"""The stand-in's DynamoDB is a database: nothing that was committed is lost, whoever else writes."""
+"""
+The stand-in's DynamoDB is a database: nothing that was committed is lost, whoever else writes.
+
+What it answers is what Amazon's DynamoDB Local answers, over which the same tests run.
+"""
 
 import socket
 import subprocess
@@ -17,6 +21,18 @@ from botocore.exceptions import ClientError
 from tests.integration.conftest import make_client
 
 Clients = Callable[..., Any]
+
+
+@pytest.fixture(params=["stand-in", "dynamodb-local"])
+def where(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def client(where: str, request: pytest.FixtureRequest) -> Clients:
+    """Makes clients that never retry, of the stand-in or of DynamoDB Local."""
+    url = request.getfixturevalue("dynamodb_local") if where == "dynamodb-local" else None
+    return lambda service: make_client(service, url or request.getfixturevalue("local").url)
 
 
 @pytest.fixture
@@ -149,8 +165,12 @@ def read_number(item: dict[str, Any]) -> int:
 
 
 @pytest.fixture
-def hasty() -> Iterator[str]:
+def hasty(where: str, request: pytest.FixtureRequest) -> Iterator[str]:
     """A stand-in whose threads take turns a thousand times as often as usual, and so meet where they can."""
+    if where == "dynamodb-local":
+        # Its threads meet as they are.
+        yield request.getfixturevalue("dynamodb_local")
+        return
     hurry = (
         "import sys; sys.setswitchinterval(5e-6)",
         "from infra.local.services import Services; Services.one_at_a_time = False",
@@ -165,24 +185,24 @@ def hasty() -> Iterator[str]:
 
 def test_every_write_of_many_clients_is_found_and_the_counter_is_exact(hasty: str) -> None:
     """300 servers recorded twice each by 32 clients, cancelled transactions in between: nothing is lost."""
-    dynamodb = make_client("dynamodb", hasty)
-    make_table(dynamodb, "test")
-    confirmed = record_by_many(hasty, "test", servers=300, clients=32, until=time.monotonic() + 120)
+    dynamodb, name = make_client("dynamodb", hasty), f"test-{uuid.uuid4()}"
+    make_table(dynamodb, name)
+    confirmed = record_by_many(hasty, name, servers=300, clients=32, until=time.monotonic() + 120)
     assert len(confirmed) == 600
-    assert audit(read_all(dynamodb, "test"), confirmed) == ([], [])
+    assert audit(read_all(dynamodb, name), confirmed) == ([], [])
 
 
 def test_of_many_who_write_on_the_same_condition_one_wins(hasty: str) -> None:
     """Check and write are one step: as many conditional updates succeed as the version moves."""
-    dynamodb = make_client("dynamodb", hasty)
-    make_table(dynamodb, "test")
-    dynamodb.put_item(TableName="test", Item={**key("status"), "version": {"N": "0"}})
+    dynamodb, name = make_client("dynamodb", hasty), f"test-{uuid.uuid4()}"
+    make_table(dynamodb, name)
+    dynamodb.put_item(TableName=name, Item={**key("status"), "version": {"N": "0"}})
 
     def claim(version: int) -> int:
         values = {":seen": {"N": str(version)}, ":next": {"N": str(version + 1)}}
         try:
             dynamodb.update_item(
-                TableName="test",
+                TableName=name,
                 Key=key("status"),
                 UpdateExpression="SET version = :next",
                 ConditionExpression="version = :seen",
@@ -282,18 +302,28 @@ def test_a_cancelled_transaction_tells_the_reason_of_each_item(client: Clients, 
     assert set(read_all(dynamodb, table)) == {"held"}
 
 
-def test_a_failed_update_leaves_the_item_as_it_was(client: Clients, table: str) -> None:
+WRONG_TYPE = {
+    # As the documentation of TransactWriteItems has it.
+    "stand-in": ("TransactionCanceledException", ["ValidationError"]),
+    "dynamodb-local": ("ValidationException", []),
+}
+"""What a transaction is answered that ADDs to a text."""
+
+
+def test_a_failed_update_leaves_the_item_as_it_was(client: Clients, table: str, where: str) -> None:
     """An expression that fails at its second clause has not applied its first."""
     dynamodb = client("dynamodb")
-    dynamodb.put_item(TableName=table, Item={**key("a"), "text": {"S": "x"}, "number": {"N": "1"}})
+    dynamodb.put_item(TableName=table, Item={**key("a"), "words": {"S": "x"}, "tally": {"N": "1"}})
     update = {
         "TableName": table,
         "Key": key("a"),
-        "UpdateExpression": "SET number = :two ADD text :two",
+        "UpdateExpression": "SET tally = :two ADD words :two",
         "ExpressionAttributeValues": {":two": {"N": "2"}},
     }
     with pytest.raises(ClientError, match="ValidationException"):
         dynamodb.update_item(**update)
-    with pytest.raises(dynamodb.exceptions.TransactionCanceledException, match="ValidationError"):
+    with pytest.raises(ClientError) as refused:
         dynamodb.transact_write_items(TransactItems=[{"Update": update}])
-    assert read_all(dynamodb, table)["a"]["number"] == {"N": "1"}
+    reasons = [reason["Code"] for reason in refused.value.response.get("CancellationReasons", [])]
+    assert (refused.value.response["Error"]["Code"], reasons) == WRONG_TYPE[where]
+    assert read_all(dynamodb, table)["a"]["tally"] == {"N": "1"}

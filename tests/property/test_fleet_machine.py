@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from producer.services import Services
+from tests.fakes.twin.dynamodb import Tables
 from tests.fakes.twin.fleet import Fleet, Process
 from tests.fakes.twin.promises import Watch
 from tests.fakes.twin.sqs import Message
@@ -90,6 +91,7 @@ class FleetMachine(RuleBasedStateMachine):
 
     async def _begin(self, seed: int, lag: float) -> None:
         self.world = World(seed, lag)
+        self.world.tables = self.make_tables(self.world.tables)
         self.world.servers.add(*SERVERS)
         self.world.on_call = self._choose_trouble
         self.fleet = Fleet(self.world)
@@ -98,6 +100,10 @@ class FleetMachine(RuleBasedStateMachine):
         self.watch.configs = {digest_launch_config(LaunchConfig(config)): config for config in configs}
         self.workers = [await self.fleet.start_worker() for _ in range(WORKERS)]
         _, self.reader = await self.fleet.start_producer("reader")
+
+    def make_tables(self, tables: Tables) -> Tables:
+        """Answer the tables that the world has, given those in memory."""
+        return tables
 
     # --- requests
 

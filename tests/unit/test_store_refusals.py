@@ -42,7 +42,14 @@ def test_troubles_of_awss_are_told_apart(error: ClientError, kind: type[Exceptio
     assert isinstance(translated, ServiceUnavailable) or "'blue'" in str(translated)
 
 
-@pytest.mark.parametrize("error", [refusal("ValidationException"), KeyError("item")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        refusal("ValidationException"),
+        refusal("TransactionCanceledException", "None", "ValidationError"),
+        KeyError("item"),
+    ],
+)
 def test_a_bug_stays_one(error: Exception) -> None:
     """A request that DynamoDB can never take, and whatever is no answer of AWS's, is not hidden."""
     assert translate(error, "blue") is error

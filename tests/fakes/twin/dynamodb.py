@@ -20,6 +20,8 @@ INDEX_SCHEMAS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "groups": {"named": ("named", "name")},
     "runs": {"unsettled": ("unsettled", "resendAfter")},
 }
+PROJECTED: Mapping[str, tuple[str, ...]] = {"named": (), "unsettled": ("accountId", "region", "listed")}
+"""What an index holds of an item besides the keys."""
 MOST_IN_A_TRANSACTION = 100
 MOST_BYTES_IN_AN_ITEM = 400_000
 PAGE = 50
@@ -124,11 +126,15 @@ class Tables:
             found = [item for item in found if (order(item) > order(start)) == forward and order(item) != order(start)]
         limit = min(request.get("Limit", PAGE), PAGE)
         page, more = found[:limit], len(found) > limit
+        indexed = INDEX_SCHEMAS[self._name(request)][index] if index else ()
+        keys = {name for name in (table.hash_name, table.sort_name, *indexed) if name is not None}
+        if index:
+            held = {*keys, *PROJECTED[index]}
+            page = [{name: value for name, value in item.items() if name in held} for item in page]
         answer: dict[str, Any] = {"Items": page, "Count": len(page)}
         if more or (page and len(page) == request.get("Limit")):
             last = page[-1]
-            keys = {table.hash_name, table.sort_name, *(INDEX_SCHEMAS[self._name(request)][index] if index else ())}
-            answer["LastEvaluatedKey"] = {name: last[name] for name in keys if name is not None}
+            answer["LastEvaluatedKey"] = {name: last[name] for name in keys}
         return answer
 
     def put_item(self, **request: Any) -> dict[str, Any]:

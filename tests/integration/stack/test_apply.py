@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.integration.databases import over_every_database
 from tests.integration.product import CONFIG_CALLS, REGION, Product, Sent
 from workers.core.contract import APPLY_ACTOR
 from workers.core.outcome import Acknowledge, Redeliver
@@ -223,6 +224,7 @@ async def test_a_member_that_the_run_does_not_list_is_left_alone(product: Produc
     assert (await product.status(group_id))["appliedServers"] == 2
 
 
+@over_every_database
 async def test_two_workers_with_one_job_write_once(product: Product) -> None:
     """The same job in many hands at once: one does it, the others are told to come again; one new version."""
     (member,) = product.add_servers(1)
@@ -244,6 +246,7 @@ async def test_two_workers_with_one_job_write_once(product: Product) -> None:
     assert product.version_count(member) == versions + 1
 
 
+@over_every_database
 async def test_an_outcome_that_was_recorded_unheard_is_recorded_once(product: Product) -> None:
     """The record's answer is lost, by the wire or as a failed condition: recorded once, and the group settles."""
     for fault in ({}, {"code": "TransactionCanceledException", "cancellationReasons": ["ConditionalCheckFailed"] * 2}):
@@ -259,6 +262,7 @@ async def test_an_outcome_that_was_recorded_unheard_is_recorded_once(product: Pr
         assert product.version_count(member) == versions + 1
 
 
+@over_every_database
 async def test_a_worker_that_dies_after_its_record_leaves_a_group_that_settles(
     product: Product, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -340,6 +344,7 @@ async def test_a_worker_that_is_stopped_leaves_the_server_to_the_next(product: P
     assert product.version_count(member) == versions + 1
 
 
+@over_every_database
 async def test_a_group_is_settled_once(product: Product) -> None:
     """All outcomes at the same moment: the status is written by exactly one of them, once."""
     members = product.add_servers(10)
@@ -362,6 +367,7 @@ async def test_a_group_is_settled_once(product: Product) -> None:
     assert (status["status"], status["appliedServers"], status["generation"]) == ("ready", 10, 1)
 
 
+@over_every_database
 async def test_no_reader_sees_a_group_ready_with_a_member_that_is_not(product: Product) -> None:
     """Read all the while that jobs are done, the group is pending until the one write, and its numbers add up."""
     members = product.add_servers(6)
@@ -436,6 +442,7 @@ async def test_a_worker_that_is_told_to_stop_uses_up_no_attempt(
     assert (await product.status(group_id))["status"] == "ready"
 
 
+@over_every_database
 async def test_an_older_outcome_never_replaces_a_newer_one(product: Product) -> None:
     """Whoever comes late with what an older generation made of a server, lease in hand, changes nothing."""
     (member,) = product.add_servers(1)
@@ -454,6 +461,7 @@ async def test_an_older_outcome_never_replaces_a_newer_one(product: Product) -> 
     assert await worker._runs.read_server(group_id, member) == newest
 
 
+@over_every_database
 async def test_a_group_is_pending_until_the_one_write(product: Product, monkeypatch: pytest.MonkeyPatch) -> None:
     """All members recorded and the group unsettled reads pending, for a wave too; of two who settle one writes."""
     members = product.add_servers(2)

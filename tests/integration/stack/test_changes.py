@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.integration.databases import over_every_database
 from tests.integration.product import TESTER, Product
 from tests.integration.stack.test_opening import items, runs_of
 from workers.core.errors import ServiceUnavailable
@@ -14,7 +15,7 @@ from workers.core.model.group import parse_group_update
 from workers.core.requests import NotFound, RequestRefused
 from workers.core.runs.change import Reapply, Updated
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), over_every_database]
 
 LARGE = {"instanceType": "m5.2xlarge", "targetInstanceTypeRightSizingMethod": "NONE"}
 LOST = {"service": "dynamodb", "operation": "TransactWriteItems", "afterEffect": True}

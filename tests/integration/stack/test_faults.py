@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.integration.databases import over_every_database
 from tests.integration.product import Product
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -235,6 +236,7 @@ async def test_a_change_by_others_between_read_and_write_is_not_lost(product: Pr
     assert (data["InstanceType"], data["KeyName"]) == ("m5.xlarge", "theirs")
 
 
+@over_every_database
 async def test_our_tables_away_for_a_moment_cost_no_server(product: Product) -> None:
     """DynamoDB refusing in the middle of a job: the job comes again, and the server is not blamed."""
     members = product.add_servers(2)
@@ -250,6 +252,7 @@ async def test_our_tables_away_for_a_moment_cost_no_server(product: Product) -> 
     assert (status["status"], status["appliedServers"]) == ("ready", 2)
 
 
+@over_every_database
 async def test_every_single_answer_of_the_tables_may_be_lost(product: Product) -> None:
     """Each call of a job to DynamoDB in turn takes effect unheard: the server is ready, with one version made."""
     (probe,) = product.add_servers(1)

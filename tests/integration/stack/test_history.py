@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 
+from tests.integration.databases import over_every_database
 from tests.integration.product import Product
 from tests.integration.stack.test_opening import items
 from workers.core.history import RunView
 from workers.core.store.runs import RunStore
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), over_every_database]
 
 CONFIG = {"instanceType": "m5.2xlarge", "targetInstanceTypeRightSizingMethod": "NONE", "copyTags": True}
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.integration.databases import over_every_database
 from tests.integration.product import TESTER, Product
 from workers.core.contract import Queue
 from workers.core.model.group import GroupTooLarge, parse_group
@@ -13,7 +14,7 @@ from workers.core.queries import Page
 from workers.core.store.tables import Tables
 from workers.core.store.writes import Write
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), over_every_database]
 
 COUNT = 4000
 MEMBERS = [f"s-{number:017x}" for number in range(COUNT)]

@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
+from tests.integration.databases import over_every_database
 from tests.integration.product import REGION, TESTER, Product
 from workers.core.outcome import Acknowledge, Redeliver
 from workers.core.settings import Settings
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), over_every_database]
 
 TAGS = {"copyTags": True}
 NONE = {"targetInstanceTypeRightSizingMethod": "NONE"}

@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
+from tests.integration.databases import over_every_database
 from tests.integration.product import TESTER, Product
 from workers.core.queries import GroupSummary
 from workers.core.requests import NotFound, RequestRefused
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), over_every_database]
 
 
 async def all_groups(product: Product, limit: int) -> list[GroupSummary]:

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from tests.integration.databases import over_every_database
 from tests.integration.product import TESTER, Product
 from workers.core.contract import Queue
 from workers.core.errors import ServiceUnavailable
@@ -14,7 +15,7 @@ from workers.core.requests import Requester, RequestKey, RequestRefused
 from workers.core.runs.selection import ApplyRequest
 from workers.core.waves import WaveRequest
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), over_every_database]
 
 FORCE = ApplyRequest(force=True)
 

@@ -4,13 +4,14 @@ from typing import Any
 
 import pytest
 
+from tests.integration.databases import over_every_database
 from tests.integration.product import Product
 from tests.integration.stack.test_opening import items
 from workers.core.contract import Queue
 from workers.core.errors import ServiceUnavailable
 from workers.core.requests import NotFound, Requester
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), over_every_database]
 
 ALICE = Requester("alice", "http", "requested", request_id="req-1")
 

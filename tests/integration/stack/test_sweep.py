@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
+from tests.integration.databases import over_every_database
 from tests.integration.product import Product
 from tests.integration.stack.test_opening import runs_of
 from workers.core.errors import LeaseLost
 from workers.core.outcome import Acknowledge
 from workers.core.store.runs import RunStore
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), over_every_database]
 
 CONFLICT = {"service": "drs", "operation": "UpdateLaunchConfiguration", "code": "ConflictException"}
 UNSENT = {"service": "sqs", "operation": "SendMessageBatch", "code": "AccessDenied"}

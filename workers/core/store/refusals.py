@@ -63,6 +63,9 @@ def translate(error: Exception, stack: str) -> Exception:
     if code in DENIED:
         return SetupError(f"The tables of stack {stack!r} may not be used: {error}.", code=code)
     status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    if any(reason.get("Code") == "ValidationError" for reason in response.get("CancellationReasons") or []):
+        # Tried again it would be refused again, for as long as anybody waits for better times.
+        return error
     if code in CONTENTION or code == "TransactionCanceledException" or status >= SERVER_ERROR:
         return ServiceUnavailable(f"DynamoDB refused a request: {error}", code=code)
     return error

@@ -25,6 +25,7 @@ from workers.core.store.writes import (
     Item,
     TableName,
     Write,
+    can_be,
     decode,
     encode,
     key_of,
@@ -57,6 +58,8 @@ class Tables:
 
     async def get(self, table: TableName, *key: str) -> Item | None:
         """Read one item, consistently; None where there is none."""
+        if not can_be(key):
+            return None
         async with self._translated():
             answer = await self._client.get_item(
                 TableName=self.name(table), Key=encode(key_of(table, key)), ConsistentRead=True
@@ -75,15 +78,16 @@ class Tables:
             The items that there are, in no order.
         """
         found: list[Item] = []
-        for start in range(0, len(keys), BATCH_READ):
-            wanted = [encode(key_of(table, key)) for key in keys[start : start + BATCH_READ]]
+        possible = [encode(key_of(table, key)) for key in keys if can_be(key)]
+        for start in range(0, len(possible), BATCH_READ):
+            wanted = possible[start : start + BATCH_READ]
             found += await self._get_batch(self.name(table), wanted)
         return found
 
     async def query(self, table: TableName, hash_key: str, prefix: str) -> AsyncIterator[Item]:
         """Read the items of a partition whose sort key begins with the prefix ("" for all), consistently, in order."""
         request = self._ask(table, hash_key, prefix)
-        while True:
+        while can_be((hash_key,)):
             answer = await self._query(request)
             for item in answer["Items"]:
                 yield decode(item)
@@ -108,6 +112,8 @@ class Tables:
             The items; fewer than the limit only where there are no more.
         """
         request = {**self._ask(table, hash_key, prefix), "ScanIndexForward": False}
+        if not can_be((hash_key,)):
+            return []
         if before is not None:
             request["ExclusiveStartKey"] = encode(key_of(table, (hash_key, before)))
         return await self._read_page(request, limit)

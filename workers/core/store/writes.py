@@ -23,6 +23,8 @@ KEYS: Mapping[TableName, tuple[str, str | None]] = {
 Index = Literal["named", "unsettled"]
 INDEXES: Mapping[Index, tuple[TableName, str]] = {"named": ("groups", "name"), "unsettled": ("runs", "resendAfter")}
 """A sparse index's table and sort key. Its partition key is an attribute of its own name, with its name as value."""
+LONGEST_KEYS = (2048, 1024)
+"""Bytes of a partition key and of a sort key (DynamoDB Developer Guide, "Constraints")."""
 _serializer = TypeSerializer()
 _deserializer = TypeDeserializer()
 
@@ -120,6 +122,14 @@ def key_of(table: TableName, key: tuple[str, ...]) -> Item:
     """Name the parts of an item's key."""
     names = [name for name in KEYS[table] if name is not None]
     return dict(zip(names, key, strict=True))
+
+
+def can_be(key: tuple[str, ...]) -> bool:
+    """Tell whether an item can have this key; to ask DynamoDB for another one is an error of the request."""
+    return all(
+        0 < len(part.encode(errors="surrogatepass")) <= longest
+        for part, longest in zip(key, LONGEST_KEYS, strict=False)
+    )
 
 
 def encode(item: Mapping[str, Any]) -> dict[str, Any]:
