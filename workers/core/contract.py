@@ -33,6 +33,13 @@ class Queue(StrEnum):
     """Work over several groups, which must not delay the rest."""
 
 
+REQUESTS = "requests"
+"""The queue of plain JSON requests from outside; the SQS name is `<stack>-requests`."""
+
+DEAD_LETTER_QUEUES: tuple[str, ...] = (*Queue, REQUESTS)
+"""The queues that have a dead-letter queue, `<stack>-<value>-dlq`."""
+
+
 @dataclass(frozen=True, slots=True)
 class ApplyWork:
     """What a job of APPLY_ACTOR names."""
@@ -126,6 +133,28 @@ def read_work(actor: str, arguments: Mapping[str, object]) -> Work:
     if faults:
         raise WrongJob("; ".join(faults))
     return _WORK[actor](arguments)
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What a job names, as far as that can be read, also where the job as a whole cannot."""
+
+    group_id: str | None = None
+    source_server_id: str | None = None
+    wave_id: str | None = None
+
+
+NO_NAMES = Names()
+
+
+def read_names(arguments: Mapping[str, object]) -> Names:
+    """Read what a job names, for a person: an argument that is no such name is left out."""
+
+    def read(argument: str, known: _Argument) -> str | None:
+        value = arguments.get(argument)
+        return str(value) if known.is_right(value) else None
+
+    return Names(read("groupId", _ID), read("sourceServerId", _SERVER), read("waveId", _ID))
 
 
 def find_fault(actor: str, arguments: Mapping[str, object]) -> str | None:
