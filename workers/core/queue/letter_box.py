@@ -95,8 +95,9 @@ class HeldLetters:
                 found[letter.message_id] = self._received[queue, letter.message_id] = letter
             if not fresh or len(found) > limit:
                 break
-        # What others hold just now, another listing say, is not here.
-        self._truncated |= not emptied or hidden > 0
+        # What others hold just now, another listing say, is not here. SQS's count of the hidden lags: both together.
+        held_by_others = hidden > 0 and visible + hidden > len(found)
+        self._truncated |= not emptied or held_by_others
         self._shown += list(found.values())[:limit]
 
     async def delete(self, letters: Sequence[Letter]) -> list[Undeleted]:
