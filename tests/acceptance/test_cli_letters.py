@@ -99,7 +99,9 @@ def test_letters_are_listed_redriven_and_purged(
     agreed = run_on_terminal(environment, "dlq", "purge", "--message", bad, typed="y\n")
     assert agreed.returncode == 0
     assert "1 dead letter is deleted." in agreed.stdout
-    assert command("dlq", "purge", "--all", "--yes", "--json")[0] == 0
+    put_letter(shared_aws, "?", "unreadable: the body is not base64")
+    status, printed, errors = command("dlq", "purge", "--all", "--yes", "--json")
+    assert (status, len(json.loads(printed)["purged"]), errors) == (0, 1, "")
     assert command("dlq", "list") == (0, "", "")
 
 

@@ -10,6 +10,7 @@ import pytest_asyncio
 from tests.fakes.bad_messages import envelope, pack
 from tests.integration.product import Product, problem_of
 from workers.core.contract import APPLY_ACTOR, DEAD_LETTER_QUEUES, SWEEP_ACTOR, WAVE_ACTOR, Queue
+from workers.core.errors import GroupDeleted
 from workers.core.letters.letter import Selection
 from workers.core.queue.job import encode_job
 from workers.core.queue.letter_box import HeldLetters
@@ -232,6 +233,24 @@ async def test_what_cannot_be_done_again_stays_and_says_why(product: Product, de
     for found, beginning in zip(reasons, expected, strict=True):
         assert found.startswith(beginning)
     assert [desk.count(queue) for queue in DEAD_LETTER_QUEUES] == [(1, 0), (5, 0), (0, 0), (1, 0)]
+
+
+async def test_a_group_that_is_deleted_meanwhile_is_no_outage(
+    product: Product, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Deleted between two reads: the letter stays, with the reason, and the answer is no refusal of the whole."""
+    desk.bury_job("pg-1", "s-00000000000000001")
+
+    async def delete_meanwhile(*_: object, **__: object) -> None:
+        raise GroupDeleted("Protection group pg-1 was deleted.")
+
+    monkeypatch.setattr(Submission, "apply", delete_meanwhile)
+    answer = await desk.redrive()
+    assert (answer.status_code, [entry["why"] for entry in answer.json()["left"]]) == (
+        200,
+        ["Protection group pg-1 was deleted."],
+    )
+    assert desk.count() == (1, 0)
 
 
 async def test_letters_are_chosen_by_id_and_group(product: Product, desk: Desk) -> None:

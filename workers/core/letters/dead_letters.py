@@ -128,7 +128,7 @@ class DeadLetters:
             # Another round only where the one before made room for it.
             if kept or not chosen or not outcome.truncated:
                 break
-        log.warning(
+        log.info(
             "letters.purged",
             principal=requester.principal,
             request_id=requester.request_id,

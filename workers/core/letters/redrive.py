@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from workers.core.contract import SWEEP_ACTOR, ApplyWork, Queue, WaveWork, Work
-from workers.core.errors import PrelaunchError
+from workers.core.errors import GroupDeleted, PrelaunchError
 from workers.core.letters.letter import Held, Letter
 from workers.core.ports import Job, JobQueue
 from workers.core.requests import Requester, RequestRefused
@@ -123,6 +123,9 @@ class Redrive:
                     await _finish(held, letters, Result.SENT, outcome)
         except RequestRefused as refused:
             outcome.left += [Left(letter, refused.detail) for letter in letters]
+        except GroupDeleted as deleted:
+            # While it was read: no trouble of ours, and nothing that a later try finds otherwise.
+            outcome.left += [Left(letter, deleted.message) for letter in letters]
         except PrelaunchError as error:
             outcome.left += [Left(letter, error.message) for letter in letters]
             return error
