@@ -9,8 +9,12 @@ from workers.aws.clients import STORE_TRIES, Caller, Clients
 from workers.core.clock import read_clock
 from workers.core.contract import Queue
 from workers.core.history import History
+from workers.core.letters.dead_letters import DeadLetters
+from workers.core.letters.letter import LetterBox
+from workers.core.letters.redrive import Redrive
 from workers.core.ports import Clock
 from workers.core.queries import Queries
+from workers.core.queue.letter_box import SqsLetterBox
 from workers.core.queue.send import JobSender
 from workers.core.runs.change import Changes
 from workers.core.runs.planner import RunPlanner
@@ -50,13 +54,17 @@ async def open_services(
     opening = Clients(connections=CONNECTIONS, region=region, profile=profile, store_tries=store_tries)
     async with opening as clients:
         tables = Tables(await clients.own("dynamodb"), settings.stack)
-        queue = JobSender(await clients.own("sqs"), stack=settings.stack)
+        sqs = await clients.own("sqs")
+        queue = JobSender(sqs, stack=settings.stack)
+        box = SqsLetterBox(sqs, stack=settings.stack, wait=settings.letter_wait)
         # Looked up now: the first wave must not wait for it, and a missing queue is told before any request.
         await asyncio.gather(*(queue.find_queue(name) for name in Queue))
-        yield wire(settings, tables, queue, await clients.caller())
+        yield wire(settings, tables, queue, box, caller=await clients.caller())
 
 
-def wire(settings: Settings, tables: Tables, queue: JobSender, caller: Caller, clock: Clock | None = None) -> Services:
+def wire(
+    settings: Settings, tables: Tables, queue: JobSender, box: LetterBox, *, caller: Caller, clock: Clock | None = None
+) -> Services:
     """Wire the operations over one loop's tables and queues, by the machine's own clock unless another is given."""
     clock = clock or read_clock
     groups = GroupStore(tables)
@@ -75,13 +83,22 @@ def wire(settings: Settings, tables: Tables, queue: JobSender, caller: Caller, c
         clock=clock,
         account_id=caller.account_id,
     )
+    submission = Submission(resources)
+    waves = _wire_waves(settings, resources, queue, queries)
     return Services(
-        submission=Submission(resources),
+        submission=submission,
         changes=Changes(resources),
         removal=Removal(resources, periods),
         queries=queries,
         history=History(groups, runs, Journal(tables)),
-        waves=_wire_waves(settings, resources, queue, queries),
+        waves=waves,
+        dead_letters=DeadLetters(
+            box=box,
+            redrive=Redrive(submission=submission, waves=waves, queue=queue),
+            receipts=receipts,
+            tables=tables,
+            clock=clock,
+        ),
         tables=tables,
         caller_arn=caller.arn,
     )

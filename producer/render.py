@@ -5,6 +5,9 @@ from datetime import datetime
 from typing import Any
 
 from workers.core.history import RunList, RunView
+from workers.core.letters.dead_letters import Listing
+from workers.core.letters.letter import Letter
+from workers.core.letters.redrive import Outcome
 from workers.core.queries import GroupList, GroupView, StatusView
 from workers.core.runs.change import Reapply
 from workers.core.status import Status
@@ -97,6 +100,58 @@ def render_wave(wave: Wave, parts: list[WavePart]) -> dict[str, Any]:
         "acceptedAt": _time(wave.accepted_at),
         "startedAt": _time(wave.started_at),
         "requestedBy": wave.requested_by,
+    }
+
+
+def render_letters(listing: Listing) -> dict[str, Any]:
+    """Render dead letters, the latest first."""
+    return {
+        "deadLetters": [
+            {
+                **_letter(letter),
+                "originalMessageId": letter.original_message_id,
+                "actor": letter.actor,
+                "reason": letter.reason,
+                "receiveCount": letter.received,
+                "sentAt": _time(letter.sent_at),
+                "deadLetteredAt": _time(letter.dead_lettered_at),
+                "fault": letter.fault or None,
+            }
+            for letter in listing.letters
+        ],
+        "approximateCounts": dict(listing.counts),
+        "truncated": listing.truncated,
+    }
+
+
+def render_redriven(outcome: Outcome) -> dict[str, Any]:
+    """Render what became of letters that were to be redriven."""
+    redriven = [
+        {**_letter(each.letter), "result": each.result.value, "runId": each.run_id} for each in outcome.redriven
+    ]
+    return {"redriven": redriven, **_rest(outcome)}
+
+
+def render_purged(outcome: Outcome) -> dict[str, Any]:
+    """Render what became of letters that were to be purged."""
+    return {"purged": [_letter(letter) for letter in outcome.purged], **_rest(outcome)}
+
+
+def _rest(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "left": [{**_letter(each.letter), "why": each.why} for each in outcome.left],
+        "notFound": list(outcome.unknown),
+        "truncated": outcome.truncated,
+    }
+
+
+def _letter(letter: Letter) -> dict[str, Any]:
+    return {
+        "queue": letter.queue,
+        "messageId": letter.message_id,
+        "groupId": letter.names.group_id,
+        "sourceServerId": letter.names.source_server_id,
+        "waveId": letter.names.wave_id,
     }
 
 

@@ -23,6 +23,7 @@ def install() -> None:
     replace(SQSBackend, "receive_message", _receiving)
     replace(SQSBackend, "change_message_visibility", _changing_visibility)
     replace(SQSBackend, "_validate_message", _validating)
+    replace(SQSBackend, "send_message", _sending)
     replace(SQSBackend, "send_message_batch", _sending_batch)
 
 
@@ -76,12 +77,38 @@ def _validating(original: Callable[..., None]) -> Callable[..., None]:
         # moto counts characters: a body of accents would pass here and be refused by AWS.
         limit = queue.maximum_message_size  # type: ignore[attr-defined]  # moto sets it by name
         if len(message_body.encode()) > limit:
-            raise InvalidParameterValue(
-                f"One or more parameters are invalid. Reason: Message must be shorter than {limit} bytes."
-            )
+            raise _too_long(limit)
         original(self, queue, message_body, *args, **more)
 
     return _validate_message
+
+
+def _sending(original: Callable[..., Any]) -> Callable[..., Any]:
+    def send_message(
+        self: SQSBackend,
+        queue_name: str,
+        message_body: str,
+        message_attributes: dict[str, dict[str, Any]] | None = None,
+        **more: Any,
+    ) -> Any:
+        queue = self.get_queue(queue_name)
+        # Source: AWS, SQS, "Message attributes": name, type and value count together with the body; moto counts none.
+        beside = sum(_measure_attribute(name, told) for name, told in (message_attributes or {}).items())
+        if len(message_body.encode()) + beside > queue.maximum_message_size:  # type: ignore[attr-defined]  # by name
+            raise _too_long(queue.maximum_message_size)  # type: ignore[attr-defined]  # by name
+        return original(self, queue_name, message_body, message_attributes, **more)
+
+    return send_message
+
+
+def _measure_attribute(name: str, told: dict[str, Any]) -> int:
+    value = str(told.get("StringValue") or told.get("BinaryValue") or "")
+    return sum(len(text.encode()) for text in (name, str(told.get("DataType", "")), value))
+
+
+def _too_long(limit: int) -> InvalidParameterValue:
+    reason = f"Message must be shorter than {limit} bytes."
+    return InvalidParameterValue(f"One or more parameters are invalid. Reason: {reason}")
 
 
 def _sending_batch(original: Callable[..., Any]) -> Callable[..., Any]:

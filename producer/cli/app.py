@@ -5,13 +5,13 @@ from typing import Annotated
 
 import typer
 
-from producer.cli import group, processes, status
+from producer.cli import dlq, group, history, processes, status
 
 HELP = """
 Keep the launch settings of DRS source servers applied before they are needed.
 
-group and status work in this process, with your own AWS credentials: IAM decides what they may do. api, worker, group
-and status speak to the AWS that the SDK's variables name, or --profile and --region.
+group, status, history and dlq work in this process, with your own AWS credentials: IAM decides what they may do. They,
+api and worker speak to the AWS that the SDK's variables name, or --profile and --region.
 
 \b
 Exit status:
@@ -50,5 +50,7 @@ def root(
 
 app.add_typer(group.group, name="group")
 app.command()(status.status)
+app.command()(history.history)
+app.add_typer(dlq.dlq, name="dlq")
 for command in (processes.local, processes.api, processes.worker, processes.demo):
     app.command()(command)

@@ -32,7 +32,7 @@ def print_group(group: Document) -> None:
         "Region": group["region"],
         "account": group["accountId"],
         "role": group.get("assumeRoleName", ""),
-        "version": f"{group['version']}, of {_time(group['updatedAt'])}; created {_time(group['createdAt'])}",
+        "version": f"{group['version']}, of {say_time(group['updatedAt'])}; created {say_time(group['createdAt'])}",
         "source servers": f"{len(group['sourceServerIds'])}, {len(group['servers'])} of them with overrides",
         "launch config": ", ".join(group["launchConfig"]) or "none for all",
         "auto-repair": "on" if group["autoRepair"] else "off",
@@ -54,10 +54,10 @@ def print_status(group: Document, status: Document) -> None:
     if status["generation"]:
         print_text(
             f"{group['region']}, account {group['accountId']}. Generation {status['generation']}, {status['runId']},"
-            f" asked for by {clean(status['appliedBy'])}; last applied {_time(status['lastApplied'])}."
+            f" asked for by {clean(status['appliedBy'])}; last applied {say_time(status['lastApplied'])}."
         )
     if status["deadline"]:
-        print_text(f"It settles by {_time(status['deadline'])} at the latest.")
+        print_text(f"It settles by {say_time(status['deadline'])} at the latest.")
     if status["waitingFor"]:
         print_text(f"Waiting for {clean(status['waitingFor'])}.")
     rows = [row for member, server in status["serverConfigs"].items() for row in find_reasons(member, server)]
@@ -126,5 +126,6 @@ def _group_row(group: Document) -> tuple[str, ...]:
     return (*(clean(value) for value in whole), status["status"], *counts)
 
 
-def _time(text: str) -> str:
-    return f"{text[:10]} {text[11:19]} UTC"
+def say_time(text: str | None) -> str:
+    """Say a time as a person reads it; nothing where there is none."""
+    return f"{text[:10]} {text[11:19]} UTC" if text else ""

@@ -6,7 +6,7 @@ The HTTP door.
     neighbours  who may ask where nobody is authenticated
     asking      what a route is given: the operations, who asks, how long to wait
     body        reading a body, bounded and strict
-    health groups runs waves    the routes, a module a resource
+    health groups runs waves letters    the routes, a module a resource
     openapi schemas examples    what /openapi.json says of them
 """
 

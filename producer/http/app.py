@@ -19,6 +19,7 @@ from producer.access import Access
 from producer.http.exchange import Exchanges, answer_problem, exchange_of
 from producer.http.groups import add_groups
 from producer.http.health import add_health
+from producer.http.letters import add_letters
 from producer.http.neighbours import LOOPBACK, NeighboursOnly
 from producer.http.openapi import describe
 from producer.http.runs import add_runs
@@ -73,7 +74,7 @@ def create_app(open_services: ServicesFactory, access: Access | None = None, *, 
     # Added last, it stands round all others.
     app.add_middleware(Exchanges)
     _add_refusals(app)
-    for add in (add_health, add_groups, add_runs, add_waves):
+    for add in (add_health, add_groups, add_runs, add_waves, add_letters):
         add(app)
     document = describe(app, authenticated=access is not None)
     app.openapi = lambda: document  # type: ignore[method-assign]  # FastAPI's own way to give it another document

@@ -14,6 +14,7 @@ from workers.core.requests import Conflict, NotFound, RequestRefused, group_not_
 GROUP_ID = "pg-5f0c9e2b7a1d4c683"
 RUN_ID = "run-0b9d4f6e8a2c41357"
 WAVE_ID = "wave-7d1e5a3c9b8f24060"
+MESSAGE_ID = "3f2a9c10-6d4e-4b7b-a1c8-0e5d7f9b2a64"
 SERVERS = ["s-1a2b3c4d5e6f7a8b9", "s-9b8a7f6e5d4c3b2a1"]
 REQUEST_ID = "req-0f4e7d1ac2b84d9f8c1e6a5b3d2f7e90"
 _OPENED_AT = "2026-03-01T08:00:00Z"
@@ -164,6 +165,41 @@ WAVE: dict[str, Any] = {
     "requestedBy": "ada",
 }
 STARTING: dict[str, Any] = {**WAVE, "status": "starting", "jobs": [], "startedAt": None}
+_NAMED: dict[str, Any] = {
+    "queue": "jobs",
+    "messageId": MESSAGE_ID,
+    "groupId": GROUP_ID,
+    "sourceServerId": SERVERS[1],
+    "waveId": None,
+}
+LETTERS: dict[str, Any] = {
+    "deadLetters": [
+        {
+            **_NAMED,
+            "originalMessageId": "9e7c1a52-3b0d-4f86-8e41-5d2c7a9b6f03",
+            "actor": "apply_launch_config",
+            "reason": "KeyError: 'ec2LaunchTemplateID'",
+            "receiveCount": 5,
+            "sentAt": _OPENED_AT,
+            "deadLetteredAt": _SETTLED_AT,
+            "fault": None,
+        }
+    ],
+    "approximateCounts": {"jobs-urgent": 0, "jobs": 1, "jobs-bulk": 0, "requests": 0},
+    "truncated": False,
+}
+REDRIVEN: dict[str, Any] = {
+    "redriven": [{**_NAMED, "result": "applying", "runId": RUN_ID}],
+    "left": [],
+    "notFound": [],
+    "truncated": False,
+}
+NOT_REDRIVEN: dict[str, Any] = {
+    "redriven": [],
+    "left": [{**_NAMED, "why": f"There is no protection group {GROUP_ID!r} in this stack."}],
+    "notFound": [],
+    "truncated": False,
+}
 
 _WRONG = FieldError(
     "/region", "INVALID_BODY", "region is missing; it must be an AWS Region such as eu-central-1.", None

@@ -12,8 +12,9 @@ from pydantic import ConfigDict, Field, TypeAdapter, with_config
 from pydantic.json_schema import JsonSchemaMode
 from typing_extensions import TypedDict
 
+from producer.http.letter_schemas import DeadLetterList, RedrivenLetters
 from producer.http.run_schemas import ApplyRun, ApplyRunList, Count
-from workers.core.model.bodies import ApplyRequestBody, WaveRequestBody
+from workers.core.model.bodies import ApplyRequestBody, RedriveRequestBody, WaveRequestBody
 from workers.core.model.fields import LaunchConfigBody
 from workers.core.model.group_body import GroupBody, GroupUpdateBody, ServerBody
 from workers.core.queries import ServerFilter
@@ -224,6 +225,7 @@ SHAPES: tuple[type, ...] = (
     AppliedConfigs,
     ApplyRun,
     ApplyRunList,
+    DeadLetterList,
     GroupBody,
     GroupLaunchConfigStatus,
     GroupUpdateBody,
@@ -231,6 +233,8 @@ SHAPES: tuple[type, ...] = (
     Problem,
     ProtectionGroup,
     ProtectionGroupList,
+    RedriveRequestBody,
+    RedrivenLetters,
     ServerFilter,
     UpdatedGroup,
     Wave,

@@ -5,14 +5,13 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from infra.local.process import StandIn, stand_in
-from producer.cli import main
 from tests.acceptance.commands import (
     PRELAUNCH,
     count_calls,
@@ -24,6 +23,7 @@ from tests.acceptance.commands import (
     terminate,
     wait_until,
 )
+from tests.acceptance.in_process import Command
 
 # One stand-in serves them all, whichever order they come in: each has groups of its own.
 pytestmark = pytest.mark.xdist_group("cli_group")
@@ -40,37 +40,6 @@ def shared_aws() -> Iterator[StandIn]:
 @pytest.fixture
 def environment(shared_aws: StandIn) -> dict[str, str]:
     return make_environment(shared_aws.environment)
-
-
-class Command:
-    """The command's entry point in this process: what most of a new process's time would go into is imported once."""
-
-    def __init__(
-        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], environment: Mapping[str, str]
-    ) -> None:
-        self._monkeypatch = monkeypatch
-        self._capsys = capsys
-        self.enter(environment)
-
-    def enter(self, environment: Mapping[str, str]) -> None:
-        """Take over an environment, as far as it is AWS's or ours."""
-        for name in {*os.environ, *environment}:
-            if name.startswith(("AWS_", "PRELAUNCH_")):
-                self.set(name, environment.get(name))
-
-    def set(self, name: str, value: str | None) -> None:
-        if value is None:
-            self._monkeypatch.delenv(name, raising=False)
-        else:
-            self._monkeypatch.setenv(name, value)
-
-    def __call__(self, *arguments: str) -> tuple[int, str, str]:
-        """Answer exit status, standard output and standard error."""
-        self._monkeypatch.setattr("sys.argv", ["prelaunch", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        assert isinstance(ended.value.code, int)
-        return (ended.value.code, *self._capsys.readouterr())
 
 
 @pytest.fixture
@@ -141,6 +110,7 @@ def test_the_whole_way_of_a_group(command: Command, shared_aws: StandIn, tmp_pat
     assert {server for server in (bad, good) for line in applied if server in line} == {bad, good}
 
     command.enter(environment)
+    assert_history(command, [bad, good], *choice)
     status, printed, errors = command("group", "list", *choice)
     (row,) = [line for line in printed.splitlines() if group["groupId"] in line]
     assert row.split("\t") == [group["groupId"], "the whole way", "us-east-1", "123456789012", "2", "ready", *"200"]
@@ -150,6 +120,38 @@ def test_the_whole_way_of_a_group(command: Command, shared_aws: StandIn, tmp_pat
     status, printed, errors = command("status", group["groupId"], *choice)
     assert (status, printed) == (FAILED, "")
     assert group["groupId"] in errors
+
+
+def assert_history(command: Command, members: list[str], *choice: str) -> None:
+    """Both runs, newest first, and what the later one changed, from what to what; what is not there is a failure."""
+    status, printed, errors = command("history", "the whole way", *choice)
+    rows = [line.split("\t") for line in printed.splitlines()]
+    assert (status, errors) == (0, "")
+    assert [(row[1], row[2], *row[5:9], row[10]) for row in rows] == [
+        ("2", "ready", "2", "2", "0", "requested", "cli"),
+        ("1", "failed", "2", "1", "1", "requested", "cli"),
+    ]
+    status, printed, errors = command("history", "the whole way", "--limit", "1", "--json", *choice)
+    (latest,) = json.loads(printed)["applyRuns"]
+    assert (status, latest["runId"]) == (0, rows[0][0])
+    assert "--limit" in errors
+    status, printed, errors = command("history", "the whole way", "--limit", "2", *choice)
+    assert (status, errors) == (0, "")
+
+    status, printed, errors = command("history", "the whole way", "--run", latest["runId"], *choice)
+    first, second, *changes = printed.splitlines()
+    assert (status, errors) == (0, "")
+    assert first.startswith(f"{latest['runId']} (generation 2) is READY: 2 source servers, opened ")
+    assert first.endswith(", 2 ready, 0 failed.")
+    assert "door cli" in second
+    fields = {tuple(line.split("\t")) for line in changes}
+    assert {(member, "ready", "instanceType", "m5.xlarge", "m5.2xlarge") for member in members[1:]} <= fields
+    assert {field[0] for field in fields} == set(members)
+    status, printed, _ = command("history", "the whole way", "--run", latest["runId"], "--json", *choice)
+    assert (status, len(json.loads(printed)["changes"])) == (0, 2)
+    for missing in (("the whole way", "--run", "run-none"), ("nobody",)):
+        status, printed, errors = command("history", *missing, *choice)
+        assert (status, printed, errors.count("\n")) == (FAILED, "", 1)
 
 
 def test_who_asks_is_the_caller_of_aws(command: Command, shared_aws: StandIn, tmp_path: Path) -> None:

@@ -10,8 +10,10 @@ import httpx
 import pytest
 
 from infra.local.process import StandIn
-from tests.acceptance.commands import make_environment, make_group_body, running_api
+from tests.acceptance.commands import connect, make_environment, make_group_body, running_api
 from tests.fakes.user_pool import AUDIENCE, UserPool, user_pool
+from workers.core.contract import APPLY_ACTOR
+from workers.core.queue.job import encode_job
 
 ROOT = Path(__file__).parents[2]
 SCHEMATHESIS = str(Path(sys.executable).with_name("schemathesis"))
@@ -30,12 +32,22 @@ def prepare(aws: StandIn, api: httpx.Client, pool: UserPool) -> dict[str, str]:
     group = create("/protection-groups", {**make_group_body(aws, 2), "groupName": "configured"})
     unconfigured = create("/protection-groups", {**make_group_body(aws, 2), "launchConfig": {}})
     wave = create("/waves", {"groupIds": [unconfigured["groupId"]]})
+    put_letters(aws, group["groupId"], group["sourceServerIds"])
     return {
         "PREPARED_GROUPID": group["groupId"],
         "PREPARED_RUNID": group["launchConfigStatus"]["runId"],
         "PREPARED_UNCONFIGURED": unconfigured["groupId"],
         "PREPARED_WAVEID": wave["waveId"],
     }
+
+
+def put_letters(aws: StandIn, group_id: str, members: list[str]) -> None:
+    """Put dead letters there: of a group's jobs, and one that cannot be redriven."""
+    sqs = connect(aws, "sqs")
+    url = sqs.get_queue_url(QueueName="prelaunch-jobs-dlq")["QueueUrl"]
+    jobs = [encode_job(APPLY_ACTOR, "jobs", {"groupId": group_id, "sourceServerId": member}) for member in members]
+    for body in (*jobs, "?"):
+        sqs.send_message(QueueUrl=url, MessageBody=body)
 
 
 def read_answers(log: Path) -> list[dict[str, Any]]:
@@ -49,7 +61,9 @@ def test_what_is_declared_is_what_is_answered(aws: StandIn, tmp_path: Path) -> N
     log = tmp_path / "api.log"
     with user_pool() as pool:
         access = {"PRELAUNCH_AUTH_ISSUER": pool.issuer, "PRELAUNCH_AUTH_AUDIENCE": AUDIENCE}
-        with running_api(make_environment(aws.environment, access), log) as api:
+        # Each look for dead letters would else wait a second in SQS.
+        periods = {"PRELAUNCH_TIME_SCALE": "0.1"}
+        with running_api(make_environment(aws.environment, access, periods), log) as api:
             named = prepare(aws, api, pool)
             prepared = len(read_answers(log))
             paths = api.get("/openapi.json").json()["paths"]

@@ -105,5 +105,14 @@ def test_help_lists_what_exists_and_nothing_else() -> None:
     assert ran.returncode == 0
     assert ran.stderr == ""
     commands = ran.stdout.partition("Commands:\n")[2].splitlines()
-    assert [line.split()[0] for line in commands] == ["status", "local", "api", "worker", "demo", "group"]
+    assert [line.split()[0] for line in commands] == [
+        "status",
+        "history",
+        "local",
+        "api",
+        "worker",
+        "demo",
+        "group",
+        "dlq",
+    ]
     assert all(line.endswith(".") and not line.endswith("...") for line in commands)

@@ -204,6 +204,15 @@ def test_a_body_of_1_mib_passes_and_a_byte_more_does_not(sqs: Any, queue: str) -
         sqs.send_message_batch(QueueUrl=queue, Entries=[*entries, {"Id": "9", "MessageBody": "x"}])
 
 
+def test_attributes_count_with_the_body(sqs: Any, queue: str) -> None:
+    """A body that passes alone does not with a reason beside it: name, type and value count too."""
+    attribute = {"reason": {"DataType": "String", "StringValue": "why"}}
+    room = 2**20 - len("reason" + "String" + "why")
+    sqs.send_message(QueueUrl=queue, MessageBody="x" * room, MessageAttributes=attribute)
+    with pytest.raises(ClientError, match="must be shorter than"):
+        sqs.send_message(QueueUrl=queue, MessageBody="x" * (room + 1), MessageAttributes=attribute)
+
+
 def test_a_quiet_group_does_not_wait_behind_a_noisy_one(sqs: Any, queue: str) -> None:
     """Fair queues: with the noisy group's messages in flight, the quiet group's come next."""
     send(sqs, queue, 100, group="noisy")

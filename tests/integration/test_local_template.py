@@ -1,5 +1,6 @@
 """The template that production deploys, and what of it the stand-in leaves out."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -7,6 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cfnlint.decode import cfn_yaml
+
+from workers.core.contract import SWEEP_ACTOR, Queue, SweepWork, read_work
+from workers.core.queue.errors import UnreadableJob
+from workers.core.queue.job import decode_job
 
 TEMPLATE = Path(__file__).parents[2] / "infra" / "template.yaml"
 Clients = Callable[..., Any]
@@ -82,9 +88,54 @@ def test_a_queue_has_its_times_and_its_dead_letter_queue(client: Clients, name: 
     assert '"maxReceiveCount": 1000' in told["RedrivePolicy"]
 
 
+def read_resources() -> dict[str, Any]:
+    """Read the template's resources as AWS's own linter does."""
+    return dict(cfn_yaml.load(str(TEMPLATE))["Resources"])
+
+
+def test_the_schedule_sends_what_a_worker_reads(client: Clients) -> None:
+    """What the deployed rule sends each minute is a sweep of its stack to the product's own decoder."""
+    events, sqs = client("events"), client("sqs")
+    rule = events.describe_rule(Name="prelaunch-sweep")
+    assert (rule["ScheduleExpression"], rule["State"]) == ("rate(1 minute)", "ENABLED")
+    (target,) = events.list_targets_by_rule(Rule="prelaunch-sweep")["Targets"]
+    url = sqs.get_queue_url(QueueName="prelaunch-jobs")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    assert target["Arn"] == arn
+    # EventBridge refuses an Input that is no JSON.
+    assert isinstance(json.loads(target["Input"]), dict)
+    job = decode_job(target["Input"], Queue.NORMAL, stack="prelaunch")
+    assert (job.actor_name, read_work(job.actor_name, job.kwargs)) == (SWEEP_ACTOR, SweepWork())
+    with pytest.raises(UnreadableJob, match='of the stack "prelaunch"'):
+        decode_job(target["Input"], Queue.NORMAL, stack="recovery")
+
+
+def test_only_the_rule_may_send_from_outside() -> None:
+    """The queue's policy names EventBridge and, against the rules of all others, the rule's own ARN."""
+    policy = read_resources()["JobsQueuePolicy"]["Properties"]
+    assert policy["Queues"] == [{"Ref": "JobsQueue"}]
+    (statement,) = policy["PolicyDocument"]["Statement"]
+    assert statement == {
+        "Effect": "Allow",
+        "Principal": {"Service": "events.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": {"Fn::GetAtt": ["JobsQueue", "Arn"]},
+        "Condition": {"ArnEquals": {"aws:SourceArn": {"Fn::GetAtt": ["SweepRule", "Arn"]}}},
+    }
+
+
+def test_what_moto_leaves_out_of_the_template(client: Clients) -> None:
+    """By name: resources that are in the template and not on the laptop. A rule is there, but nothing sets it off."""
+    deployed = client("cloudformation").list_stack_resources(StackName="prelaunch")["StackResourceSummaries"]
+    left_out = read_resources().keys() - {resource["LogicalResourceId"] for resource in deployed}
+    assert left_out == {"JobsQueuePolicy"}
+
+
 def test_what_moto_ignores_in_the_template(client: Clients) -> None:
     """By name: these hold in production only. Should one hold here one day, this list is old."""
-    dynamodb = client("dynamodb")
+    dynamodb, sqs = client("dynamodb"), client("sqs")
+    jobs = sqs.get_queue_url(QueueName="prelaunch-jobs")["QueueUrl"]
+    policy = sqs.get_queue_attributes(QueueUrl=jobs, AttributeNames=["All"])["Attributes"].get("Policy")
     runs = dynamodb.describe_table(TableName="prelaunch-runs")["Table"]
     backups = dynamodb.describe_continuous_backups(TableName="prelaunch-runs")["ContinuousBackupsDescription"]
     ttl = dynamodb.describe_time_to_live(TableName="prelaunch-runs")["TimeToLiveDescription"]
@@ -94,5 +145,6 @@ def test_what_moto_ignores_in_the_template(client: Clients) -> None:
             backups["PointInTimeRecoveryDescription"]["PointInTimeRecoveryStatus"] == "DISABLED"
         ),
         "SSESpecification": "SSEDescription" not in runs,
+        "QueuePolicy": not policy,
     }
     assert ignored == dict.fromkeys(ignored, True)

@@ -30,7 +30,7 @@ def run_main(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> object:
     return ended.value.code
 
 
-@pytest.mark.parametrize("command", ["api --port 0", "worker", "status web", "group list"])
+@pytest.mark.parametrize("command", ["api --port 0", "worker", "status web", "group list", "history web"])
 def test_a_profile_is_looked_for_by_whoever_is_given_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
 ) -> None:
@@ -100,6 +100,14 @@ def test_version_is_printed_alone() -> None:
         (["group", "delete", "web"], "--yes"),
         (["group", "drop", "web"], "drop"),
         (["reapply"], "reapply"),
+        (["history"], "GROUP"),
+        (["history", "web", "--limit", "0"], "--limit"),
+        (["dlq", "list", "--limit", "1001"], "--limit"),
+        (["dlq", "redrive"], "--message, --group or --all"),
+        (["dlq", "redrive", "--all", "--group", "web"], "--message, --group or --all"),
+        (["dlq", "purge", "--yes"], "--message or --all"),
+        (["dlq", "purge", "--all"], "--yes"),
+        (["dlq", "purge", "--message", "m"], "--yes"),
     ],
 )
 def test_wrong_use_ends_with_one_sentence_that_names_it(
@@ -114,7 +122,7 @@ def test_wrong_use_ends_with_one_sentence_that_names_it(
     assert told in last
 
 
-@pytest.mark.parametrize("command", ["api", "worker", "local", "status web", "group list"])
+@pytest.mark.parametrize("command", ["api", "worker", "local", "status web", "group list", "dlq list"])
 @pytest.mark.parametrize(
     ("name", "value"), [("PRELAUNCH_STACK", "not a stack"), ("PRELAUNCH_TIME_SCALE", "0"), ("PRELAUNCH_THREDS", "9")]
 )

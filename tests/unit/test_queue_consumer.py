@@ -9,7 +9,7 @@ import pytest
 from dramatiq.brokers.stub import StubBroker
 
 from tests.fakes.scripted_sqs import ScriptedSqs
-from workers.core.contract import Queue
+from workers.core.contract import Queue, find_fault
 from workers.core.queue.consumer import Intake, JobConsumer
 from workers.core.queue.drain import Drain
 from workers.core.queue.job import JobMessage, encode_job
@@ -51,11 +51,13 @@ def parts() -> Iterator[Parts]:
     source = SourceQueue(sqs, name="q", url="q", dead_letter_url="dlq", visibility_seconds=60)
     intake = Intake(
         queue=Queue.NORMAL,
+        stack="prelaunch",
         source=source,
         upkeep=Upkeep(source, heartbeat=timedelta(seconds=60)),
         slots=Slots(4),
         drain=drain,
         knows_actor={"work"}.__contains__,
+        find_fault=find_fault,
         poll_wait_seconds=2,
         deploy_grace=timedelta(minutes=15),
     )

@@ -5,14 +5,18 @@ A job names a source server, never a config: whoever receives it applies what is
 doubled job is one more nudge and never stale. Names here are a wire format: they only grow.
 """
 
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
+
+from workers.core.model.errors import show
 
 APPLY_ACTOR = "apply_launch_config"
 """Takes `groupId`, `sourceServerId`, the hint `generation` and, for the log, `requestId`."""
 
 WAVE_ACTOR = "start_wave"
 """Takes `waveId` and, for the log, `requestId`."""
-
 
 SWEEP_ACTOR = "sweep"
 """Takes nothing: look after every run that is due."""
@@ -27,3 +31,147 @@ class Queue(StrEnum):
     """One group's apply or update."""
     BULK = "jobs-bulk"
     """Work over several groups, which must not delay the rest."""
+
+
+REQUESTS = "requests"
+"""The queue of plain JSON requests from outside; the SQS name is `<stack>-requests`."""
+
+DEAD_LETTER_QUEUES: tuple[str, ...] = (*Queue, REQUESTS)
+"""The queues that have a dead-letter queue, `<stack>-<value>-dlq`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyWork:
+    """What a job of APPLY_ACTOR names."""
+
+    group_id: str
+    source_server_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class WaveWork:
+    """What a message of WAVE_ACTOR names."""
+
+    wave_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class SweepWork:
+    """What a message of SWEEP_ACTOR asks for."""
+
+
+Work = ApplyWork | WaveWork | SweepWork
+
+
+class WrongJob(ValueError):
+    """A message that names no work which anybody could ever do; its text says why."""
+
+
+class UnknownActor(WrongJob):
+    """A message for an actor that this release does not have."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Argument:
+    """How one argument of a job is read."""
+
+    pattern: re.Pattern[str] | None
+    """None: a whole number."""
+    description: str
+    required: bool = True
+
+    def is_right(self, value: object) -> bool:
+        if self.pattern is None:
+            return isinstance(value, int) and not isinstance(value, bool)
+        return isinstance(value, str) and self.pattern.fullmatch(value) is not None
+
+
+_ID = _Argument(re.compile(r"[!-~]{1,64}"), "text of 1 to 64 printable ASCII characters")
+_SERVER = _Argument(re.compile(r"s-[0-9a-zA-Z]{17}"), "a source server's id such as s-1a2b3c4d5e6f7a8b9")
+_REQUEST = _Argument(re.compile(r"[!-~]{0,128}"), "text of at most 128 printable ASCII characters", required=False)
+_ARGUMENTS: Mapping[str, Mapping[str, _Argument]] = {
+    APPLY_ACTOR: {
+        "groupId": _ID,
+        "sourceServerId": _SERVER,
+        "generation": _Argument(None, "a whole number", required=False),
+        "requestId": _REQUEST,
+    },
+    WAVE_ACTOR: {"waveId": _ID, "requestId": _REQUEST},
+    SWEEP_ACTOR: {},
+}
+_WORK: Mapping[str, Callable[[Mapping[str, object]], Work]] = {
+    APPLY_ACTOR: lambda given: ApplyWork(str(given["groupId"]), str(given["sourceServerId"])),
+    WAVE_ACTOR: lambda given: WaveWork(str(given["waveId"])),
+    SWEEP_ACTOR: lambda _given: SweepWork(),
+}
+
+
+def read_work(actor: str, arguments: Mapping[str, object]) -> Work:
+    """
+    Read what a job names; members that only a later release knows are passed over.
+
+    Parameters:
+        actor: The actor that the job is for.
+        arguments: Its keyword arguments, any JSON.
+
+    Returns:
+        The work.
+
+    Raises:
+        UnknownActor: No actor of ours has this name.
+        WrongJob: An argument is missing or of a wrong kind; all of them are named.
+    """
+    if actor not in _ARGUMENTS:
+        raise UnknownActor(f"no actor is named {show(actor)}")
+    known = _ARGUMENTS[actor]
+    faults = [f"{name} is missing" for name, each in known.items() if each.required and name not in arguments]
+    faults += [
+        f"{name} must be {each.description}, not {show(arguments[name])}"
+        for name, each in known.items()
+        if name in arguments and not each.is_right(arguments[name])
+    ]
+    if faults:
+        raise WrongJob("; ".join(faults))
+    return _WORK[actor](arguments)
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What a job names, as far as that can be read, also where the job as a whole cannot."""
+
+    group_id: str | None = None
+    source_server_id: str | None = None
+    wave_id: str | None = None
+
+
+NO_NAMES = Names()
+
+
+def read_names(arguments: Mapping[str, object]) -> Names:
+    """Read what a job names, for a person: an argument that is no such name is left out."""
+
+    def read(argument: str, known: _Argument) -> str | None:
+        value = arguments.get(argument)
+        return str(value) if known.is_right(value) else None
+
+    return Names(read("groupId", _ID), read("sourceServerId", _SERVER), read("waveId", _ID))
+
+
+def find_fault(actor: str, arguments: Mapping[str, object]) -> str | None:
+    """
+    Tell why a job can never be done, whoever receives it.
+
+    Parameters:
+        actor: The actor that the job is for.
+        arguments: Its keyword arguments, any JSON.
+
+    Returns:
+        The reason; None where nothing of it is wrong, or another release may know the actor.
+    """
+    try:
+        read_work(actor, arguments)
+    except UnknownActor:
+        return None
+    except WrongJob as wrong:
+        return str(wrong)
+    return None

@@ -168,6 +168,11 @@ class Settings(BaseSettings):
         )
 
     @property
+    def letter_wait(self) -> timedelta:
+        """How long SQS looks for a dead letter: without a wait it asks some of its servers only."""
+        return timedelta(seconds=1) * self.time_scale
+
+    @property
     def max_ready_age(self) -> timedelta:
         """How old the oldest verification of a ready group may be for a wave's fast path."""
         return timedelta(hours=24)

@@ -121,6 +121,26 @@ class Waves:
             await self._send(wave, parts, requester)
         return wave, parts
 
+    async def send_again(self, wave_id: str) -> bool:
+        """
+        Send a wave's message once more: it starts nothing twice.
+
+        Parameters:
+            wave_id: The wave.
+
+        Returns:
+            Whether it was sent; False where the wave's start has ended.
+
+        Raises:
+            NotFound: There is no such wave.
+            ServiceUnavailable: The message could not be sent.
+        """
+        wave, _ = await self.get(wave_id)
+        if wave.status is not WaveStatus.STARTING:
+            return False
+        await self._queue.send(Queue.URGENT, [_job(wave)])
+        return True
+
     async def get(self, wave_id: str) -> tuple[Wave, list[WavePart]]:
         """
         Read a wave and its parts.
@@ -140,9 +160,8 @@ class Waves:
         return found
 
     async def _send(self, wave: Wave, parts: list[WavePart], requester: Requester) -> None:
-        job = Job(WAVE_ACTOR, wave.wave_id, {"waveId": wave.wave_id, "requestId": wave.request_id})
         try:
-            await self._queue.send(Queue.URGENT, [job])
+            await self._queue.send(Queue.URGENT, [_job(wave)])
         except (ServiceUnavailable, SetupError):
             # The message may have got through all the same: a wave that a worker has begun is accepted.
             if await self._waves.give_up(wave, parts, self._receipts.take_back(requester, wave.wave_id)):
@@ -185,6 +204,10 @@ class Waves:
         # Between the two reads the last member may have been recorded: the group is still to be settled.
         settling = FieldError(pointer, "NOT_READY", f"{view.head.group_id} is being settled. Try again.", None)
         return unready or [settling]
+
+
+def _job(wave: Wave) -> Job:
+    return Job(WAVE_ACTOR, wave.wave_id, {"waveId": wave.wave_id, "requestId": wave.request_id})
 
 
 def _plan_wave(

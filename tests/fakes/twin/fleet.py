@@ -18,6 +18,7 @@ from workers.actors import carry_out
 from workers.aws.clients import Caller, Clients
 from workers.core.contract import APPLY_ACTOR, SWEEP_ACTOR, WAVE_ACTOR
 from workers.core.queue.job import decode_job
+from workers.core.queue.letter_box import SqsLetterBox
 from workers.core.queue.redelivery import Redeliver
 from workers.core.queue.send import JobSender
 from workers.core.settings import Settings
@@ -99,9 +100,10 @@ class Fleet:
         process = self._start(kind)
         clients = TwinClients(self.world, process.life)
         tables = Tables(await clients.own("dynamodb"), STACK)
-        queue = JobSender(await clients.own("sqs"), stack=STACK)
+        sqs = await clients.own("sqs")
+        queue, box = JobSender(sqs, stack=STACK), SqsLetterBox(sqs, stack=STACK, wait=self.settings.letter_wait)
         caller = Caller(ACCOUNT, f"arn:aws:iam::{ACCOUNT}:user/tester")
-        return process, wire_producer(self.settings, tables, queue, caller, self.world.now)
+        return process, wire_producer(self.settings, tables, queue, box, caller=caller, clock=self.world.now)
 
     async def start_worker(self) -> tuple[Process, WorkerUseCases]:
         """Start a worker."""

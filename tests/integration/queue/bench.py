@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import dramatiq
-from dramatiq.middleware import AsyncIO
+from dramatiq.broker import MessageProxy
+from dramatiq.middleware import AsyncIO, Middleware
 from dramatiq_sqs import SQSBroker
 
 from tests.integration.queue.sqs import Stack
@@ -100,6 +101,18 @@ class Tally:
 
     def wait(self, seconds: float) -> bool:
         return self._reached.wait(seconds)
+
+
+class Settled(Middleware):
+    """Counts the messages that dramatiq is done with."""
+
+    def __init__(self, wanted: int) -> None:
+        self.tally = Tally(wanted)
+
+    def after_ack(self, broker: object, message: MessageProxy) -> None:
+        self.tally.add(message)
+
+    after_nack = after_ack
 
 
 def _hang_up(**_: Any) -> None:

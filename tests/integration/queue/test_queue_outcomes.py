@@ -5,28 +5,15 @@ import json
 from datetime import timedelta
 
 import pytest
-from dramatiq.broker import MessageProxy
-from dramatiq.middleware import Middleware, Retries
+from dramatiq.middleware import Retries
 
-from tests.integration.queue.bench import PERIODS, Side, Tally, make_ours, make_plain, run_worker
+from tests.integration.queue.bench import PERIODS, Settled, Side, Tally, make_ours, make_plain, run_worker
 from tests.integration.queue.sqs import Stack
 from workers.core.contract import Queue
 from workers.core.queue.broker import QueuePeriods
 from workers.core.queue.job import encode_job
 from workers.core.queue.outcomes import Outcomes
 from workers.core.queue.redelivery import DeadLetter, Redeliver
-
-
-class Settled(Middleware):
-    """Counts the messages that dramatiq is done with."""
-
-    def __init__(self, wanted: int) -> None:
-        self.tally = Tally(wanted)
-
-    def after_ack(self, broker: object, message: MessageProxy) -> None:
-        self.tally.add(message)
-
-    after_nack = after_ack
 
 
 def bury_and_read(stack: Stack) -> tuple[str, str]:
@@ -121,6 +108,23 @@ def fail_once(side: Side, settled: Settled, stack: Stack) -> int:
     with run_worker(side):
         assert settled.tally.wait(10)
     return sum(stack.count(side.url)) + sum(stack.count(stack.find_dead_letter_url(Queue.NORMAL)))
+
+
+def test_plain_loses_a_job_whose_retry_sqs_does_not_take(stack: Stack) -> None:
+    """The defect: when the call that sends the retry fails, the job is deleted all the same."""
+    settled = Settled(wanted=1)
+    side = make_plain(stack, middleware=[settled, Retries()])
+    side.fail_calls("SendMessage")
+    assert fail_once(side, settled, stack) == 0
+
+
+def test_a_failed_job_is_kept_though_nothing_can_be_sent(stack: Stack) -> None:
+    """To come again a job needs no new message: it stays when every send fails."""
+    settled = Settled(wanted=1)
+    side = make_ours(stack, middleware=[settled])
+    side.fail_calls("SendMessage")
+    side.fail_calls("SendMessageBatch")
+    assert fail_once(side, settled, stack) == 1
 
 
 def test_plain_loses_a_job_whose_retry_it_cannot_send(stack: Stack) -> None:

@@ -61,6 +61,7 @@ NEEDED = {
     ("DELETE", f"{GROUPS}/{{groupId}}"): "admin",
     ("POST", f"{GROUPS}/{{groupId}}/apply-launch-configs"): "operator",
     ("POST", "/waves"): "operator",
+    ("POST", "/dead-letters/redrive"): "operator",
 }
 
 

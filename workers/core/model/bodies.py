@@ -13,6 +13,7 @@ from workers.core.model.group_body import MAX_SERVERS
 from workers.core.model.shape import Member, members_of, read_object
 
 MAX_WAVE_GROUPS = 50
+MAX_MESSAGE_IDS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,14 @@ class WaveBody:
 
     group_ids: tuple[str, ...]
     is_drill: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RedriveBody:
+    """What a redrive asks for."""
+
+    message_ids: tuple[str, ...] | None
+    group_id: str | None
 
 
 @with_config(ConfigDict(extra="forbid"))
@@ -61,8 +70,23 @@ class WaveRequestBody(_RequiredOfWave, total=False):
     isDrill: Annotated[bool, Field(description="true (a drill) or false (a recovery)")]
 
 
+@with_config(ConfigDict(extra="forbid"))
+class RedriveRequestBody(TypedDict, total=False):
+    """Which dead letters to do again: those that both members name; without any, all."""
+
+    messageIds: Annotated[
+        list[types.MessageId],
+        Field(
+            description="a list of dead letters' message ids, each of 1 to 100 characters",
+            json_schema_extra={"minItems": 1, "maxItems": MAX_MESSAGE_IDS, "uniqueItems": True},
+        ),
+    ]
+    groupId: Annotated[types.GroupId, Field(description="a group's id, of 1 to 64 characters")]
+
+
 _APPLY = members_of(ApplyRequestBody)
 _WAVE = members_of(WaveRequestBody)
+_REDRIVE = members_of(RedriveRequestBody)
 
 
 def parse_apply(raw: object) -> ApplyBody:
@@ -103,6 +127,26 @@ def parse_wave(raw: object) -> WaveBody:
     asked = tuple(str(each) for each in ids) if isinstance(ids, list) else None
     _refuse(errors + _check_list(asked, "groupIds", MAX_WAVE_GROUPS))
     return WaveBody(asked or (), values.get("isDrill", True) is True)
+
+
+def parse_redrive(raw: object) -> RedriveBody:
+    """
+    Check the body of a redrive.
+
+    Parameters:
+        raw: Any JSON value.
+
+    Returns:
+        What it asks for.
+
+    Raises:
+        InvalidBody: Something is wrong; it carries every error.
+    """
+    values, errors = _read(raw, _REDRIVE, frozenset())
+    ids, group_id = values.get("messageIds"), values.get("groupId")
+    asked = tuple(str(each) for each in ids) if isinstance(ids, list) else None
+    _refuse(errors + _check_list(asked, "messageIds", MAX_MESSAGE_IDS))
+    return RedriveBody(asked, str(group_id) if group_id is not None else None)
 
 
 def _read(

@@ -119,6 +119,14 @@ GroupId: TypeAlias = Annotated[
 ]
 # DynamoDB and JSON readers hold whole numbers up to this exactly.
 GroupVersion: TypeAlias = Annotated[int, Field(ge=1, le=2**53 - 1)]
+MessageId: TypeAlias = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=100,
+        json_schema_extra={"pattern": "^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\ufffe\\uffff]*$"},
+    ),
+]
 SourceServerId: TypeAlias = Annotated[str, Field(pattern=r"^s-[0-9a-zA-Z]{17}$")]
 AccountId: TypeAlias = Annotated[str, Field(pattern=r"^[0-9]{12}$")]
 # us-east-1, us-gov-west-1, cn-north-1, us-isob-east-1, eusc-de-east-1.

@@ -28,7 +28,7 @@ from dramatiq.errors import ConnectionFailed
 from dramatiq.errors import QueueNotFound as QueueNotDeclared
 from dramatiq_sqs.broker import SQSBroker
 
-from workers.core.contract import Queue
+from workers.core.contract import Queue, find_fault
 from workers.core.queue.consumer import Intake, JobConsumer
 from workers.core.queue.drain import Drain
 from workers.core.queue.errors import QueueError, QueueMissing, QueueUnreachable
@@ -188,11 +188,13 @@ class JobBroker(SQSBroker):  # type: ignore[misc]  # dramatiq_sqs is not typed
         )
         return Intake(
             queue=queue,
+            stack=self.stack,
             source=source,
             upkeep=Upkeep(source, heartbeat=self.periods.heartbeat),
             slots=self._slots,
             drain=self._drain,
             knows_actor=self.actors.__contains__,
+            find_fault=find_fault,
             poll_wait_seconds=self.periods.poll_wait_seconds,
             deploy_grace=self.periods.deploy_grace,
         )

@@ -6,7 +6,7 @@ start a new consumer, with a traceback each time.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -36,11 +36,16 @@ class Intake:
     queue: str
     """The queue's name without the stack."""
 
+    stack: str
+    """The stack whose jobs it may bring."""
+
     source: SourceQueue
     upkeep: Upkeep
     slots: Slots
     drain: Drain
     knows_actor: Callable[[str], bool]
+    find_fault: Callable[[str, Mapping[str, object]], str | None]
+    """Tells why a job, by its actor and arguments, can never be done; None where it can."""
     poll_wait_seconds: int
     deploy_grace: timedelta
 
@@ -128,21 +133,24 @@ class JobConsumer(SQSConsumer):  # type: ignore[misc]  # dramatiq_sqs is not typ
 
     def _admit(self, delivery: Delivery) -> None:
         try:
-            message = decode_job(delivery.body, self._intake.queue)
+            message = decode_job(delivery.body, self._intake.queue, stack=self._intake.stack)
+            # What no release can ever do: to try it would be a bug's five tries, each with a traceback.
+            fault = self._intake.find_fault(message.actor_name, message.kwargs)
         except UnreadableJob as error:
-            log.warning(
-                "queue.unreadable",
-                queue=self._intake.queue,
-                message_id=delivery.message_id,
-                reason=str(error),
-            )
-            self._intake.release(delivery, Bury(f"unreadable: {error}"))
+            self._refuse(delivery, str(error))
+            return
+        if fault is not None:
+            self._refuse(delivery, fault)
             return
         if not self._intake.knows_actor(message.actor_name):
             self._refuse_unknown(delivery, message.actor_name)
             return
         self._intake.upkeep.hold(delivery)
         self._buffer.append(JobMessage(message, delivery, self._intake.release))
+
+    def _refuse(self, delivery: Delivery, reason: str) -> None:
+        log.warning("queue.unreadable", queue=self._intake.queue, message_id=delivery.message_id, reason=reason)
+        self._intake.release(delivery, Bury(f"unreadable: {reason}"))
 
     def _refuse_unknown(self, delivery: Delivery, actor_name: str) -> None:
         waited = datetime.now(UTC) - delivery.first_received_at

@@ -77,7 +77,7 @@ class JobSender:
             return
         url = await self.find_queue(queue)
         async with asyncio.TaskGroup() as tasks:
-            sending = [tasks.create_task(self._send_batch(url, part)) for part in batch(_encode(queue, jobs))]
+            sending = [tasks.create_task(self._send_batch(url, part)) for part in batch(self._encode(queue, jobs))]
         failed = [unsent for task in sending if (unsent := task.result())]
         if not failed:
             return
@@ -125,12 +125,11 @@ class JobSender:
                 cause = f"{refused[0]['Code']}: {refused[0].get('Message', '')}"
         return _Unsent(len(jobs), cause)
 
-
-def _encode(queue: Queue, jobs: Sequence[Job]) -> Iterator[_Entry]:
-    for job in jobs:
-        # The group id makes the queue a fair one: it orders nothing.
-        body = encode_job(job.actor, queue.value, job.arguments)
-        yield {"MessageBody": body, "MessageGroupId": job.group_id}
+    def _encode(self, queue: Queue, jobs: Sequence[Job]) -> Iterator[_Entry]:
+        for job in jobs:
+            # The group id makes the queue a fair one: it orders nothing.
+            body = encode_job(job.actor, queue.value, job.arguments, stack=self._stack)
+            yield {"MessageBody": body, "MessageGroupId": job.group_id}
 
 
 def _number(entries: Sequence[_Entry]) -> list[_Entry]:

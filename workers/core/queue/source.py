@@ -29,6 +29,8 @@ _GONE = {
     "InvalidParameterValue",  # an expired handle, or hidden for longer than 12 hours in all
 }
 _MAX_REASON = 1000
+_MAX_MESSAGE_BYTES = 2**20
+"""SQS's limit, over body and attributes together: name, data type and value of each (source: AWS, SQS quotas)."""
 _MISSING = {"AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"}
 _FORBIDDEN_IN_ATTRIBUTES = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -76,6 +78,7 @@ class SourceQueue:
                 "ApproximateReceiveCount",
                 "ApproximateFirstReceiveTimestamp",
                 "MessageGroupId",
+                "SentTimestamp",
             ],
         )
         return [_read_delivery(message) for message in answer.get("Messages", [])]
@@ -96,18 +99,21 @@ class SourceQueue:
         return _read_failures(answer, [delivery for delivery, _ in deliveries])
 
     def bury(self, delivery: Delivery, reason: str) -> None:
-        """Put a copy of a message, as it came, on the dead-letter queue with the reason."""
+        """Put a copy of a message, as it came, on the dead-letter queue with the reason; cut where both do not fit."""
         attributes = {
             "reason": _clean_attribute(reason),
             "queue": self.name,
             "receiveCount": str(delivery.receive_count),
             "messageId": delivery.message_id,
         }
+        if delivery.sent_at is not None:
+            attributes["sentAt"] = delivery.sent_at.isoformat()
+        body = _fit(delivery.body, attributes)
         group = {"MessageGroupId": delivery.group_id} if delivery.group_id else {}
         self._call(
             self.client.send_message,
             url=self.dead_letter_url,
-            MessageBody=delivery.body,
+            MessageBody=body,
             MessageAttributes={
                 name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()
             },
@@ -129,6 +135,11 @@ def explain(error: Exception, queue: str, client: Any) -> QueueError:
     return QueueUnreachable(client.meta.endpoint_url, error)
 
 
+def read_time(milliseconds: str) -> datetime:
+    """Read a time as SQS says it: milliseconds since 1970, as text."""
+    return datetime.fromtimestamp(int(milliseconds) / 1000, UTC)
+
+
 def batch(items: Iterable[T]) -> Iterator[list[T]]:
     """Cut into lists of at most ten."""
     rest = iter(items)
@@ -138,14 +149,15 @@ def batch(items: Iterable[T]) -> Iterator[list[T]]:
 
 def _read_delivery(message: dict[str, Any]) -> Delivery:
     attributes = message.get("Attributes", {})
-    first_received_at = int(attributes.get("ApproximateFirstReceiveTimestamp", 0)) / 1000
+    sent = attributes.get("SentTimestamp")
     return Delivery(
         message_id=message["MessageId"],
         receipt_handle=message["ReceiptHandle"],
         body=message["Body"],
         receive_count=int(attributes.get("ApproximateReceiveCount", 1)),
-        first_received_at=datetime.fromtimestamp(first_received_at, UTC),
+        first_received_at=read_time(attributes.get("ApproximateFirstReceiveTimestamp", "0")),
         group_id=attributes.get("MessageGroupId"),
+        sent_at=read_time(sent) if sent else None,
     )
 
 
@@ -159,3 +171,14 @@ def _read_failures(answer: dict[str, Any], deliveries: Sequence[Delivery]) -> li
 def _clean_attribute(text: str) -> str:
     # SQS refuses empty values and most control characters, and a refused copy would never be buried.
     return _FORBIDDEN_IN_ATTRIBUTES.sub("\ufffd", text[:_MAX_REASON]) or "no reason given"
+
+
+def _fit(body: str, attributes: dict[str, str]) -> str:
+    """Cut a body that came at SQS's limit, and say so: SQS would refuse it with the reason beside it, for ever."""
+    taken = sum(len(text.encode()) for item in attributes.items() for text in (*item, "String"))
+    encoded = body.encode()
+    if len(encoded) + taken <= _MAX_MESSAGE_BYTES:
+        return body
+    attributes["cutFrom"] = str(len(encoded))
+    room = _MAX_MESSAGE_BYTES - taken - len("cutFrom" + "String" + attributes["cutFrom"])
+    return encoded[:room].decode(errors="ignore")

@@ -61,6 +61,7 @@ class Upkeep:
         self._changed = threading.Condition()
         self._held: dict[str, Delivery] = {}
         self._tasks: list[_Task] = []
+        self._buried = 0
         self._working = False
         self._closing = False
         self._thread = threading.Thread(target=self._run, name=f"upkeep-{source.name}", daemon=True)
@@ -165,6 +166,14 @@ class Upkeep:
         except QueueError as error:
             self._try_again(task, str(error))
         else:
+            self._buried += 1
+            log.warning(
+                "queue.buried",
+                queue=self._source.name,
+                message_id=task.delivery.message_id,
+                reason=reason,
+                buried=self._buried,
+            )
             # From here on it is only a delete: trying the whole again would bury a second copy.
             task.outcome = Acknowledge()
             task.tries = 0

@@ -16,6 +16,8 @@ class ApplyRequest:
     """Ask for the failed members alone."""
     source_server_ids: tuple[str, ...] | None = None
     """Ask for these members; None is all of them."""
+    resend: bool = False
+    """Send the jobs of pending ones again where a run has them in hand: theirs are known to be lost."""
 
 
 def select_listed(statuses: Mapping[str, Status], request: ApplyRequest) -> frozenset[str]:
@@ -46,6 +48,12 @@ def is_in_hand(status: Status, listed: frozenset[str], statuses: Mapping[str, St
     wanted = {member for member in asked if statuses[member] is not Status.READY}
     # Who asks only for what is ready must not set off the group's failed members.
     return not wanted or (status is Status.PENDING and wanted <= listed)
+
+
+def find_waiting(statuses: Mapping[str, Status], request: ApplyRequest) -> frozenset[str]:
+    """Name the members that are asked for and pending."""
+    asked = statuses if request.source_server_ids is None else request.source_server_ids
+    return frozenset(member for member in asked if statuses[member] is Status.PENDING)
 
 
 @dataclass(frozen=True, slots=True)

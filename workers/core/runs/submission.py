@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import structlog
 
+from workers.core.contract import Queue
 from workers.core.errors import ServiceUnavailable
 from workers.core.model.errors import FieldError
 from workers.core.model.group import GroupDefinition
@@ -18,7 +19,7 @@ from workers.core.requests import Requester, RequestRefused, group_not_found
 from workers.core.runs.members import check_access, plan_membership, take_name
 from workers.core.runs.opening import check_size, new_event, new_run_id, open_status, put_opening
 from workers.core.runs.resources import Resources
-from workers.core.runs.selection import ApplyRequest, is_in_hand, select_listed
+from workers.core.runs.selection import ApplyRequest, find_waiting, is_in_hand, select_listed
 from workers.core.status import Status
 from workers.core.store.groups import check_head, put_definition, put_head
 from workers.core.store.receipts import Receipt
@@ -112,7 +113,9 @@ class Submission:
         log.info("group.created", group_id=head.group_id, servers=len(members))
         return head
 
-    async def apply(self, group_id: str, request: ApplyRequest, requester: Requester) -> Submitted:
+    async def apply(
+        self, group_id: str, request: ApplyRequest, requester: Requester, *, queue: Queue = Queue.NORMAL
+    ) -> Submitted:
         """
         Apply a group's launch config: by a new generation, or by the run that is in hand.
 
@@ -120,6 +123,7 @@ class Submission:
             group_id: The group.
             request: What is asked.
             requester: Who asks.
+            queue: Where its jobs are sent.
 
         Returns:
             The run or the state that answers the request.
@@ -127,19 +131,20 @@ class Submission:
         Raises:
             RequestRefused: There is no such group, a source server that is asked for is no member, or the
                 requester's key was used for another request.
-            ServiceUnavailable: The stack's tables are too contended or do not answer.
+            ServiceUnavailable: The stack's tables are too contended or do not answer, or jobs that were to be sent
+                again were not.
         """
         run_id = new_run_id()
         for _ in range(OPEN_TRIES):
             submitted = await self._with.receipts.do_once(
-                requester, lambda: self._try_apply(group_id, request, requester, run_id), self._repeat
+                requester, lambda: self._try_apply(group_id, request, requester, run_id, queue), self._repeat
             )
             if submitted is not None:
                 return submitted
         raise ServiceUnavailable(f"Others change {group_id} at the same time. Try again.")
 
     async def _try_apply(
-        self, group_id: str, request: ApplyRequest, requester: Requester, run_id: str
+        self, group_id: str, request: ApplyRequest, requester: Requester, run_id: str, queue: Queue
     ) -> Submitted | None:
         """Answer from what there is or open a generation over it; None where it changed meanwhile."""
         head = await self._read_head(group_id)
@@ -156,6 +161,8 @@ class Submission:
         listed = select_listed(statuses, request)
         if not listed or is_in_hand(status.status, run.listed, statuses, request):
             await self._with.sender.send_if_unsent(run, status)
+            if request.resend:
+                await self._with.sender.send_members(run, find_waiting(statuses, request), queue)
             return await self._answer(status, group_id, requester)
         next_run = await self._with.planner.plan(
             head,
@@ -177,7 +184,7 @@ class Submission:
         ]
         if not await self._with.tables.commit(writes, lambda: self._is_open(next_run)):
             return None
-        await self._with.sender.send(next_run, opened)
+        await self._with.sender.send(next_run, opened, queue)
         return Submitted(next_run.head.run_id, accepted=True)
 
     async def _repeat(self, receipt: Receipt) -> Submitted:

@@ -6,7 +6,7 @@ A receipt is written in the transaction of the effect itself, so that there is n
 
 import hashlib
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 from boto3.dynamodb.conditions import Attr
@@ -33,6 +33,8 @@ class Receipt:
     """The generation that it opened; 0 for none."""
     accepted: bool = False
     """Whether work was under way for it when it was answered."""
+    at: datetime | None = None
+    """When it was asked, where what there was then is what its repetition may concern."""
 
 
 class Receipts:

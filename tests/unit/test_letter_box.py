@@ -1,0 +1,158 @@
+"""Holding dead letters, over an SQS that answers as it may: few at a time, twice, without end, or not at all."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from structlog.testing import capture_logs
+
+from workers.core.contract import APPLY_ACTOR, DEAD_LETTER_QUEUES, ApplyWork
+from workers.core.letters.letter import Letter
+from workers.core.queue.errors import QueueMissing
+from workers.core.queue.job import encode_job
+from workers.core.queue.letter_box import SPARE_RECEIVES, SqsLetterBox, read_letter
+
+MINUTE = timedelta(minutes=1)
+SERVER = "s-1a2b3c4d5e6f7a8b9"
+BODY = encode_job(APPLY_ACTOR, "jobs", {"groupId": "pg-1", "sourceServerId": SERVER})
+
+
+def make_message(number: int, handle: str = "", body: str = BODY, **attributes: str) -> dict[str, Any]:
+    told = {name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()}
+    system = {"ApproximateReceiveCount": "7", "SentTimestamp": "1772352000000"}
+    message = {"MessageId": f"m{number}", "ReceiptHandle": handle or f"r{number}", "Body": body, "Attributes": system}
+    return {**message, "MessageAttributes": told} if told else message
+
+
+class FakeSqs:
+    """Answers the receives of the queue `jobs` by script, and remembers what is given back and deleted."""
+
+    def __init__(self, answer: Callable[[int], list[dict[str, Any]]]) -> None:
+        self.meta = type("Meta", (), {"endpoint_url": "http://fake"})
+        self.answer = answer
+        self.receives = 0
+        self.given_back: list[str] = []
+        self.refuses = ""
+
+    async def get_queue_url(self, QueueName: str) -> dict[str, str]:  # noqa: N803
+        self._refuse("get_queue_url", QueueName)
+        return {"QueueUrl": QueueName}
+
+    async def get_queue_attributes(self, **_: Any) -> dict[str, Any]:
+        return {"Attributes": {"ApproximateNumberOfMessages": "0", "ApproximateNumberOfMessagesNotVisible": "0"}}
+
+    async def receive_message(self, *, QueueUrl: str, MaxNumberOfMessages: int, **_: Any) -> dict[str, Any]:  # noqa: N803
+        self._refuse("receive_message", QueueUrl)
+        if QueueUrl != "prelaunch-jobs-dlq":
+            return {}
+        self.receives += 1
+        return {"Messages": self.answer(MaxNumberOfMessages)}
+
+    async def change_message_visibility_batch(self, *, Entries: list[dict[str, Any]], **_: Any) -> None:  # noqa: N803
+        self._refuse("change_message_visibility_batch", "")
+        self.given_back += [entry["ReceiptHandle"] for entry in Entries if entry["VisibilityTimeout"] == 0]
+
+    def _refuse(self, operation: str, queue: str) -> None:
+        if self.refuses == operation + queue:
+            code = "QueueDoesNotExist" if operation == "get_queue_url" else "AccessDenied"
+            raise ClientError({"Error": {"Code": code, "Message": "no"}}, operation)
+
+
+def script(*answers: list[dict[str, Any]]) -> FakeSqs:
+    left = list(answers)
+    return FakeSqs(lambda _limit: left.pop(0) if left else [])
+
+
+async def look(sqs: FakeSqs, limit: int = 100) -> tuple[list[Letter], bool]:
+    async with SqsLetterBox(sqs, stack="prelaunch", wait=timedelta(0)).hold(limit, MINUTE) as held:
+        return list(held.letters), held.truncated
+
+
+async def test_few_at_a_time_are_all_found() -> None:
+    """SQS may answer fewer than it has: only an answer without any is the end."""
+    sqs = script([make_message(0)], [make_message(1), make_message(2)], [make_message(3)])
+    letters, truncated = await look(sqs)
+    assert ([letter.message_id for letter in letters], truncated) == (["m0", "m1", "m2", "m3"], False)
+    assert sorted(sqs.given_back) == ["r0", "r1", "r2", "r3"]
+
+
+async def test_a_letter_that_comes_twice_is_one() -> None:
+    """At least once: it is shown once, and given back by the newest handle, for the old one does nothing."""
+    sqs = script([make_message(0), make_message(1)], [make_message(1, "r1 again"), make_message(2)])
+    letters, _ = await look(sqs)
+    assert sorted(letter.message_id for letter in letters) == ["m0", "m1", "m2"]
+    assert sorted(sqs.given_back) == ["r0", "r1 again", "r2"]
+
+
+async def test_letters_that_come_round_again_are_the_end() -> None:
+    """When their time hidden is over while more is received, nothing new comes: there may be more, and it is said."""
+    sqs = FakeSqs(lambda _limit: [make_message(0)])
+    letters, truncated = await look(sqs)
+    assert ([letter.message_id for letter in letters], truncated, sqs.receives) == (["m0"], True, 2)
+
+
+async def test_one_more_than_asked_for_is_received_and_given_back() -> None:
+    """That is how it is known whether there are more; it is not shown."""
+    numbers = iter(range(1000))
+    sqs = FakeSqs(lambda limit: [make_message(next(numbers)) for _ in range(limit)])
+    letters, truncated = await look(sqs, limit=25)
+    assert (len(letters), truncated, len(sqs.given_back)) == (25, True, 26)
+
+
+async def test_receives_are_bounded() -> None:
+    """A queue that answers one at a time, for ever, ends after a few receives more than ten at a time would take."""
+    numbers = iter(range(10_000))
+    sqs = FakeSqs(lambda _limit: [make_message(next(numbers))])
+    letters, truncated = await look(sqs, limit=99)
+    assert sqs.receives == len(letters) == 2 * 10 + SPARE_RECEIVES
+    assert truncated
+
+
+@pytest.mark.parametrize("queue", DEAD_LETTER_QUEUES)
+async def test_a_missing_queue_is_named_and_nothing_stays_hidden(queue: str) -> None:
+    """One clear error; what another queue had given is given back."""
+    sqs = script([make_message(0)])
+    sqs.refuses = f"get_queue_urlprelaunch-{queue}-dlq"
+    with pytest.raises(QueueMissing, match=f"prelaunch-{queue}-dlq"):
+        await look(sqs)
+    assert sqs.given_back == ([] if queue == "jobs" else ["r0"])
+
+
+async def test_what_cannot_be_given_back_comes_back_by_itself() -> None:
+    """A look is not a failure because SQS does not take letters back at once; the log says it."""
+    sqs = script([make_message(0)])
+    sqs.refuses = "change_message_visibility_batch"
+    with capture_logs() as lines:
+        letters, _ = await look(sqs)
+    assert len(letters) == 1
+    assert [line["event"] for line in lines] == ["letters.not_given_back"]
+
+
+def test_a_letter_of_ours_says_all() -> None:
+    """Reason, receives and times are those of the message that was dead-lettered."""
+    message = make_message(
+        1, reason="KeyError: 'x'", receiveCount="3", messageId="was", sentAt="2026-03-01T07:00:00+00:00"
+    )
+    letter = read_letter(message, "jobs", "prelaunch")
+    assert (letter.reason, letter.received, letter.original_message_id) == ("KeyError: 'x'", 3, "was")
+    assert letter.sent_at == datetime(2026, 3, 1, 7, tzinfo=UTC)
+    assert letter.dead_lettered_at == datetime(2026, 3, 1, 8, tzinfo=UTC)
+    assert letter.work == ApplyWork("pg-1", SERVER)
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"reason": "x", "receiveCount": "many", "sentAt": "yesterday"},
+        {"reason": "x", "receiveCount": "-1", "sentAt": "2026-03-01T07:00:00"},
+        {"reason": "x", "receiveCount": "²"},
+        {},
+    ],
+)
+def test_attributes_of_others_are_read_as_far_as_they_can_be(attributes: dict[str, str]) -> None:
+    """Whoever wrote the letter, it is listed: what cannot be read is left to what SQS says, or out."""
+    letter = read_letter(make_message(1, **attributes), "jobs", "prelaunch")
+    assert (letter.received, letter.original_message_id) == (7, None)
+    assert letter.sent_at == (None if attributes else letter.arrived_at)

@@ -1,0 +1,154 @@
+"""
+Looking at dead letters, doing their work again, and throwing them away. Every door calls this.
+
+Letters are held while they are worked on, and given back but for those that are deleted on purpose.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import structlog
+
+from workers.core.letters.letter import Letter, LetterBox, Selection
+from workers.core.letters.redrive import Left, Outcome, Redrive
+from workers.core.ports import Clock
+from workers.core.requests import Requester
+from workers.core.store.receipts import Receipt, Receipts
+from workers.core.store.tables import Tables
+
+log = structlog.get_logger()
+
+REASON = "redrive"
+MOST_LETTERS = 4000
+"""Letters of each queue that are looked through at once: those of a group of the greatest size."""
+LISTED_FOR = timedelta(seconds=30)
+"""How long a letter stays hidden from others if a listing dies."""
+WORKED_ON_FOR = timedelta(minutes=2)
+"""The same, of a redrive or a purge."""
+MARK_TRIES = 3
+_SUBJECT = "dead-letters"
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A look at the letters."""
+
+    letters: tuple[Letter, ...]
+    """The latest first."""
+    counts: Mapping[str, int]
+    """About how many there are, by queue."""
+    truncated: bool
+    """Whether there may be more than these."""
+
+
+class DeadLetters:
+    """Lists, redrives and purges."""
+
+    def __init__(self, *, box: LetterBox, redrive: Redrive, receipts: Receipts, tables: Tables, clock: Clock) -> None:
+        self._box = box
+        self._redrive = redrive
+        self._receipts = receipts
+        self._tables = tables
+        self._clock = clock
+
+    async def list(self, limit: int) -> Listing:
+        """
+        Look at the letters of every queue, and leave them there.
+
+        Parameters:
+            limit: The most that are shown.
+
+        Returns:
+            The letters, the latest first.
+
+        Raises:
+            QueueError: A dead-letter queue is missing or does not answer.
+        """
+        async with self._box.hold(limit, LISTED_FOR) as held:
+            latest = sorted(held.letters, key=lambda letter: letter.arrived_at, reverse=True)
+            cut = len(latest) > limit
+            return Listing(tuple(latest[:limit]), dict(held.counts), held.truncated or cut)
+
+    async def redrive(self, selection: Selection, requester: Requester) -> Outcome:
+        """
+        Do again what letters ask for, and delete those whose work is under way.
+
+        Parameters:
+            selection: Which letters.
+            requester: Who asks.
+
+        Returns:
+            What became of each.
+
+        Raises:
+            RequestRefused: The requester's key was used for another request.
+            PrelaunchError: Queues or tables are missing or do not answer, and nothing was redriven.
+        """
+        asked_before = await self._mark(requester)
+        async with self._box.hold(MOST_LETTERS, WORKED_ON_FOR) as held:
+            meant = [letter for letter in held.letters if selection.takes(letter)]
+            # A repeated request has no effect beyond the first one's: what arrived since is another's.
+            chosen = [letter for letter in meant if asked_before is None or letter.arrived_at <= asked_before]
+            outcome = Outcome(unknown=selection.find_unknown(held.letters), truncated=held.truncated)
+            await self._redrive.redrive(held, chosen, replace(requester, reason=REASON, key=None), outcome)
+        log.info(
+            "letters.redriven",
+            principal=requester.principal,
+            request_id=requester.request_id,
+            redriven=len(outcome.redriven),
+            left=len(outcome.left),
+        )
+        return outcome
+
+    async def purge(self, selection: Selection, requester: Requester) -> Outcome:
+        """
+        Delete letters for good.
+
+        Parameters:
+            selection: Which letters.
+            requester: Who asks.
+
+        Returns:
+            What became of each.
+
+        Raises:
+            QueueError: A dead-letter queue is missing or does not answer.
+        """
+        outcome = Outcome()
+        while True:
+            async with self._box.hold(MOST_LETTERS, WORKED_ON_FOR) as held:
+                chosen = [letter for letter in held.letters if selection.takes(letter)]
+                undeleted = await held.delete(chosen)
+                outcome.unknown = selection.find_unknown([*held.letters, *outcome.purged])
+                outcome.truncated = held.truncated
+            kept = {each.letter.message_id for each in undeleted}
+            outcome.left = [Left(each.letter, f"SQS did not delete it: {each.cause}.") for each in undeleted]
+            outcome.purged += [letter for letter in chosen if letter.message_id not in kept]
+            # Another round only where the one before made room for it.
+            if kept or not chosen or not outcome.truncated:
+                break
+        log.info(
+            "letters.purged",
+            principal=requester.principal,
+            request_id=requester.request_id,
+            purged=len(outcome.purged),
+            left=len(outcome.left),
+        )
+        return outcome
+
+    async def _mark(self, requester: Requester) -> datetime | None:
+        """Note when a request with a key was first made; answer that of its repetition, None for the first."""
+        for _ in range(MARK_TRIES):
+            receipt = await self._receipts.find(requester)
+            if receipt is not None:
+                return receipt.at
+            marked = self._receipts.put(requester, Receipt(_SUBJECT, accepted=True, at=self._clock()))
+            if not marked or await self._tables.commit(marked, _never_stored):
+                return None
+        return None
+
+
+async def _never_stored() -> bool:
+    # Whether it is ours or another's, the next look finds it.
+    return False
