@@ -28,6 +28,7 @@ from workers.core.clock import Time
 from workers.core.errors import LeaseHeld, LeaseLost, ServiceUnavailable
 from workers.core.model.group import parse_group, parse_group_update
 from workers.core.queries import Page
+from workers.core.queue.letter_box import SqsLetterBox
 from workers.core.queue.send import JobSender
 from workers.core.requests import RequestRefused
 from workers.core.runs.selection import ApplyRequest
@@ -125,11 +126,14 @@ def in_threads(product: Product, fleets: Callable[[Database], Fleet]) -> InThrea
 
 async def open_process(product: Product, clients: Any) -> Process:
     tables = Tables(await clients.own("dynamodb"), product.settings.stack)
-    queue = JobSender(await clients.own("sqs"), stack=product.settings.stack)
+    sqs = await clients.own("sqs")
+    queue = JobSender(sqs, stack=product.settings.stack)
+    box = SqsLetterBox(sqs, stack=product.settings.stack, wait=product.settings.letter_wait)
+    caller = Caller(ACCOUNT, "arn:test")
     groups = GroupStore(tables)
     runs = RunStore(tables, groups)
     return Process(
-        services=wire(product.settings, tables, queue, Caller(ACCOUNT, "arn:test"), product.clock),
+        services=wire(product.settings, tables, queue, box, caller=caller, clock=product.clock),
         groups=groups,
         runs=runs,
         leases=LeaseStore(tables, product.settings, Time(product.clock)),
