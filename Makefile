@@ -5,12 +5,13 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PACKAGES := producer workers infra
 
-.PHONY: help check test demo format lock clean
+.PHONY: help check test test-release demo format lock clean
 
 help:
 	@echo "make demo    apply two groups' launch settings ahead, then start a wave (local stack)"
 	@echo "make check   format, lint, types, layers, docstrings, security: seconds"
 	@echo "make test    every check, every test, and at least 90 % of lines and branches run"
+	@echo "make test-release  every law with 10,000 examples instead of 200: hours"
 	@echo "make format  rewrite the code in the one format"
 	@echo "make lock    renew the locked requirements"
 
@@ -49,6 +50,9 @@ test: $(VENV)/.dynamodb check
 	@$(BIN)/coverage report
 	@$(BIN)/coverage json --quiet -o .coverage.json
 	@$(BIN)/python -m tests.gate .coverage.json
+
+test-release: $(VENV)/.dev $(VENV)/.dynamodb
+	@$(BIN)/pytest tests/property --hypothesis-profile release
 
 demo: $(VENV)/.local
 	@$(BIN)/prelaunch demo

@@ -12,7 +12,9 @@ from tests.measuring import measure_chosen_processes_only
 pytest_plugins = ["tests.dynamodb_local.plugin"]
 
 # How fast examples come says only how busy the machine is: no test here may fail by seconds.
-settings.register_profile("prelaunch", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+_QUIET = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("prelaunch", _QUIET, max_examples=200)
+settings.register_profile("release", _QUIET, max_examples=10_000)
 settings.load_profile("prelaunch")
 
 

@@ -6,7 +6,6 @@ They are written from the rules, not from the code's types: a rule that the code
 import string
 from typing import Any, TypeVar
 
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from workers.core.model.conflicts import find_conflicts, find_shared_addresses
@@ -14,9 +13,6 @@ from workers.core.model.group import GroupDefinition, ServerOverride, Target
 from workers.core.model.launch_config import Json, LaunchConfig
 
 _T = TypeVar("_T")
-
-thorough = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-"""For laws: enough examples, and no failure because the machine is busy."""
 
 _HEX = "0123456789abcdef"
 _IAM = string.ascii_letters + string.digits + "_+=,.@-"

@@ -375,6 +375,6 @@ def _body(wanted: dict[str, str]) -> dict[str, Any]:
 
 
 FleetMachine.TestCase.settings = settings(
-    max_examples=200, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+    stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
 )
 TestFleet = FleetMachine.TestCase

@@ -18,7 +18,8 @@ from tests.fakes.twin.world import STACK
 from tests.integration.conftest import make_client
 from tests.property.test_fleet_machine import FleetMachine
 
-EXAMPLES = 10
+EXAMPLES = settings().max_examples // 10
+"""A call takes a hundred times as long here as in memory."""
 
 
 def test_every_promise_holds_over_dynamodb_local(dynamodb_local: str) -> None:

@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fakes.runs import MEMBERS, OPENED_AT, PERIODS, run_over
-from tests.fakes.strategies import thorough
 from workers.core.store.records import RunHead
 from workers.sweep.look import Act, decide
 
@@ -25,7 +24,6 @@ def heads(draw: st.DrawFn) -> RunHead:
 ages = st.integers(0, int(PERIODS.longest.total_seconds()) + 3600).map(lambda seconds: timedelta(seconds=seconds))
 
 
-@thorough
 @given(head=heads(), age=ages)
 def test_trace_17_what_gets_on_is_never_sent_again(head: RunHead, age: timedelta) -> None:
     """Trace 17: with an outcome since the last look a sent run is watched, until the longest time is over."""
@@ -35,7 +33,6 @@ def test_trace_17_what_gets_on_is_never_sent_again(head: RunHead, age: timedelta
         assert decision.look.stalls == 0
 
 
-@thorough
 @given(head=heads(), age=ages)
 def test_no_run_is_left_alone_past_its_time(head: RunHead, age: timedelta) -> None:
     """The next look is in the future, by the deadline at the latest; the deadline only moves on, six hours at most."""
@@ -49,7 +46,6 @@ def test_no_run_is_left_alone_past_its_time(head: RunHead, age: timedelta) -> No
         assert decision.act is Act.GIVE_UP
 
 
-@thorough
 @given(head=heads())
 def test_a_run_that_stands_still_is_sent_ever_less_often(head: RunHead) -> None:
     """Each revival doubles the time to the next; one that fails is followed soon. So no storm comes of it."""
@@ -66,7 +62,6 @@ def test_a_run_that_stands_still_is_sent_ever_less_often(head: RunHead) -> None:
     assert waits == [PERIODS.stall_after * 2**n for n in range(1, 6)]
 
 
-@thorough
 @given(head=heads(), outage=st.integers(301, 5 * 3600).map(lambda seconds: timedelta(seconds=seconds)))
 def test_an_outage_costs_no_run_its_time(head: RunHead, outage: timedelta) -> None:
     """A look that comes late by so much moves the deadline by as much, up to the longest time; nothing is given up."""

@@ -14,7 +14,6 @@ from tests.fakes.strategies import (
     launch_configs,
     raw_launch_configs,
     source_server_ids,
-    thorough,
 )
 from workers.core.model.digest import digest_group, digest_launch_config
 from workers.core.model.group import GroupBody, GroupDefinition, parse_group
@@ -56,7 +55,6 @@ def test_the_strategies_know_every_field() -> None:
     assert frozenset(FIELDS) == FIELD_NAMES
 
 
-@thorough
 @given(config=launch_configs())
 def test_empty_defaults_are_identity(config: LaunchConfig) -> None:
     """Without defaults the override is the effective config, without an override the defaults are."""
@@ -64,7 +62,6 @@ def test_empty_defaults_are_identity(config: LaunchConfig) -> None:
     assert merge(config, LaunchConfig(), use_group_defaults=True) == config
 
 
-@thorough
 @given(defaults=launch_configs(for_server=False), override=launch_configs())
 def test_the_override_wins_field_by_field(defaults: LaunchConfig, override: LaunchConfig) -> None:
     """Each member is the override's where it says something, else the default's; nothing else appears."""
@@ -82,7 +79,6 @@ def test_the_override_wins_field_by_field(defaults: LaunchConfig, override: Laun
             assert value == above
 
 
-@thorough
 @given(defaults=launch_configs(for_server=False), override=launch_configs())
 def test_merging_again_changes_nothing(defaults: LaunchConfig, override: LaunchConfig) -> None:
     """Merge is idempotent: an override laid over its own result, or a config over itself, is no change."""
@@ -91,14 +87,12 @@ def test_merging_again_changes_nothing(defaults: LaunchConfig, override: LaunchC
     assert merge(defaults, defaults, use_group_defaults=True) == defaults
 
 
-@thorough
 @given(defaults=launch_configs(for_server=False), override=launch_configs())
 def test_without_group_defaults_only_the_override_counts(defaults: LaunchConfig, override: LaunchConfig) -> None:
     """useGroupDefaults false ignores the defaults, all of them."""
     assert merge(defaults, override, use_group_defaults=False) == override
 
 
-@thorough
 @given(raw=raw_launch_configs())
 def test_what_follows_the_rules_is_accepted(raw: dict[str, Json]) -> None:
     """A config within AWS's rules has no error, and parsing gives the same value as building it."""
@@ -107,7 +101,6 @@ def test_what_follows_the_rules_is_accepted(raw: dict[str, Json]) -> None:
     assert config == LaunchConfig(raw)
 
 
-@thorough
 @given(config=launch_configs())
 def test_json_gives_back_the_config(config: LaunchConfig) -> None:
     """A config survives JSON, DynamoDB's Decimals, and being sent again by a user."""
@@ -120,7 +113,6 @@ def test_json_gives_back_the_config(config: LaunchConfig) -> None:
     assert (parsed, errors) == (config, [])
 
 
-@thorough
 @given(raw=raw_launch_configs(), random=st.randoms())
 def test_property_10_the_digest_sees_meaning_alone(raw: dict[str, Json], random: Random) -> None:
     """Order of members, order and repeats in sets, int or Decimal make no difference to a digest."""
@@ -132,14 +124,12 @@ def test_property_10_the_digest_sees_meaning_alone(raw: dict[str, Json], random:
     assert digest_launch_config(LaunchConfig.from_json(stored)) == digest
 
 
-@thorough
 @given(one=launch_configs(), other=launch_configs())
 def test_different_configs_have_different_digests(one: LaunchConfig, other: LaunchConfig) -> None:
     """Digests are equal exactly if the configs are."""
     assert (digest_launch_config(one) == digest_launch_config(other)) == (one == other)
 
 
-@thorough
 @given(config=launch_configs(), name=st.sampled_from(sorted(FIELDS)))
 def test_property_10_absent_null_and_value_differ(config: LaunchConfig, name: str) -> None:
     """The three values of a field have three digests."""
@@ -150,7 +140,6 @@ def test_property_10_absent_null_and_value_differ(config: LaunchConfig, name: st
         assert len({digest_launch_config(each) for each in (absent, null, config)}) == 3
 
 
-@thorough
 @given(
     hashes=st.dictionaries(source_server_ids, st.sampled_from(["sha256:a", "sha256:b"]), max_size=6),
     data=st.data(),
@@ -164,7 +153,6 @@ def test_a_group_digest_follows_its_pairs(hashes: dict[str, str], data: st.DataO
         assert digest_group({**hashes, server: "sha256:c"}) != digest_group(hashes)
 
 
-@thorough
 @given(group=group_definitions())
 def test_a_group_survives_its_json(group: GroupDefinition) -> None:
     """A group read back from the store, or accepted as a body, is the one that was written."""
@@ -174,7 +162,6 @@ def test_a_group_survives_its_json(group: GroupDefinition) -> None:
     assert parse_group(group.to_json()) == group
 
 
-@thorough
 @given(group=group_definitions())
 def test_what_is_shown_fits_the_published_types(group: GroupDefinition) -> None:
     """A group as a door shows it is valid under the types that the OpenAPI schema is made of."""
@@ -182,7 +169,6 @@ def test_what_is_shown_fits_the_published_types(group: GroupDefinition) -> None:
     assert _PUBLISHED.validate_python(shown, strict=True) == shown
 
 
-@thorough
 @given(group=group_definitions())
 def test_the_external_id_is_never_shown(group: GroupDefinition) -> None:
     """Neither a body for a door nor a representation holds the external id."""
@@ -190,7 +176,6 @@ def test_the_external_id_is_never_shown(group: GroupDefinition) -> None:
     assert "external_id" not in repr(group)
 
 
-@thorough
 @given(group=group_definitions())
 def test_a_group_without_launch_config_asks_for_nothing(group: GroupDefinition) -> None:
     """A group has a launch config exactly if something is asked for one of its servers."""

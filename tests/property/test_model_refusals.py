@@ -11,7 +11,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from tests.fakes.strategies import any_text, group_definitions, json_values, raw_launch_configs, thorough
+from tests.fakes.strategies import any_text, group_definitions, json_values, raw_launch_configs
 from workers.core.model.errors import INVALID_BODY, INVALID_LAUNCH_CONFIG, FieldError
 from workers.core.model.group import GroupDefinition, InvalidBody, parse_group
 from workers.core.model.launch_config import LaunchConfig
@@ -129,21 +129,18 @@ def _spoilt(draw: st.DrawFn) -> tuple[Any, _Place | None]:
     return body, _Place(kind, pointer, key) if times == 1 else None
 
 
-@thorough
 @given(body=json_values)
 def test_no_json_breaks_the_parser(body: Any) -> None:
     """Any JSON is a group or an InvalidBody, and the body stays as it was."""
     _check_group(body)
 
 
-@thorough
 @given(group=group_definitions())
 def test_a_right_body_is_taken(group: GroupDefinition) -> None:
     """What keeps every rule is refused nowhere."""
     assert _check_group(group.to_json()) == []
 
 
-@thorough
 @given(spoilt=_spoilt())
 def test_a_spoilt_body_is_refused_at_the_place(spoilt: tuple[Any, _Place | None]) -> None:
     """A nearly right body is taken whole, or refused where it was spoilt; every answer can be sent."""
@@ -155,7 +152,6 @@ def test_a_spoilt_body_is_refused_at_the_place(spoilt: tuple[Any, _Place | None]
         assert all(_LINKED.fullmatch(error.pointer) for error in errors)
 
 
-@thorough
 @given(raw=st.one_of(json_values, st.dictionaries(st.sampled_from(["tags", "name", "subnetId"]), json_values)))
 def test_parsing_a_launch_config_never_raises(raw: Any) -> None:
     """Any JSON gives a config of what was right, and an error for whatever was not."""
@@ -168,7 +164,6 @@ def test_parsing_a_launch_config_never_raises(raw: Any) -> None:
         assert config == LaunchConfig(raw)
 
 
-@thorough
 @given(right=raw_launch_configs(), name=st.text(min_size=1, max_size=12), value=json_values)
 def test_one_wrong_field_spoils_no_other(right: dict[str, Any], name: str, value: Any) -> None:
     """An unknown field is an error at its own place; all other fields are read as without it."""
@@ -179,7 +174,6 @@ def test_one_wrong_field_spoils_no_other(right: dict[str, Any], name: str, value
     assert errors == unknown
 
 
-@thorough
 @given(
     value=st.text(st.characters(codec="utf-8"), min_size=4, max_size=1300).filter(lambda text: not text.isalnum()),
 )

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.fakes.strategies import thorough
 from tests.fakes.virtual_time import now, run_virtually
 from workers.aws.pacing import RATES, PacedBucket, Pacing, Rate
 
@@ -71,7 +70,6 @@ async def _play(rate: Rate, arrivals: list[Arrival]) -> tuple[list[float], list[
     return sent, pauses
 
 
-@thorough
 @given(rate=_RATES, arrivals=_ARRIVALS)
 def test_aws_s_own_bucket_never_refuses(rate: Rate, arrivals: list[Arrival]) -> None:
     """However callers arrive, no call is sent that a bucket of the published numbers would throttle; all are sent."""
@@ -81,7 +79,6 @@ def test_aws_s_own_bucket_never_refuses(rate: Rate, arrivals: list[Arrival]) -> 
     assert len(sent) == sum(arrival.callers for arrival in arrivals)
 
 
-@thorough
 @given(rate=_RATES, arrivals=_WITH_PAUSES)
 def test_a_pause_is_kept_by_everybody(rate: Rate, arrivals: list[Arrival]) -> None:
     """In a pause nobody sends, who already waited neither; after it the calls fit what AWS's empty bucket regains."""

@@ -23,7 +23,7 @@ from tests.fakes.launch_templates import (
     template_data,
     update_configuration_shape,
 )
-from tests.fakes.strategies import effective_launch_configs, thorough
+from tests.fakes.strategies import effective_launch_configs
 from workers.aws.templates import to_request_shape
 from workers.core.model.conflicts import find_conflicts
 from workers.core.model.launch_config import FIELDS, Half, Json, LaunchConfig
@@ -96,7 +96,6 @@ def _plan(desired: LaunchConfig, observed: ObservedTemplate) -> CreateTemplateVe
     return step
 
 
-@thorough
 @given(desired=_CONFIGS, observed=observed_templates)
 def test_what_is_planned_is_what_is_wanted_and_nothing_else(desired: LaunchConfig, observed: ObservedTemplate) -> None:
     """The new version holds every wanted value, lacks what must be empty, and all else is as it was."""
@@ -110,7 +109,6 @@ def test_what_is_planned_is_what_is_wanted_and_nothing_else(desired: LaunchConfi
     assert after == {**others, **{path: value for path, value in wanted.items() if value is not None}}
 
 
-@thorough
 @given(desired=_CONFIGS, observed=observed_templates)
 def test_a_plan_that_was_executed_leaves_nothing_to_do(desired: LaunchConfig, observed: ObservedTemplate) -> None:
     """After the planned version no field drifts and the next plan is None; what was read is not changed by it."""
@@ -123,7 +121,6 @@ def test_a_plan_that_was_executed_leaves_nothing_to_do(desired: LaunchConfig, ob
         assert plan_template(desired, execute(step, observed)) is None
 
 
-@thorough
 @given(desired=_CONFIGS, observed=observed_templates)
 def test_only_named_fields_drift(desired: LaunchConfig, observed: ObservedTemplate) -> None:
     """A field that was left out is never drift, nor is a field of DRS's; each item says what is held and wanted."""
@@ -136,7 +133,6 @@ def test_only_named_fields_drift(desired: LaunchConfig, observed: ObservedTempla
     assert find_template_drift(LaunchConfig(), observed) == []
 
 
-@thorough
 @given(desired=_CONFIGS, observed=observed_templates, salt=st.integers(0, 9))
 def test_a_token_is_the_same_for_the_same_work_alone(
     desired: LaunchConfig, observed: ObservedTemplate, salt: int
@@ -161,7 +157,6 @@ def test_a_token_is_the_same_for_the_same_work_alone(
     assert 0 < len(step.description) <= 255
 
 
-@thorough
 @given(one=_CONFIGS, other=_CONFIGS, observed=st.sampled_from([observe({}), observe({"InstanceType": "m5.large"})]))
 def test_tokens_and_descriptions_follow_the_payload(
     one: LaunchConfig, other: LaunchConfig, observed: ObservedTemplate
@@ -173,7 +168,6 @@ def test_tokens_and_descriptions_follow_the_payload(
     assert (first.description == second.description) == (sent[0][1] == sent[1][1])
 
 
-@thorough
 @given(desired=_CONFIGS, data=template_data())
 def test_what_is_sent_is_what_ec2_takes(desired: LaunchConfig, data: dict[str, Any]) -> None:
     """Every payload passes the SDK's own validation, can be put on the wire, and names groups in one place only."""
@@ -203,7 +197,6 @@ def _known_part(value: Any, shape: Any) -> Iterator[tuple[tuple[str | int, ...],
         yield (), value
 
 
-@thorough
 @given(name=st.sampled_from(sorted(response_shape().members)), data=st.data())
 def test_a_request_keeps_all_that_it_can_hold(name: str, data: st.DataObject) -> None:
     """Of any answer the request keeps each setting that it knows, at any depth, and holds nothing else."""
@@ -265,7 +258,6 @@ drs_configurations = st.fixed_dictionaries(
 ).map(lambda values: ObservedConfiguration(values, "lt-0123456789abcdef0"))
 
 
-@thorough
 @given(desired=_CONFIGS, observed=drs_configurations)
 def test_drs_is_sent_what_differs_and_no_more(desired: LaunchConfig, observed: ObservedConfiguration) -> None:
     """Each field of DRS's half that is held otherwise is sent with its wanted value; the SDK takes it."""
@@ -282,7 +274,6 @@ def test_drs_is_sent_what_differs_and_no_more(desired: LaunchConfig, observed: O
     assert plan_launch_configuration(desired, after) is None
 
 
-@thorough
 @given(desired=_CONFIGS, observed=drs_configurations)
 def test_a_conflict_with_drs_concerns_what_is_wanted(desired: LaunchConfig, observed: ObservedConfiguration) -> None:
     """A conflict with what DRS holds is always with a field that is ours, and taking both over is refused too."""

@@ -19,7 +19,7 @@ from pydantic import TypeAdapter
 from producer.http import schemas
 from tests.fakes.launch_templates import observe
 from tests.fakes.runs import recorded_runs, status_of
-from tests.fakes.strategies import group_definitions, json_values, sendable_text, thorough
+from tests.fakes.strategies import group_definitions, json_values, sendable_text
 from tests.fakes.twin.door import open_door
 from tests.fakes.twin.fleet import Fleet
 from tests.fakes.twin.process import TwinClients
@@ -75,7 +75,6 @@ def refuse_some(refused: Mapping[str, tuple[str, str]]) -> Any:
     return on_call
 
 
-@thorough
 @given(definition=group_definitions())
 def test_property_01_every_server_is_applied(definition: GroupDefinition) -> None:
     """Whatever is asked for: each server is ready and holds it, or failed and says why; the group says both."""
@@ -124,7 +123,6 @@ def _check_server(world: World, definition: GroupDefinition, server_id: str, sai
 _ROUTES = st.sampled_from([("POST", "/protection-groups"), ("PUT", "/protection-groups/{group}"), ("POST", "/waves")])
 
 
-@thorough
 @given(route=_ROUTES, spoilt=st.dictionaries(st.sampled_from([*body_of({}), "x", "version", "groupIds"]), json_values))
 def test_property_02_nothing_invalid_is_stored(route: tuple[str, str], spoilt: dict[str, Any]) -> None:
     """Whatever is refused has changed nothing, anywhere."""
@@ -149,7 +147,6 @@ def test_property_02_nothing_invalid_is_stored(route: tuple[str, str], spoilt: d
     run_virtually(story)
 
 
-@thorough
 @given(wanted=st.lists(st.sampled_from(TYPES), min_size=1, max_size=4), seed=st.integers(0, 999))
 def test_property_03_a_wave_over_ready_groups_makes_no_call_about_settings(wanted: list[str], seed: int) -> None:
     """From the request to the last StartRecovery nobody reads or writes a launch configuration or a template."""
@@ -176,7 +173,6 @@ def test_property_03_a_wave_over_ready_groups_makes_no_call_about_settings(wante
     run_virtually(story)
 
 
-@thorough
 @given(
     wanted=members,
     refused=st.sets(st.sampled_from(MEMBERS)),
@@ -216,7 +212,6 @@ _REFUSALS = st.tuples(
 )
 
 
-@thorough
 @given(wanted=members, refused=st.dictionaries(st.sampled_from(MEMBERS), _REFUSALS))
 def test_property_05_every_error_is_visible(wanted: dict[str, str], refused: dict[str, tuple[str, str]]) -> None:
     """Each server that AWS refuses is failed, alone, with code, message, operation, request id and attempt."""
@@ -245,7 +240,6 @@ def test_property_05_every_error_is_visible(wanted: dict[str, str], refused: dic
     run_virtually(story)
 
 
-@thorough
 @given(before=members, after=members, broken=st.sets(st.sampled_from(MEMBERS)), force=st.booleans())
 def test_property_06_an_update_applies_what_changed_joined_or_is_not_ready(
     before: dict[str, str], after: dict[str, str], broken: set[str], force: bool
@@ -276,7 +270,6 @@ def test_property_06_an_update_applies_what_changed_joined_or_is_not_ready(
     run_virtually(story)
 
 
-@thorough
 @given(wanted=members, seed=st.integers(0, 9999), doubled=st.integers(0, 8), killed=st.booleans())
 def test_property_09_a_status_changes_twice_a_generation(
     wanted: dict[str, str], seed: int, doubled: int, killed: bool
@@ -322,7 +315,6 @@ def _kill_a_worker() -> Any:
     return on_call
 
 
-@thorough
 @given(recorded=recorded_runs(), message=sendable_text, code=sendable_text)
 def test_property_12_records_survive_dynamodb(
     recorded: tuple[Run, dict[str, ServerItem]], message: str, code: str

@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fakes.runs import MEMBERS, OPENED_AT, REQUESTER, recorded_runs, run_over, status_of
-from tests.fakes.strategies import thorough
 from workers.core.runs.opening import open_status, put_opening
 from workers.core.runs.selection import ApplyRequest, is_in_hand, select_listed
 from workers.core.runs.settle import combine_status
@@ -52,7 +51,6 @@ def test_the_status_of_a_member(recorded: tuple[Status, int, bool] | None, liste
     assert read_server_status(record, listed=listed, generation=3, config_hash="sha256:a") is status
 
 
-@thorough
 @given(generation=st.integers(1, 9), later=st.integers(1, 9), status=_SETTLED, same=st.booleans())
 def test_no_older_generation_makes_a_listed_member_settled(
     generation: int, later: int, status: Status, same: bool
@@ -75,7 +73,6 @@ def test_combining_asks_for_no_order(statuses: tuple[Status, ...]) -> None:
     assert combine(reversed(statuses)) is expected
 
 
-@thorough
 @given(recorded=recorded_runs())
 def test_the_combined_status_adds_up(recorded: tuple[Run, dict[str, ServerItem]]) -> None:
     """The counts are those of the members, the status follows from them; nobody else's item makes a difference."""
@@ -91,7 +88,6 @@ def test_the_combined_status_adds_up(recorded: tuple[Run, dict[str, ServerItem]]
     )
 
 
-@thorough
 @given(recorded=recorded_runs())
 def test_ready_is_true(recorded: tuple[Run, dict[str, ServerItem]]) -> None:
     """A group is ready exactly if each member is recorded ready: a listed one by this generation."""
@@ -106,7 +102,6 @@ def test_ready_is_true(recorded: tuple[Run, dict[str, ServerItem]]) -> None:
     assert (combined.status is READY) == all(settled)
 
 
-@thorough
 @given(recorded=recorded_runs())
 def test_verified_at_is_the_oldest(recorded: tuple[Run, dict[str, ServerItem]]) -> None:
     """`verifiedAt` is the oldest member's read-back; a group with a member that was never read back has none."""
@@ -117,7 +112,6 @@ def test_verified_at_is_the_oldest(recorded: tuple[Run, dict[str, ServerItem]]) 
     assert combined.verified_at == (min(known) if len(known) == len(each) else None)
 
 
-@thorough
 @given(recorded=recorded_runs())
 def test_errors_tell_of_failed_members(recorded: tuple[Run, dict[str, ServerItem]]) -> None:
     """At most 20 errors, sorted by source server, each of a failed member; who was never applied is said to be so."""
@@ -131,7 +125,6 @@ def test_errors_tell_of_failed_members(recorded: tuple[Run, dict[str, ServerItem
         assert error.code == ("ValidationException" if refused else NOT_APPLIED)
 
 
-@thorough
 @given(recorded=recorded_runs(), before=st.sampled_from([READY, FAILED, PENDING]))
 def test_opening_is_pending_first(recorded: tuple[Run, dict[str, ServerItem]], before: Status) -> None:
     """A new generation is pending whatever came before, also with an empty list; its listed members are all pending."""
@@ -174,7 +167,6 @@ def test_a_superseded_run_is_closed_by_its_successor(before: Status) -> None:
     assert all(write.condition is not None for write in writes)
 
 
-@thorough
 @given(listed=st.sets(st.sampled_from(MEMBERS)))
 def test_a_deadline_grows_with_the_list(listed: set[str]) -> None:
     """A run has its quarter of an hour, and four times what its servers take at one token each."""
@@ -191,7 +183,6 @@ _REQUESTS = st.builds(
 )
 
 
-@thorough
 @given(statuses=_MEMBER_STATUSES, request=_REQUESTS, data=st.data())
 def test_superseding_loses_no_source_server(
     statuses: dict[str, Status], request: ApplyRequest, data: st.DataObject

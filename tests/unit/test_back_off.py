@@ -5,11 +5,9 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.fakes.strategies import thorough
 from workers.core.retry import back_off
 
 
-@thorough
 @given(attempt=st.integers(1, 100_000), first=st.floats(0.01, 60), longest=st.floats(0.01, 3600))
 def test_a_wait_is_half_to_all_of_the_doubled_one(attempt: int, first: float, longest: float) -> None:
     """Each attempt doubles the wait up to the longest; jitter takes at most half of it, at any attempt."""

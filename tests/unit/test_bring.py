@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.fakes.guards import ScriptedGuard
 from tests.fakes.launch_templates import request_shape, template_data
 from tests.fakes.source_server import CALL_TAKES, FakeSourceServer
-from tests.fakes.strategies import effective_launch_configs, thorough
+from tests.fakes.strategies import effective_launch_configs
 from workers.apply.bring import BringServer, Brought, ObservationTooYoung, Trail, Work
 from workers.aws.templates import to_request_shape
 from workers.core.errors import (
@@ -318,7 +318,6 @@ async def test_reading_leaves_no_trail() -> None:
     assert trail.wrote_at is None
 
 
-@thorough
 @given(desired=effective_launch_configs(), data=template_data(), stale=st.floats(0, 4))
 async def test_any_source_server_is_brought_to_any_config(
     desired: LaunchConfig, data: dict[str, object], stale: float

@@ -10,7 +10,7 @@ from hypothesis import given
 
 from producer.render import render_apply, render_group, render_status, render_wave
 from tests.fakes.runs import MEMBERS, OPENED_AT, recorded_runs, run_over, status_of
-from tests.fakes.strategies import group_definitions, thorough
+from tests.fakes.strategies import group_definitions
 from workers.core.model.group import GroupDefinition, Target, parse_group
 from workers.core.queries import GroupView, StatusView
 from workers.core.runs.settle import combine_status
@@ -29,7 +29,6 @@ NOT_CONFIGURED: dict[str, Any] = {
 }
 
 
-@thorough
 @given(group=group_definitions())
 def test_a_group_can_be_sent_back_as_it_is_shown(group: GroupDefinition) -> None:
     """What is shown of a definition makes an equal one but for the external id, which no answer holds."""
@@ -63,7 +62,6 @@ def test_a_group_without_status_is_not_configured() -> None:
     assert configured.keys() == shown[2].keys()
 
 
-@thorough
 @given(recorded=recorded_runs())
 def test_a_status_answer_is_what_was_read(recorded: tuple[Run, dict[str, ServerItem]]) -> None:
     """Numbers add up to the members; a pending member shows no error of an earlier generation; it is all JSON."""
