@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from producer.services import Services
 from tests.fakes.twin.fleet import Fleet
 from tests.fakes.twin.promises import Watch
+from tests.fakes.twin.world import Trouble
 from workers.core.errors import RetryableError, SetupError
 from workers.core.model.group import parse_group, parse_group_update
 from workers.core.requests import Requester, RequestKey
@@ -47,8 +48,7 @@ class Story:
 
     async def create(self, name: str, *members: str) -> str:
         """Create a group."""
-        body = {"groupName": name, "region": "us-east-1", "sourceServerIds": list(members), "launchConfig": CONFIG}
-        definition = parse_group(body)
+        definition = parse_group(_body(name, *members))
         head = await self.ask(name, lambda services, who: services.submission.create_group(definition, who))
         self.wanted[head.group_id] = dict.fromkeys(members, CONFIG)
         return head.group_id
@@ -97,6 +97,10 @@ class Story:
         await self.fleet.settle(WITHIN)
 
 
+def _body(name: str, *members: str) -> dict[str, Any]:
+    return {"groupName": name, "region": "us-east-1", "sourceServerIds": list(members), "launchConfig": CONFIG}
+
+
 @dataclass(frozen=True, slots=True)
 class Scenario:
     """What there is before, and what is then done; the end of it is settled."""
@@ -108,6 +112,11 @@ class Scenario:
     """How many runs the group has had at the end."""
     versions: int = 1
     """How many versions each template was given at most."""
+    ends: str = "ready"
+    """What every group is at the end."""
+    jobs: int = 0
+    """How many recovery jobs were started."""
+    time_scale: float = 1.0
 
 
 async def _nothing(_story: Story) -> str:
@@ -118,6 +127,28 @@ async def _ready(story: Story) -> str:
     group_id = await story.create("web", A, B)
     await story.settle()
     return group_id
+
+
+async def _never_sent(story: Story) -> str:
+    """A producer dies before its first message: committed, and never sent."""
+    world = story.fleet.world
+    world.on_call = lambda call: Trouble.CRASH_BEFORE if call.service == "sqs" else None
+    definition = parse_group(_body("web", A, B))
+    process, services = await story.fleet.start_producer()
+    await process.run(lambda: services.submission.create_group(definition, Requester("alice", "http", "requested")))
+    (group_id,) = story.fleet.statuses()
+    story.wanted[group_id] = dict.fromkeys((A, B), CONFIG)
+    return group_id
+
+
+async def _nobody_works(story: Story) -> str:
+    """Every message is lost, however often it is sent."""
+    story.fleet.world.queues.loses = True
+    return ""
+
+
+async def _only_time_passes(_story: Story, _group_id: str) -> None:
+    return
 
 
 async def _create(story: Story, _group_id: str) -> None:
@@ -158,5 +189,7 @@ SCENARIOS = (
     Scenario("apply with force over somebody's change", _ready, _force, generations=2, versions=2),
     Scenario("delete while the run is under way", _nothing, _delete, generations=1),
     Scenario("move a server to another group", _ready, _move, generations=2),
-    Scenario("start a wave", _ready, _wave, generations=1),
+    Scenario("start a wave", _ready, _wave, generations=1, jobs=1),
+    Scenario("sweep what was never sent", _never_sent, _only_time_passes, generations=1),
+    Scenario("give up at the deadline", _nobody_works, _create, generations=1, ends="failed", time_scale=0.1),
 )

@@ -40,7 +40,7 @@ def choose_troubles(call: Call) -> tuple[Trouble, ...]:
 async def tell(scenario: Scenario, point: int | None = None, trouble: Trouble | None = None) -> list[Call]:
     """Tell a story with one trouble, or none, and answer the calls that were made."""
     world = World(seed=7)
-    story = Story(Fleet(world))
+    story = Story(Fleet(world, scenario.time_scale))
     group_id = await scenario.prepare(story)
     story.watch.check()
     begun = len(world.calls)
@@ -52,9 +52,9 @@ async def tell(scenario: Scenario, point: int | None = None, trouble: Trouble | 
     for key, template in world.servers.templates.items():
         assert len(template.made) - made[key] <= scenario.versions, f"{key}: {template.made}"
     for group, status in story.fleet.statuses().items():
-        assert status["status"] == "ready", status
+        assert status["status"] == scenario.ends, status
         assert len(story.fleet.heads(group)) <= scenario.generations
-    assert len(world.servers.jobs) == (scenario.name == "start a wave")
+    assert len(world.servers.jobs) == scenario.jobs
     return world.calls[begun:]
 
 

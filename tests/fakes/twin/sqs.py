@@ -38,6 +38,8 @@ class Queues:
     def __init__(self, stack: str) -> None:
         self._stack = stack
         self.messages: list[Message] = []
+        self.loses = False
+        """Whether every message that is sent from now on is lost, though it was taken."""
 
     def get_queue_url(self, **request: Any) -> dict[str, Any]:
         """Answer the address of a queue."""
@@ -51,7 +53,8 @@ class Queues:
         entries = request["Entries"]
         assert 1 <= len(entries) <= MOST_IN_A_BATCH
         queue = request["QueueUrl"].rpartition("/")[2]
-        self.messages += [Message(queue, entry["MessageBody"], 0.0) for entry in entries]
+        if not self.loses:
+            self.messages += [Message(queue, entry["MessageBody"], 0.0) for entry in entries]
         return {"Successful": [{"Id": entry["Id"]} for entry in entries], "Failed": []}
 
     def visible(self, now: float, visibility: float) -> list[Message]:
