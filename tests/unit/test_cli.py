@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -13,6 +14,7 @@ from producer.cli.app import app
 WRONG_USE = 2
 NOT_REACHABLE = 3
 INTERRUPTED = 130
+PIPE_CLOSED = 141
 
 
 @pytest.fixture(autouse=True)
@@ -60,6 +62,46 @@ def test_ctrl_c_is_quiet_from_the_start(monkeypatch: pytest.MonkeyPatch, capsys:
     monkeypatch.setattr("sys.meta_path", [InterruptedImport(), *sys.meta_path])
     assert run_main(monkeypatch, "status", "web") == INTERRUPTED
     assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("arguments", ["--version", "--help", "status --help"])
+def test_a_reader_that_goes_away_ends_every_command_alike(monkeypatch: pytest.MonkeyPatch, arguments: str) -> None:
+    """Help and the version, which typer prints by itself, end with 141 too, as other programs do at SIGPIPE."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as output:
+        monkeypatch.setattr(sys, "stdout", output)
+        assert run_main(monkeypatch, *arguments.split()) == PIPE_CLOSED
+        # What is left in the buffer is written once more when it is closed.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), writing)
+
+
+STREAMS = ("stdin", "stdout", "stderr")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [
+        ("--version", 0),
+        ("group create -f -", WRONG_USE),
+        ("group delete web", WRONG_USE),
+        ("status web --profile nobody", NOT_REACHABLE),
+    ],
+)
+@pytest.mark.parametrize("closed", [*((name,) for name in STREAMS), STREAMS])
+def test_a_command_without_a_standard_stream_ends_as_with_it(
+    monkeypatch: pytest.MonkeyPatch, closed: Sequence[str], arguments: str, status: int
+) -> None:
+    """What is closed reads as nothing and takes everything; the status is that of the command."""
+    with Path(os.devnull).open() as nothing:
+        monkeypatch.setattr(sys, "stdin", nothing)
+        for name in closed:
+            monkeypatch.setattr(sys, name, None)
+        try:
+            assert run_main(monkeypatch, *arguments.split()) == status
+        finally:
+            for stream in filter(None, (getattr(sys, name) for name in closed)):
+                stream.close()
 
 
 def test_help_holds_every_exit_status() -> None:
