@@ -24,7 +24,10 @@ GroupId = Annotated[str, Path(max_length=64, description="The group's id.")]
 RunId = Annotated[str, Path(max_length=64, description="The run's id.")]
 WaveId = Annotated[str, Path(max_length=64, description="The wave's id.")]
 Limit = Annotated[int, Query(ge=1, le=1000, description="How many a page shows at most.")]
-NextToken = Annotated[str | None, Query(max_length=1024, description="What the page before answered.")]
+NextToken = Annotated[
+    str | None,
+    Query(max_length=1024, description="What the page before answered, to the same question but for the limit."),
+]
 IdempotencyKey = Annotated[
     str | None,
     Header(

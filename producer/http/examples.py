@@ -9,6 +9,9 @@ from producer.problems import problem, render_error
 from workers.core.errors import ServiceUnavailable
 from workers.core.model.errors import FieldError, GroupTooLarge, InvalidBody
 from workers.core.model.group import MAX_SERVERS
+from workers.core.pages import write_token
+from workers.core.queries import GROUPS as GROUPS_ASKED
+from workers.core.queries import Page
 from workers.core.requests import Conflict, NotFound, RequestRefused, group_not_found
 
 GROUP_ID = "pg-5f0c9e2b7a1d4c683"
@@ -104,7 +107,7 @@ _SUMMARY = (
 )
 GROUPS: dict[str, Any] = {
     "protectionGroups": [{name: GROUP[name] for name in _SUMMARY}],
-    "nextToken": "WyJ3ZWIgdGllciIsICJwZy01ZjBjOWUyYjdhMWQ0YzY4MyJd",
+    "nextToken": write_token(GROUPS_ASKED, ("web tier", GROUP_ID)),
 }
 _RUN: dict[str, Any] = {
     "runId": RUN_ID,
@@ -144,7 +147,7 @@ STATUS: dict[str, Any] = {
         SERVERS[0]: {"status": "ready", "lastApplied": _SETTLED_AT, "configHash": _DIGEST, "errors": []},
         SERVERS[1]: {"status": "failed", "lastApplied": _SETTLED_AT, "configHash": _DIGEST, "errors": [_ERROR]},
     },
-    "nextToken": f"1.failed.{SERVERS[1]}",
+    "nextToken": write_token(Page().asked(GROUP_ID), (1, "failed", SERVERS[1])),
 }
 WAVE: dict[str, Any] = {
     "waveId": WAVE_ID,

@@ -2,14 +2,17 @@
 
 from dataclasses import dataclass
 
-from workers.core.requests import NotFound, bad_token, group_not_found
+from workers.core.pages import bad_token, read_token, write_token
+from workers.core.requests import NotFound, group_not_found
 from workers.core.store.groups import GroupStore
 from workers.core.store.journal import Journal
 from workers.core.store.records import RunHead, ServerChange
 from workers.core.store.runs import RunStore
 
 RUNS_READ = 100
-GENERATION_DIGITS = 10
+FIRST_GENERATION = 1
+LAST_GENERATION = 10**10 - 1
+"""The greatest that a key can hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +58,13 @@ class History:
             NotFound: There is no such group.
             RequestRefused: The token is none of ours.
         """
-        if token is not None and not (token.isascii() and token.isdecimal() and len(token) <= GENERATION_DIGITS):
-            raise bad_token()
+        asked = ("apply-runs", group_id)
+        before = _read_place(read_token(token, asked))
         if await self._groups.read_head(group_id) is None:
             raise group_not_found(group_id)
-        heads = await self._runs.read_heads(group_id, limit=limit, before=int(token) if token else None)
-        return RunList(heads, str(heads[-1].generation) if len(heads) == limit else None)
+        heads = await self._runs.read_heads(group_id, limit=limit, before=before)
+        last = heads[-1].generation if len(heads) == limit else FIRST_GENERATION
+        return RunList(heads, write_token(asked, (last,)) if last > FIRST_GENERATION else None)
 
     async def run(self, group_id: str, run_id: str) -> RunView:
         """
@@ -86,3 +90,13 @@ class History:
             before = page.next_token
             if before is None:
                 raise NotFound(f"{group_id} has no apply run {run_id!r}.", code="RUN_NOT_FOUND")
+
+
+def _read_place(place: list[object] | None) -> int | None:
+    """Answer the generation before which the page begins; None for the first page."""
+    match place:
+        case None:
+            return None
+        case [int() as generation] if FIRST_GENERATION < generation <= LAST_GENERATION:
+            return generation
+    raise bad_token()

@@ -1,8 +1,6 @@
 """Answers about groups. None mixes two moments: the status is read before and after the items."""
 
 import asyncio
-import base64
-import json
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -10,8 +8,9 @@ from enum import StrEnum
 from workers.core.errors import GroupDeleted, ServiceUnavailable
 from workers.core.model.group import GroupDefinition
 from workers.core.model.types import MAX_GROUP_NAME_LENGTH
+from workers.core.pages import bad_token, read_token, write_token
 from workers.core.ports import Clock
-from workers.core.requests import Conflict, NotFound, bad_token, group_not_found
+from workers.core.requests import Conflict, NotFound, group_not_found
 from workers.core.runs.settle import combine_status
 from workers.core.runs.waiting import read_wait
 from workers.core.status import Status
@@ -21,6 +20,8 @@ from workers.core.store.runs import Run, RunStore
 
 READ_TRIES = 10
 MAX_KEY = 200
+GROUPS = ("protection-groups",)
+"""What a page of the groups is one of."""
 LIVE_READS = 8
 """Pending groups of a list that are read at once."""
 
@@ -40,6 +41,10 @@ class Page:
     servers: ServerFilter = ServerFilter.ALL
     limit: int = 100
     token: str | None = None
+
+    def asked(self, group_id: str) -> tuple[str, ...]:
+        """Tell what the page is one of: a token leads on in the same answer only."""
+        return "launch-config-status", group_id, self.servers.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +138,7 @@ class Queries:
         Raises:
             RequestRefused: The token is none of ours.
         """
-        named = await self._groups.read_named(limit, _read_name_token(token) if token else None)
+        named = await self._groups.read_named(limit, _read_name(read_token(token, GROUPS)))
         found = await self._groups.read_many([group_id for _, group_id in named])
         gate = asyncio.Semaphore(LIVE_READS)
 
@@ -144,7 +149,7 @@ class Queries:
 
         present = [group_id for _, group_id in named if group_id in found]
         groups = await asyncio.gather(*(summarize(group_id) for group_id in present))
-        return GroupList(list(groups), _write_name_token(named[-1]) if len(named) == limit else None)
+        return GroupList(list(groups), write_token(GROUPS, named[-1]) if len(named) == limit else None)
 
     async def _read_live_status(self, group_id: str, status: GroupStatus | None) -> GroupStatus | None:
         """A settled status says all; of a pending one the members' items say how far it is."""
@@ -200,13 +205,14 @@ class Queries:
             Conflict: The status changed since the page before: begin again.
             ServiceUnavailable: It changes faster than it can be read.
         """
+        place = read_token(page.token, page.asked(group_id))
         for _ in range(READ_TRIES):
             status = await self._groups.read_status(group_id)
             if status is None:
                 if await self._groups.read_head(group_id) is None:
                     raise group_not_found(group_id)
                 return StatusView(group_id, None, None, {}, None)
-            after = _check_token(page.token, status)
+            after = _find_after(place, status)
             run = await self._runs.read_run(group_id, status.generation)
             servers = await self._runs.read_servers(group_id)
             # The run in memory has its head as it was when it was first read.
@@ -239,7 +245,7 @@ class Queries:
             status=shown,
             deadline=run.head.deadline if status.status is Status.PENDING else None,
             servers={m: (s, run.config_hashes[m], servers.get(m)) for m, s in part},
-            next_token=f"{status.generation}.{status.status}.{part[-1][0]}" if more else None,
+            next_token=write_token(page.asked(run.group_id), _place(status, part[-1][0])) if more else None,
         )
 
 
@@ -247,32 +253,28 @@ def _same_moment(before: GroupStatus, after: GroupStatus | None) -> bool:
     return after is not None and (before.generation, before.status) == (after.generation, after.status)
 
 
-def _check_token(token: str | None, status: GroupStatus) -> str:
+def _place(status: GroupStatus, member: str) -> tuple[int, str, str]:
+    return status.generation, status.status.value, member
+
+
+def _find_after(place: list[object] | None, status: GroupStatus) -> str:
     """Answer the member after which the page begins."""
-    if token is None:
-        return ""
-    generation, _, rest = token.partition(".")
-    state, _, member = rest.partition(".")
-    if not (generation.isdecimal() and state in set(Status) and member):
-        raise bad_token()
-    if (int(generation), state) != (status.generation, status.status.value):
-        raise Conflict(
-            "The group's status changed since the page before. Read again from the first page.", code="STATUS_CHANGED"
-        )
-    return member
+    match place:
+        case None:
+            return ""
+        case [int() as generation, str() as state, str() as member]:
+            if (generation, state) == (status.generation, status.status.value):
+                return member
+            told = "The group's status changed since the page before. Read again from the first page."
+            raise Conflict(told, code="STATUS_CHANGED")
+    raise bad_token()
 
 
-def _write_name_token(last: tuple[str, str]) -> str:
-    return base64.urlsafe_b64encode(json.dumps(last, ensure_ascii=False).encode()).decode()
-
-
-def _read_name_token(token: str) -> tuple[str, str]:
-    try:
-        match json.loads(base64.b64decode(token, altchars=b"-_", validate=True)):
-            case [str() as name, str() as group_id] if 0 < len(name) <= MAX_KEY and 0 < len(group_id) <= MAX_KEY:
-                # What is no text for DynamoDB is none that we gave.
-                (name + group_id).encode()
-                return name, group_id
-    except ValueError:
-        pass
+def _read_name(place: list[object] | None) -> tuple[str, str] | None:
+    """Answer name and id of the group after which the page begins; None for the first page."""
+    match place:
+        case None:
+            return None
+        case [str() as name, str() as group_id] if 0 < len(name) <= MAX_KEY and 0 < len(group_id) <= MAX_KEY:
+            return name, group_id
     raise bad_token()

@@ -53,8 +53,3 @@ def group_not_found(group_id: str) -> NotFound:
         f"There is no protection group {group_id!r} in this stack.",
         code="GROUP_NOT_FOUND",
     )
-
-
-def bad_token() -> RequestRefused:
-    """Make the error for a page's token that is none of ours."""
-    return RequestRefused("nextToken is none that an answer of this route gave. Begin without it.", code="INVALID_BODY")

@@ -221,6 +221,8 @@ PARAMETERS = [
     "launch-config-status?nextToken=1.done.s-1",
     "launch-config-status?nextToken=%C2%B2.ready.s-1",
     "launch-config-status?nextToken=" + "9" * 100 + ".",
+    "apply-runs?nextToken=",
+    "apply-runs?nextToken=0",
 ]
 
 
