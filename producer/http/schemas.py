@@ -74,7 +74,13 @@ class GroupLaunchConfigStatus(_GroupStatus):
     """Where a group and a page of its source servers stand, at one moment."""
 
     deadline: Annotated[datetime | None, Field(description="by when the run settles at the latest, while it runs")]
-    waitingFor: Annotated[str | None, Field(description="what a pending group waits for, in words")]
+    waitingFor: Annotated[
+        str | None,
+        Field(
+            description="what a pending group waits for, in words; settling: every source server has its outcome,"
+            " and the status is about to be written"
+        ),
+    ]
     serverConfigs: Annotated[dict[str, ServerStatus], Field(description="by source server id")]
     nextToken: NotRequired[str]
 

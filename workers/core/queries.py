@@ -221,7 +221,8 @@ class Queries:
                 view = self._view(run, status, servers, page, after)
                 if head is None:
                     return view
-                return replace(view, deadline=head.deadline, waiting_for=read_wait(status, head, self._clock()))
+                waiting_for = read_wait(view.status or status, head, self._clock())
+                return replace(view, deadline=head.deadline, waiting_for=waiting_for)
         raise ServiceUnavailable(f"The status of {group_id} changes faster than it can be read. Try again.")
 
     def _view(

@@ -11,6 +11,7 @@ from workers.core.status import Status
 from workers.core.store.records import GroupStatus, RunHead
 
 BELIEVED = timedelta(minutes=2)
+SETTLING = "settling: every source server has its outcome, and the group's status is about to be written"
 NOTED_EVERY = timedelta(seconds=10)
 """One note of a run in this time, from each worker process: a fleet that waits must not write for it."""
 
@@ -41,7 +42,7 @@ def read_wait(status: GroupStatus, head: RunHead, now: datetime) -> str | None:
     Tell what a group's run waits for, as far as anyone noted it.
 
     Parameters:
-        status: The group's.
+        status: The group's, its counts as they are now.
         head: The head of its run, as it is now.
         now: The present.
 
@@ -50,6 +51,9 @@ def read_wait(status: GroupStatus, head: RunHead, now: datetime) -> str | None:
     """
     if status.status is not Status.PENDING:
         return None
+    if status.counts.pending == 0:
+        # What a source server waited for before its outcome is over, however lately it was noted.
+        return SETTLING
     if status.held_by is not None:
         return f"hold: {status.held_by} is launching this group"
     if head.sent_at is None:

@@ -1,0 +1,61 @@
+"""What a pending group waits for: what holds its source servers up, and once nothing does, its own status."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from tests.fakes.runs import MEMBERS, OPENED_AT, run_over, status_of
+from workers.core.queries import Page, Queries
+from workers.core.runs.waiting import SETTLING, read_wait
+from workers.core.status import Status
+from workers.core.store.records import Counts, RunHead, ServerItem
+from workers.core.store.runs import Run
+
+RUN = run_over(MEMBERS[:2], frozenset(MEMBERS[:2]))
+NOTED = replace(RUN.head, sent_at=OPENED_AT, waiting_for="tokens: AWS throttles", waiting_at=OPENED_AT)
+LATER = OPENED_AT + timedelta(seconds=1)
+
+
+@pytest.mark.parametrize("head", [NOTED, replace(NOTED, sent_at=None), replace(NOTED, waiting_for=None)])
+@pytest.mark.parametrize("held_by", [None, "wave-1"])
+def test_a_group_without_a_pending_member_waits_for_its_status(head: RunHead, held_by: str | None) -> None:
+    """Whatever was noted before: the source servers wait for nothing any more."""
+    status = replace(status_of(RUN), counts=Counts(1, 1, 0), held_by=held_by)
+    assert read_wait(status, head, LATER) == SETTLING
+    assert read_wait(replace(status, counts=Counts(1, 0, 1)), head, LATER) != SETTLING
+    assert read_wait(replace(status, status=Status.FAILED), head, LATER) is None
+
+
+class Stores:
+    """A group whose status was written when its run was opened, and the outcomes that there are since."""
+
+    def __init__(self, run: Run, head: RunHead, servers: dict[str, ServerItem]) -> None:
+        self._run, self._head, self._servers = run, head, servers
+        self._status = replace(status_of(run), counts=Counts(0, 0, 2))
+
+    async def read_status(self, _group_id: str) -> Any:
+        return self._status
+
+    async def read_run(self, _group_id: str, _generation: int) -> Run:
+        return self._run
+
+    async def read_head(self, _group_id: str, _generation: int) -> RunHead:
+        return self._head
+
+    async def read_servers(self, _group_id: str) -> dict[str, ServerItem]:
+        return self._servers
+
+
+@pytest.mark.parametrize(("recorded", "said"), [(1, NOTED.waiting_for), (2, SETTLING)])
+async def test_an_answer_never_tells_an_old_wait_beside_no_pending_server(recorded: int, said: str) -> None:
+    """The words go with the counts beside them, and not with those that the status was opened with."""
+    items = {
+        member: ServerItem(member, Status.READY, RUN.head.generation, RUN.config_hashes[member], OPENED_AT, attempts=1)
+        for member in MEMBERS[:recorded]
+    }
+    stores: Any = Stores(RUN, NOTED, items)
+    view = await Queries(stores, stores, lambda: LATER).status("pg-1", Page())
+    assert view.status is not None
+    assert (view.status.status, view.status.counts.pending, view.waiting_for) == (Status.PENDING, 2 - recorded, said)
