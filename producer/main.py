@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 from producer.services import Services
 from workers.aws.clients import STORE_TRIES, Caller, Clients
+from workers.aws.regions import list_regions
 from workers.core.clock import read_clock
 from workers.core.contract import Queue
 from workers.core.history import History
@@ -33,6 +34,11 @@ from workers.core.store.waves import WaveStore
 from workers.core.waves import Waves
 
 CONNECTIONS = 50
+
+
+def find_regions(settings: Settings) -> frozenset[str]:
+    """Tell the Regions that a group can be in: those where the SDK knows DRS, and those that the settings name."""
+    return list_regions() | settings.extra_regions
 
 
 @asynccontextmanager
@@ -100,6 +106,7 @@ def wire(
             clock=clock,
         ),
         tables=tables,
+        regions=find_regions(settings),
         caller_arn=caller.arn,
     )
 

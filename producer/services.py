@@ -35,6 +35,8 @@ class Services:
     waves: Waves
     dead_letters: DeadLetters
     tables: Tables
+    regions: frozenset[str]
+    """Where a group can be."""
     caller_arn: str
     """Whose credentials this process calls AWS with: at the command line, who asks."""
 

@@ -17,8 +17,9 @@ from producer.cli.ask import (
     wait_until_settled,
 )
 from producer.cli.file import Asked, check_same_group, name_source, read_document, read_update
-from producer.cli.options import AsJson, AwsChoice, File, GroupArgument, Profile, RegionName, Wait
+from producer.cli.options import AsJson, AwsChoice, File, GroupArgument, Profile, RegionName, Wait, read_settings
 from producer.cli.text import Document, find_reasons, print_group, print_groups
+from producer.main import find_regions
 from producer.render import render_group, render_group_list, render_status, render_update
 from producer.services import Services
 from workers.core.model.group import GroupDefinition, parse_group
@@ -40,7 +41,7 @@ def create(
 ) -> None:
     """Create a protection group from a file and apply its launch config."""
     with answering(as_json=json, source=name_source(file)):
-        definition = parse_group(read_document(file))
+        definition = parse_group(read_document(file), regions=find_regions(read_settings()))
         changed = ask(lambda services: _create(services, definition, wait=wait), AwsChoice(profile, region))
     _end(changed, as_json=json, waited=wait)
 

@@ -1,5 +1,6 @@
 """Protection groups over HTTP."""
 
+from functools import partial
 from http import HTTPStatus
 
 from fastapi import FastAPI, Request
@@ -81,7 +82,7 @@ def _add_changes(app: FastAPI) -> None:
         request: Request, services: Operations, requester: Asker, patience: Wait, key: IdempotencyKey = None
     ) -> JSONResponse:
         """Create a group and apply its launch config."""
-        raw, definition = await read_body(request, parse_group)
+        raw, definition = await read_body(request, partial(parse_group, regions=services.regions))
         head = await services.submission.create_group(definition, name_request(requester, key, request, raw))
         await services.wait_for_group(head.group_id, patience.left())
         view = await services.queries.group(head.group_id)

@@ -1,5 +1,6 @@
 """The command line's own laws: what it takes, what it refuses, and with which status."""
 
+import json
 import os
 import sys
 from collections.abc import Sequence
@@ -162,6 +163,21 @@ def test_wrong_use_ends_with_one_sentence_that_names_it(
     last = printed.err.splitlines()[-1]
     assert last.startswith("Error: ")
     assert told in last
+
+
+def test_a_region_where_nothing_is_is_refused_unless_the_installation_knows_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Before anything is asked of AWS; what PRELAUNCH_EXTRA_REGIONS names is taken."""
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, os.devnull)
+    file = tmp_path / "web.json"
+    file.write_text(json.dumps({"groupName": "web", "region": "us-east-99", "sourceServerIds": ["s-" + "1" * 17]}))
+    create = ("group", "create", "-f", str(file), "--profile", "nobody")
+    assert run_main(monkeypatch, *create) == WRONG_USE
+    assert "/region" in capsys.readouterr().err
+    monkeypatch.setenv("PRELAUNCH_EXTRA_REGIONS", "us-east-99")
+    assert run_main(monkeypatch, *create) == NOT_REACHABLE
 
 
 @pytest.mark.parametrize("command", ["api", "worker", "local", "status web", "group list", "dlq list"])

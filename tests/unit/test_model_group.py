@@ -88,6 +88,35 @@ def test_every_shape_of_region_is_taken(region: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("region", "told"),
+    [
+        ("us-east-99", "Did you mean us-east-1 or us-east-2?"),
+        ("eu-cenrtal-1", "Did you mean eu-central-1?"),
+        ("xx-moon-7", "is none that this installation knows. One that is newer"),
+    ],
+)
+def test_a_region_that_nobody_knows_is_refused_with_its_like(region: str, told: str) -> None:
+    """What only looks like a Region is refused with all else that is wrong; those that are like it are named."""
+    known = ["eu-central-1", "us-east-1", "us-east-2"]
+    with pytest.raises(InvalidBody) as refused:
+        parse_group(_body(region=region, autoRepair="true"), regions=known)
+    found = {error.pointer: error for error in refused.value.errors}
+    assert found.keys() == {"/region", "/autoRepair"}
+    error = found["/region"]
+    assert (error.code, error.source_server_id) == (INVALID_BODY, None)
+    assert told in error.message
+    assert "PRELAUNCH_EXTRA_REGIONS" in error.message
+    assert parse_group(_body(region=region), regions=[*known, region]).target.region == region
+
+
+def test_a_region_of_the_wrong_form_is_one_error() -> None:
+    """What is no name of a Region at all is not looked for among those that there are."""
+    with pytest.raises(InvalidBody) as refused:
+        parse_group(_body(region="Frankfurt"), regions=["eu-central-1"])
+    assert [error.pointer for error in refused.value.errors] == ["/region"]
+
+
+@pytest.mark.parametrize(
     ("member", "value"),
     [
         ("groupName", ""),

@@ -1,6 +1,7 @@
 """/openapi.json: whole, and its examples true."""
 
 import json
+from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
 
@@ -12,7 +13,7 @@ from workers.core.model.bodies import parse_apply, parse_redrive, parse_wave
 from workers.core.model.group import parse_group, parse_group_update
 
 DOCUMENT: dict[str, Any] = create_app(lambda: nullcontext(None)).openapi()  # type: ignore[arg-type]  # never opened
-PARSERS = {
+PARSERS: dict[str, Callable[[object], object]] = {
     "create_group": parse_group,
     "update_group": parse_group_update,
     "apply_launch_configs": parse_apply,

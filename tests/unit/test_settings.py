@@ -31,6 +31,7 @@ def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
         ("PRELAUNCH_THREDS", "64"),
         ("PRELAUNCH_", "64"),
         ("PRELAUNCH_LEASE", "10"),
+        ("PRELAUNCH_EXTRA_REGIONS", "us-east-1, Frankfurt"),
     ],
 )
 def test_wrong_and_unknown_variables_are_refused_by_name(
@@ -50,6 +51,16 @@ def test_variables_of_others_are_not_ours_to_refuse(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("XPRELAUNCH_THREDS", "3")
     monkeypatch.setenv("PRELAUNCH_THREADS", "7")
     assert Settings().threads == 7
+
+
+@pytest.mark.parametrize(
+    ("value", "regions"),
+    [("", set()), ("ap-new-1", {"ap-new-1"}), (" ap-new-1,eusc-de-east-1 ,", {"ap-new-1", "eusc-de-east-1"})],
+)
+def test_regions_are_named_between_commas(monkeypatch: pytest.MonkeyPatch, value: str, regions: set[str]) -> None:
+    """As many as there are, with blanks or without."""
+    monkeypatch.setenv("PRELAUNCH_EXTRA_REGIONS", value)
+    assert Settings().extra_regions == regions
 
 
 @pytest.mark.parametrize("scale", ["0.02", "0.1", "1", "10"])

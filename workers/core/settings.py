@@ -8,11 +8,13 @@ import ipaddress
 import os
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+from workers.core.model.types import Region
 
 PREFIX = "PRELAUNCH_"
 _OTHER_IDENTITIES = (
@@ -68,6 +70,8 @@ class Settings(BaseSettings):
 
     SQS hides messages for whole seconds, so much less than that is no period.
     """
+    extra_regions: Annotated[frozenset[Region], NoDecode] = frozenset()
+    """Regions that a group can be in beside those where the SDK knows DRS: newer ones, between commas."""
     auth_issuer: str = Field(default="", validate_default=True)
     """The user pool whose tokens the HTTP door asks for, as https://cognito-idp.<Region>.amazonaws.com/<pool id>.
 
@@ -78,6 +82,11 @@ class Settings(BaseSettings):
     """The id of the app client that the tokens must have been issued for."""
     api_host: str = Field(default="127.0.0.1", validate_default=True)
     """The IPv4 address that the HTTP door listens on; any but loopback needs the two settings above."""
+
+    @field_validator("extra_regions", mode="before")
+    @classmethod
+    def _split(cls, given: object) -> object:
+        return [name.strip() for name in given.split(",") if name.strip()] if isinstance(given, str) else given
 
     @field_validator("auth_issuer")
     @classmethod

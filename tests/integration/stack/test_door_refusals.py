@@ -56,6 +56,14 @@ async def test_a_wrong_group_is_refused_with_everything_that_is_wrong(product: P
     assert (await product.api.post(GROUPS, json=product.body([first, second]))).status_code == 201
 
 
+async def test_a_region_where_nothing_is_can_be_no_groups(product: Product) -> None:
+    """A slip in a Region's name is refused at the door: nothing would ever answer there."""
+    answer = await product.api.post(GROUPS, json=product.body(product.add_servers(1), region="us-east-99"))
+    assert (answer.status_code, pointers(problem_of(answer))) == (400, {"/region": None})
+    assert "us-east-1" in problem_of(answer)["errors"][0]["message"]
+    assert product.writes() == {}
+
+
 async def test_a_wrong_launch_config_alone_has_a_code_of_its_own(product: Product) -> None:
     """Where the structure is right and a launch config is not, the code says so."""
     members = product.add_servers(1)

@@ -5,7 +5,7 @@ A definition that exists is right in itself; what depends on the account is chec
 is a secret: it goes to the store and to STS, never into a representation, a log or an answer.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from workers.core.model.errors import GroupTooLarge, InvalidBody
@@ -15,6 +15,7 @@ from workers.core.model.group_body import (
     GroupUpdateBody,
     ReadOverride,
     ServerBody,
+    check_region,
     read_group,
     read_overrides,
     wrong_fields,
@@ -146,12 +147,13 @@ class GroupUpdate:
     """Apply to every member, also what is ready."""
 
 
-def parse_group(raw: object) -> GroupDefinition:
+def parse_group(raw: object, *, regions: Collection[str] | None = None) -> GroupDefinition:
     """
     Check a request's body in full and make the definition of it.
 
     Parameters:
         raw: Any JSON value.
+        regions: Those that a group can be in, which every door says; None takes each of the right form.
 
     Returns:
         The definition, in canonical form.
@@ -160,13 +162,15 @@ def parse_group(raw: object) -> GroupDefinition:
         InvalidBody: Something is wrong; it carries every error.
         GroupTooLarge: There are more than MAX_SERVERS servers.
     """
-    _, definition = _parse(raw, update=False)
+    _, definition = _parse(raw, update=False, regions=regions)
     return definition
 
 
 def parse_group_update(raw: object) -> GroupUpdate:
     """
     Check the body of an update in full: that of a group, with the version that it is laid over.
+
+    Its Region is not looked up: it has to be the one that the group is in.
 
     Parameters:
         raw: Any JSON value.
@@ -183,7 +187,9 @@ def parse_group_update(raw: object) -> GroupUpdate:
     return GroupUpdate(definition, version if isinstance(version, int) else 0, values.get("force") is True)
 
 
-def _parse(raw: object, *, update: bool) -> tuple[Mapping[str, object], GroupDefinition]:
+def _parse(
+    raw: object, *, update: bool, regions: Collection[str] | None = None
+) -> tuple[Mapping[str, object], GroupDefinition]:
     count = _longest_list(raw)
     if count > MAX_SERVERS:
         raise GroupTooLarge(count, MAX_SERVERS)
@@ -196,7 +202,7 @@ def _parse(raw: object, *, update: bool) -> tuple[Mapping[str, object], GroupDef
     overrides, wrong_overrides = read_overrides(values.get("servers", []), ids)
     unsure = wrong_fields(wrong_defaults, DEFAULTS_POINTER)
     conflicts = find_group_conflicts(_configured(ids, defaults, overrides, unsure))
-    errors += [*wrong_defaults, *wrong_overrides, *conflicts]
+    errors += [*check_region(values.get("region"), regions), *wrong_defaults, *wrong_overrides, *conflicts]
     if errors:
         raise InvalidBody(tuple(errors))
     kept = [ServerOverride(each.source_server_id, each.use_group_defaults, each.launch_config) for each in overrides]

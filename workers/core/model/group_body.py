@@ -4,7 +4,8 @@ The shape of a protection group's body, and the reading of its members, all erro
 The launch configs inside are read by `parse_launch_config`; here they only have their place.
 """
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -12,7 +13,7 @@ from pydantic import ConfigDict, Field, with_config
 from typing_extensions import TypedDict
 
 from workers.core.model import types
-from workers.core.model.errors import FieldError, Place
+from workers.core.model.errors import FieldError, Place, show
 from workers.core.model.fields import LaunchConfigBody
 from workers.core.model.launch_config import LaunchConfig
 from workers.core.model.parse import parse_launch_config
@@ -160,6 +161,28 @@ def read_overrides(raw: object, member_ids: Sequence[str]) -> tuple[list[ReadOve
         else:
             overrides[override.source_server_id] = override
     return list(overrides.values()), errors
+
+
+def check_region(region: object, known: Collection[str] | None) -> list[FieldError]:
+    """
+    Refuse a Region that nothing is known of: its source servers could never be reached.
+
+    Parameters:
+        region: The Region as it was read; None where it is wrong already.
+        known: Those that a group can be in; None for all.
+
+    Returns:
+        The error, which names those that are written much like it, or nothing.
+    """
+    if not isinstance(region, str) or known is None or region in known:
+        return []
+    close = difflib.get_close_matches(region, sorted(known), n=3)
+    guess = f" Did you mean {' or '.join(sorted(close))}?" if close else ""
+    message = (
+        f"region must be one in which DRS is offered, and {show(region)} is none that this installation knows.{guess}"
+        " One that is newer than its SDK is made known by PRELAUNCH_EXTRA_REGIONS."
+    )
+    return [Place("").at("region").error(message)]
 
 
 def wrong_fields(errors: Sequence[FieldError], pointer: str) -> frozenset[str]:
