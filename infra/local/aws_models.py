@@ -1,14 +1,16 @@
 """
-botocore's own models of AWS's services, each loaded once for the whole process.
+botocore's own models of AWS's services and of where they are, each loaded once for the whole process.
 
 Loading EC2's takes half a second of CPU: sixty clients that come at once must not load it sixty times.
 """
 
 import threading
+from functools import cache
 from typing import Any
 
 from botocore.loaders import Loader
 from botocore.model import ServiceModel
+from botocore.regions import EndpointResolver
 
 _lock = threading.Lock()
 _loader = Loader()
@@ -43,3 +45,20 @@ def load_model(service: str) -> ServiceModel:
         Its operations and shapes.
     """
     return ServiceModel(load_description(service), service)
+
+
+@cache
+def list_regions(service: str) -> frozenset[str]:
+    """
+    List the Regions of all partitions that a service is in.
+
+    Parameters:
+        service: The name that its requests are signed for.
+
+    Returns:
+        The Regions; none where it is in no Region of its own, as IAM, or botocore does not know it.
+    """
+    with _lock:
+        resolver = EndpointResolver(_loader.load_data("endpoints"))
+    partitions = resolver.get_available_partitions()
+    return frozenset(region for each in partitions for region in resolver.get_available_endpoints(service, each))

@@ -15,6 +15,7 @@ from urllib.parse import parse_qs
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 from pydantic.alias_generators import to_camel
 
+from infra.local.aws_models import list_regions
 from infra.local.buckets import Rates
 from infra.local.call import DEFAULT_ACCOUNT_ID
 from infra.local.faults import FAULTS
@@ -235,6 +236,8 @@ class Control:
     def post_servers(self, request: Request, _: str) -> Any:
         """Make source servers."""
         body = _read(ServersBody, request)
+        if body.region not in list_regions("drs"):
+            raise _Refused(400, f"DRS is not in {body.region}.")
         return {
             "sourceServerIds": self.source_servers.add_source_servers(
                 body.account_id, body.region, body.count, body.tags

@@ -1,5 +1,5 @@
 """
-What stands before every service: counts, signature age, latency, faults and token buckets, in this order.
+What stands before every service: counts, signature, latency, faults and token buckets, in this order.
 
 It knows nothing of what a call does. A call that is refused here must never reach a service.
 """
@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 from infra.local.aws_errors import THROTTLING_CODES, render_error
+from infra.local.aws_models import list_regions
 from infra.local.buckets import Buckets
 from infra.local.call import Call, read_call
 from infra.local.faults import CancellationReason, Fault, FaultScript
@@ -84,7 +85,7 @@ class Front:
         return self._answer(call)
 
     def _answer(self, call: Call) -> Answer:
-        refusal = _refuse_old_signature(call)
+        refusal = _refuse_old_signature(call) or _refuse_unknown_region(call)
         if refusal:
             return refusal
         if self.latency_seconds and call.service in _SLOW_SERVICES:
@@ -179,6 +180,22 @@ def _refuse_old_signature(call: Call) -> Answer | None:
     match call.protocol:
         case "ec2":
             return render_error(call, "RequestExpired", "Request has expired.")
+        case "query":
+            return render_error(call, "SignatureDoesNotMatch", message)
+        case _:
+            return render_error(call, "InvalidSignatureException", message)
+
+
+def _refuse_unknown_region(call: Call) -> Answer | None:
+    """Refuse what is signed for a Region without the service: in AWS a real endpoint says so, for a wrong scope."""
+    regions = list_regions(call.service)
+    if not regions or call.region in regions:
+        return None
+    message = f"Credential should be scoped to a valid Region, not '{call.region}'."
+    match call.protocol:
+        case "ec2":
+            message = "AWS was not able to validate the provided access credentials"
+            return render_error(call, "AuthFailure", message)
         case "query":
             return render_error(call, "SignatureDoesNotMatch", message)
         case _:

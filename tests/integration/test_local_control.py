@@ -102,6 +102,7 @@ def test_servers_are_made_with_their_tags_where_told(local: StandIn, client: Cli
         ({}, "count"),
         ({"count": 0}, "greater than"),
         ({"count": 1, "region": "here"}, "region"),
+        ({"count": 1, "region": "us-east-9"}, "DRS is not in us-east-9"),
         ({"count": 1, "tags": {"a": 1}}, "tags.a"),
     ],
 )
