@@ -164,6 +164,7 @@ def test_a_signal_to_its_whole_group_ends_a_worker_in_order(
 ) -> None:
     """Service managers signal every process of a group, and a terminal does: the worker ends all the same, with 0."""
     with running(make_environment(aws.environment), "worker", log=tmp_path / "log") as worker:
+        wait_until(lambda: "worker.consuming" in (tmp_path / "log").read_text(), "the line that says that it is up")
         wait_until(lambda: count_calls(aws, "sqs.ReceiveMessage") > 0, "the first poll")
         os.killpg(worker.pid, number)
         assert worker.wait(60) == 0

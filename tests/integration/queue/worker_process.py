@@ -12,6 +12,7 @@ from dramatiq.middleware import AsyncIO
 from dramatiq_sqs import SQSBroker
 
 from workers.core.contract import Queue
+from workers.core.logs import configure_logs
 from workers.core.queue.broker import JobBroker, QueuePeriods
 
 
@@ -54,6 +55,8 @@ def make_broker() -> None:
 
 def main(kind: str, stack: str) -> None:
     """Run one worker of that kind until killed."""
+    # To standard error, as the product's: standard output says what a job does.
+    configure_logs()
     periods = QueuePeriods(visibility=timedelta(seconds=2), heartbeat=timedelta(seconds=1), poll_wait_seconds=1)
     broker: dramatiq.Broker
     if kind == "plain":

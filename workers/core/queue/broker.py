@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+import structlog
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from dramatiq import Middleware
@@ -38,6 +39,8 @@ from workers.core.queue.outcomes import Outcomes
 from workers.core.queue.slots import Slots
 from workers.core.queue.source import SourceQueue, explain
 from workers.core.queue.upkeep import Upkeep
+
+log = structlog.get_logger(__name__)
 
 _MAX_CONNECTIONS = 100
 _ANSWER_SECONDS = 8
@@ -170,6 +173,8 @@ class JobBroker(SQSBroker):  # type: ignore[misc]  # dramatiq_sqs is not typed
         with self._opening:
             if queue not in self._intakes:
                 self._intakes[queue] = self._make_intake(queue, threads)
+                if self._intakes.keys() == self.queue_names:
+                    log.info("worker.consuming", stack=self.stack, queues=sorted(self._intakes), threads=threads)
             return self._intakes[queue]
 
     def _make_intake(self, queue: str, threads: int) -> Intake:
