@@ -1,14 +1,13 @@
 """The producer's composition root: settings, clients and stores become the operations that every door calls."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from producer.services import Services
+from producer.stack import find_queues
 from workers.aws.clients import STORE_TRIES, Caller, Clients
 from workers.aws.regions import list_regions
 from workers.core.clock import read_clock
-from workers.core.contract import Queue
 from workers.core.history import History
 from workers.core.letters.dead_letters import DeadLetters
 from workers.core.letters.letter import LetterBox
@@ -64,7 +63,7 @@ async def open_services(
         queue = JobSender(sqs, stack=settings.stack)
         box = SqsLetterBox(sqs, stack=settings.stack, wait=settings.letter_wait)
         # Looked up now: the first wave must not wait for it, and a missing queue is told before any request.
-        await asyncio.gather(*(queue.find_queue(name) for name in Queue))
+        await find_queues(settings.stack, tables, queue)
         yield wire(settings, tables, queue, box, caller=await clients.caller())
 
 

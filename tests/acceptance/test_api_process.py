@@ -94,5 +94,6 @@ def test_ready_is_false_without_its_tables_and_alive_stays_true(aws: StandIn, tm
         assert terminate(process) == 0
     told = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
     (lacking,) = [line for line in told if line["event"] == "readiness.lacking"]
-    assert (lacking["code"], "prelaunch-groups" in lacking["reason"]) == ("TABLE_MISSING", True)
+    assert lacking["code"] == "TABLE_MISSING"
+    assert "Table prelaunch-waves is missing" in lacking["reason"]
     assert "Traceback" not in (tmp_path / "log").read_text()

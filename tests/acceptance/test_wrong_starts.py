@@ -17,7 +17,7 @@ NOT_THERE: dict[str, tuple[dict[str, str], str]] = {
     "no credentials": ({"AWS_ACCESS_KEY_ID": REMOVED, "AWS_SECRET_ACCESS_KEY": REMOVED}, "credentials"),
     "no Region": ({"AWS_REGION": REMOVED, "AWS_DEFAULT_REGION": REMOVED}, "AWS_DEFAULT_REGION"),
     "unknown profile": ({"AWS_PROFILE": "nobody"}, "nobody"),
-    "another stack": ({"PRELAUNCH_STACK": "elsewhere"}, "PRELAUNCH_STACK"),
+    "another stack": ({"PRELAUNCH_STACK": "elsewhere"}, "its tables and queues are missing (elsewhere-"),
 }
 
 
@@ -67,7 +67,8 @@ def test_a_single_missing_queue_or_table_is_found_before_the_start(aws: StandIn)
     connect(aws, "dynamodb").delete_table(TableName="prelaunch-keys")
     ran = run(environment, "api", "--port", "0")
     assert ran.returncode == NOT_REACHABLE
-    assert_one_line(ran.stderr, "PRELAUNCH_STACK")
+    assert_one_line(ran.stderr, "Table prelaunch-keys is missing")
+    assert "PRELAUNCH_STACK" in ran.stderr
 
 
 @pytest.mark.parametrize("command", ["local", "api"])

@@ -35,11 +35,20 @@ def refusal(code: str, *reasons: str, status: int = 400) -> ClientError:
 )
 def test_troubles_of_awss_are_told_apart(error: ClientError, kind: type[Exception], code: str | None) -> None:
     """What a person has to mend is a SetupError that names the stack; what passes is ServiceUnavailable."""
-    translated = translate(error, "blue")
+    translated = translate(error, "blue", ["blue-groups"])
     assert isinstance(translated, kind)
     assert isinstance(translated, SetupError | ServiceUnavailable)
     assert translated.code == (code or error.response["Error"]["Code"])
     assert isinstance(translated, ServiceUnavailable) or "'blue'" in str(translated)
+
+
+@pytest.mark.parametrize(
+    ("tables", "told"),
+    [(["blue-keys"], "Table blue-keys is missing"), (["blue-keys", "blue-runs"], "the tables blue-keys, blue-runs")],
+)
+def test_a_missing_table_is_named(tables: list[str], told: str) -> None:
+    """Or, of a transaction, those that it named: DynamoDB does not say which of them it is."""
+    assert told in str(translate(refusal("ResourceNotFoundException"), "blue", tables))
 
 
 @pytest.mark.parametrize(
@@ -52,7 +61,7 @@ def test_troubles_of_awss_are_told_apart(error: ClientError, kind: type[Exceptio
 )
 def test_a_bug_stays_one(error: Exception) -> None:
     """A request that DynamoDB can never take, and whatever is no answer of AWS's, is not hidden."""
-    assert translate(error, "blue") is error
+    assert translate(error, "blue", ["blue-groups"]) is error
 
 
 def test_a_condition_that_did_not_hold_is_a_decision() -> None:

@@ -41,13 +41,30 @@ class ConditionFailed(Exception):
         """Positions, in the transaction, of the writes whose condition did not hold."""
 
 
-def translate(error: Exception, stack: str) -> Exception:
+class TableMissing(SetupError):
+    """A table of the stack does not exist in this account and Region; prelaunch never creates one."""
+
+    code = "TABLE_MISSING"
+
+    def __init__(self, names: Sequence[str], stack: str) -> None:
+        self.names = tuple(names)
+        which = (
+            f"Table {names[0]} is missing" if len(names) == 1 else f"One of the tables {', '.join(names)} is missing"
+        )
+        super().__init__(
+            f"{which} in this account and Region. Deploy stack {stack!r} (`prelaunch local` on a laptop), or set"
+            " PRELAUNCH_STACK, the Region and the account to where it is deployed."
+        )
+
+
+def translate(error: Exception, stack: str, tables: Sequence[str]) -> Exception:
     """
     Answer what a refusal of DynamoDB's means.
 
     Parameters:
         error: What the SDK raised.
         stack: Whose tables they are.
+        tables: The full names of those that the request named: of a missing one DynamoDB does not say which.
 
     Returns:
         An error of ours; the very error where it is none of AWS's own troubles, so a bug.
@@ -55,11 +72,7 @@ def translate(error: Exception, stack: str) -> Exception:
     response: Any = getattr(error, "response", {})
     code = response.get("Error", {}).get("Code", "")
     if code == "ResourceNotFoundException":
-        return SetupError(
-            f"A table of stack {stack!r} is missing (looked for {stack}-groups and its"
-            " siblings). Deploy the stack, or set PRELAUNCH_STACK to the right one.",
-            code="TABLE_MISSING",
-        )
+        return TableMissing(tables, stack)
     if code in DENIED:
         return SetupError(f"The tables of stack {stack!r} may not be used: {error}.", code=code)
     status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)

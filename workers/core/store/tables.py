@@ -53,14 +53,18 @@ class Tables:
 
     async def check(self) -> None:
         """Look for every table; SetupError names what is missing."""
-        for table, (hash_name, sort_name) in KEYS.items():
-            await self.get(table, *(name for name in (hash_name, sort_name) if name is not None))
+        for table in KEYS:
+            await self.look_for(table)
+
+    async def look_for(self, table: TableName) -> None:
+        """Look for one table; TableMissing says that it is not there."""
+        await self.get(table, *(name for name in KEYS[table] if name is not None))
 
     async def get(self, table: TableName, *key: str) -> Item | None:
         """Read one item, consistently; None where there is none."""
         if not can_be(key):
             return None
-        async with self._translated():
+        async with self._translated(self.name(table)):
             answer = await self._client.get_item(
                 TableName=self.name(table), Key=encode(key_of(table, key)), ConsistentRead=True
             )
@@ -154,7 +158,7 @@ class Tables:
         name = self.name(table)
         left: dict[str, Any] = {name: [{"DeleteRequest": {"Key": encode(key_of(table, key))}} for key in keys]}
         for attempt in _tries():
-            async with self._translated():
+            async with self._translated(name):
                 answer = await self._retry_contention("batch_write_item", {"RequestItems": left})
             left = answer.get("UnprocessedItems") or {}
             if not left:
@@ -190,7 +194,7 @@ class Tables:
         found: list[Item] = []
         for attempt in _tries():
             request = {name: {"Keys": wanted, "ConsistentRead": True}}
-            async with self._translated():
+            async with self._translated(name):
                 answer = await self._retry_contention("batch_get_item", {"RequestItems": request})
             found += [decode(item) for item in answer["Responses"].get(name, [])]
             # A full answer leaves keys over, and so does a busy partition.
@@ -219,7 +223,7 @@ class Tables:
         return items
 
     async def _query(self, request: dict[str, Any]) -> Any:
-        async with self._translated():
+        async with self._translated(request["TableName"]):
             return await self._client.query(**request)
 
     async def write(self, write: Write, *, returning: Literal["ALL_NEW", "ALL_OLD"] = "ALL_NEW") -> Item:
@@ -240,7 +244,7 @@ class Tables:
         request = render_write(write, self.name(write.table))
         if write.kind == "Update":
             request["ReturnValues"] = returning
-        async with self._translated():
+        async with self._translated(request["TableName"]):
             answer = await self._retry_contention(operation, request)
         return decode(answer.get("Attributes") or {})
 
@@ -259,7 +263,7 @@ class Tables:
             # One for all tries, the SDK's and ours: repeated after a lost answer, it has its effect once.
             "ClientRequestToken": str(uuid.uuid4()),
         }
-        async with self._translated():
+        async with self._translated(*dict.fromkeys(self.name(write.table) for write in writes)):
             await self._retry_contention("transact_write_items", request)
 
     async def _retry_contention(self, operation: str, request: dict[str, Any]) -> Any:
@@ -275,11 +279,11 @@ class Tables:
         raise AssertionError("unreachable: the last try returns or raises")
 
     @asynccontextmanager
-    async def _translated(self) -> AsyncIterator[None]:
+    async def _translated(self, *tables: str) -> AsyncIterator[None]:
         try:
             yield
         except ClientError as error:
-            raise translate(error, self._stack) from error
+            raise translate(error, self._stack, tables) from error
         except BotoCoreError as error:
             raise ServiceUnavailable(f"DynamoDB does not answer: {error}") from error
 
