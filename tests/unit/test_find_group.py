@@ -57,3 +57,5 @@ async def test_what_is_neither_is_not_found(queries: Queries, called: str) -> No
     with pytest.raises(NotFound) as refused:
         await queries.find(called)
     assert refused.value.code == "GROUP_NOT_FOUND"
+    assert len(refused.value.detail) < 150
+    assert repr(called[:80]) in refused.value.detail

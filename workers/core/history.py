@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from workers.core.pages import bad_token, read_token, write_token
-from workers.core.requests import NotFound, group_not_found
+from workers.core.requests import NotFound, group_not_found, quote
 from workers.core.store.groups import GroupStore
 from workers.core.store.journal import Journal
 from workers.core.store.records import RunHead, ServerChange
@@ -89,7 +89,7 @@ class History:
                     return RunView(head, listed, await self._journal.read(group_id, head.generation))
             before = page.next_token
             if before is None:
-                raise NotFound(f"{group_id} has no apply run {run_id!r}.", code="RUN_NOT_FOUND")
+                raise NotFound(f"{group_id} has no apply run {quote(run_id)}.", code="RUN_NOT_FOUND")
 
 
 def _read_place(place: list[object] | None) -> int | None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from workers.core.model.errors import FieldError
+from workers.core.model.errors import LONGEST_SHOWN, FieldError
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +47,11 @@ class Conflict(RequestRefused):
     """It cannot be as things stand."""
 
 
-def group_not_found(group_id: str) -> NotFound:
-    """Make the error for an unknown group."""
-    return NotFound(
-        f"There is no protection group {group_id!r} in this stack.",
-        code="GROUP_NOT_FOUND",
-    )
+def quote(name: str) -> str:
+    """Repeat a name that somebody gave, shortened as values of bodies are: it may be the content of a whole file."""
+    return repr(name) if len(name) <= LONGEST_SHOWN else f"{name[:LONGEST_SHOWN]!r}…"
+
+
+def group_not_found(group: str) -> NotFound:
+    """Make the error for an unknown group, named by its id or its name."""
+    return NotFound(f"There is no protection group {quote(group)} in this stack.", code="GROUP_NOT_FOUND")

@@ -12,7 +12,8 @@ INVALID_BODY = "INVALID_BODY"
 INVALID_LAUNCH_CONFIG = "INVALID_LAUNCH_CONFIG"
 """Something inside a launch config is wrong, or two of its fields conflict."""
 
-_LONGEST_SHOWN = 80
+LONGEST_SHOWN = 80
+"""How many characters of what was given a message repeats."""
 _LARGEST_SHOWN = 10**18
 
 
@@ -86,8 +87,8 @@ def show(value: object) -> str:  # noqa: PLR0911 - one answer a kind of JSON
     """Render a refused value for a message: short, ASCII, and safe whatever it is."""
     match value:
         case str():
-            text = json.dumps(value[: _LONGEST_SHOWN + 1])
-            return text if len(value) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
+            text = json.dumps(value[: LONGEST_SHOWN + 1])
+            return text if len(value) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
         case None:
             return "null"
         case bool():
