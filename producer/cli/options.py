@@ -8,7 +8,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from producer.cli.answer import ExitStatus, complain
 from workers.core.model import types
-from workers.core.settings import PREFIX, Settings
+from workers.core.settings import Settings, explain_settings
 
 _region = TypeAdapter[str](types.Region)
 
@@ -37,8 +37,7 @@ def read_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        wrong = "; ".join(f"{PREFIX}{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors())
-        complain(f"the settings are wrong: {wrong}.")
+        complain(f"the settings are wrong: {explain_settings(error)}.")
         raise typer.Exit(ExitStatus.WRONG_USE) from None
 
 

@@ -9,7 +9,7 @@ import pytest
 from botocore.session import Session
 from pydantic import ValidationError
 
-from workers.core.settings import Settings, choose_aws
+from workers.core.settings import Settings, choose_aws, explain_settings
 
 
 @pytest.fixture(autouse=True)
@@ -43,6 +43,53 @@ def test_wrong_and_unknown_variables_are_refused_by_name(
         Settings()
     (error,) = caught.value.errors()
     assert f"PRELAUNCH_{str(error['loc'][0]).upper()}" == name
+
+
+KNOWN = "no such setting; known are PRELAUNCH_STACK, PRELAUNCH_THREADS, "
+NO_SECRET = "hunter2"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        (
+            "STACK",
+            f"{NO_SECRET} {NO_SECRET}",
+            "must be at most 40 lower-case letters, digits and hyphens, a letter first",
+        ),
+        ("THREADS", NO_SECRET, "must be a whole number from 1 to 512"),
+        ("THREADS", "513", "must be a whole number from 1 to 512"),
+        ("TIME_SCALE", "0", "must be a number from 0.02 to 10"),
+        (
+            "EXTRA_REGIONS",
+            f"{NO_SECRET},{NO_SECRET}-2",
+            "must be names of AWS Regions such as eu-central-1, between commas",
+        ),
+        ("AUTH_ISSUER", f"ftp://{NO_SECRET}", "must be an https address"),
+        ("AUTH_AUDIENCE", NO_SECRET, "PRELAUNCH_AUTH_ISSUER and PRELAUNCH_AUTH_AUDIENCE are given both or neither"),
+        ("API_HOST", NO_SECRET, "must be an IPv4 address such as 127.0.0.1"),
+        ("API_HOST", "10.0.0.1", "without PRELAUNCH_AUTH_ISSUER and PRELAUNCH_AUTH_AUDIENCE it must be 127.0.0.1"),
+        ("THREDS", NO_SECRET, KNOWN),
+        ("", NO_SECRET, KNOWN),
+    ],
+)
+def test_what_is_wrong_is_told_in_words_of_ours(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, told: str
+) -> None:
+    """What it must be, or what there is instead; a validator's patterns and types are no answer, nor is the value."""
+    monkeypatch.setenv(f"PRELAUNCH_{name}", value)
+    with pytest.raises(ValidationError) as caught:
+        Settings()
+    words = [
+        part for part in explain_settings(caught.value).split("; PRELAUNCH_") if part.startswith(f"PRELAUNCH_{name}:")
+    ]
+    assert [each.startswith(f"PRELAUNCH_{name}: {told}") for each in words] == [True]
+    assert NO_SECRET not in explain_settings(caught.value)
+
+
+def test_every_setting_says_what_it_must_be() -> None:
+    """None is left to a validator's words."""
+    assert all(field.description for field in Settings.model_fields.values())
 
 
 def test_variables_of_others_are_not_ours_to_refuse(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,8 @@ from datetime import timedelta
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from workers.core.model.types import Region
@@ -46,6 +47,10 @@ class RunPeriods:
     """How long after its deletion a group's items are cleared once more, when no worker can be at work on it."""
 
 
+class _Misfit(ValueError):
+    """A value that does not fit, in words of ours that do not repeat it."""
+
+
 class _EveryVariable(EnvSettingsSource):
     """Answers unknown variables of ours too: a misspelt setting must be refused, not run without."""
 
@@ -61,26 +66,32 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
 
-    stack: str = Field(default="prelaunch", pattern=r"^[a-z][a-z0-9-]{0,39}$")
+    stack: str = Field(
+        default="prelaunch",
+        pattern=r"^[a-z][a-z0-9-]{0,39}$",
+        description="at most 40 lower-case letters, digits and hyphens, a letter first",
+    )
     """Prefix of the names of tables and queues."""
-    threads: int = Field(default=64, ge=1, le=512)
+    threads: int = Field(default=64, ge=1, le=512, description="a whole number from 1 to 512")
     """Source servers that one worker process works on at once."""
-    time_scale: float = Field(default=1.0, ge=0.02, le=10)
+    time_scale: float = Field(default=1.0, ge=0.02, le=10, description="a number from 0.02 to 10")
     """Scales every period of ours (leases, visibility, back-off); tests use a tenth.
 
     SQS hides messages for whole seconds, so much less than that is no period.
     """
-    extra_regions: Annotated[frozenset[Region], NoDecode] = frozenset()
+    extra_regions: Annotated[frozenset[Region], NoDecode] = Field(
+        default=frozenset(), description="names of AWS Regions such as eu-central-1, between commas"
+    )
     """Regions that a group can be in beside those where the SDK knows DRS: newer ones, between commas."""
-    auth_issuer: str = Field(default="", validate_default=True)
+    auth_issuer: str = Field(default="", validate_default=True, description="an https address")
     """The user pool whose tokens the HTTP door asks for, as https://cognito-idp.<Region>.amazonaws.com/<pool id>.
 
     Its keys are read at `<issuer>/.well-known/jwks.json`. Without it nobody is told apart, and the door listens on
     loopback only.
     """
-    auth_audience: str = Field(default="", validate_default=True)
+    auth_audience: str = Field(default="", validate_default=True, description="the id of an app client")
     """The id of the app client that the tokens must have been issued for."""
-    api_host: str = Field(default="127.0.0.1", validate_default=True)
+    api_host: str = Field(default="127.0.0.1", validate_default=True, description="an IPv4 address such as 127.0.0.1")
     """The IPv4 address that the HTTP door listens on; any but loopback needs the two settings above."""
 
     @field_validator("extra_regions", mode="before")
@@ -95,21 +106,21 @@ class Settings(BaseSettings):
         # Whoever can answer in the pool's place makes keys of his own: only this machine is asked without TLS.
         trusted = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname == "127.0.0.1")
         if issuer and not (trusted and parts.hostname):
-            raise ValueError("it must be an https address")
+            raise _Misfit("must be an https address")
         return issuer.rstrip("/")
 
     @field_validator("auth_audience")
     @classmethod
     def _check_audience(cls, audience: str, known: ValidationInfo) -> str:
         if bool(audience) != bool(known.data.get("auth_issuer", audience)):
-            raise ValueError("PRELAUNCH_AUTH_ISSUER and PRELAUNCH_AUTH_AUDIENCE are given both or neither")
+            raise _Misfit("PRELAUNCH_AUTH_ISSUER and PRELAUNCH_AUTH_AUDIENCE are given both or neither")
         return audience
 
     @field_validator("api_host")
     @classmethod
     def _check_host(cls, host: str, known: ValidationInfo) -> str:
         if not ipaddress.IPv4Address(host).is_loopback and not known.data.get("auth_audience"):
-            raise ValueError("without PRELAUNCH_AUTH_ISSUER and PRELAUNCH_AUTH_AUDIENCE it must be 127.0.0.1")
+            raise _Misfit("without PRELAUNCH_AUTH_ISSUER and PRELAUNCH_AUTH_AUDIENCE it must be 127.0.0.1")
         return host
 
     @classmethod
@@ -185,6 +196,33 @@ class Settings(BaseSettings):
     def max_ready_age(self) -> timedelta:
         """How old the oldest verification of a ready group may be for a wave's fast path."""
         return timedelta(hours=24)
+
+
+def explain_settings(error: ValidationError) -> str:
+    """
+    Say what is wrong with settings, each by its variable.
+
+    Parameters:
+        error: What reading them raised.
+
+    Returns:
+        A sentence in which no value stands: a secret may have been put into the wrong variable.
+    """
+    wrong = (f"{_name(str(found['loc'][0]))}: {_explain(found)}" for found in error.errors())
+    return "; ".join(dict.fromkeys(wrong))
+
+
+def _explain(found: ErrorDetails) -> str:
+    if found["type"] == "extra_forbidden":
+        return f"no such setting; known are {', '.join(map(_name, Settings.model_fields))}"
+    misfit = found.get("ctx", {}).get("error")
+    if isinstance(misfit, _Misfit):
+        return str(misfit)
+    return f"must be {Settings.model_fields[str(found['loc'][0])].description}"
+
+
+def _name(field: str) -> str:
+    return f"{PREFIX}{field.upper()}"
 
 
 def choose_aws(profile: str | None, region: str | None) -> None:
