@@ -25,17 +25,18 @@ def check_stack(settings: Settings, aws: AwsChoice = NO_CHOICE) -> None:
     asyncio.run(_check_services(settings, aws))
 
 
-def check_worker_stack(settings: Settings) -> None:
+def check_worker_stack(settings: Settings, aws: AwsChoice = NO_CHOICE) -> None:
     """
     Look for all that `check_stack` looks for, and for the dead-letter queues: without one no job is consumed.
 
     Parameters:
         settings: The installation's.
+        aws: The AWS to look in, which the environment names already.
 
     Raises:
         PrelaunchError: Something is missing or does not answer; its message says what to do.
     """
-    check_stack(settings)
+    check_stack(settings, aws)
     broker = JobBroker(stack=settings.stack)
     try:
         broker.check_queues()

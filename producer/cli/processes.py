@@ -94,7 +94,7 @@ def worker(
 
     settings = read_settings()
     choose_aws(profile, region)
-    check_worker_stack(settings)
+    check_worker_stack(settings, AwsChoice(profile, region))
     arguments = [
         "workers.main:set_up",
         *("--processes", str(processes)),

@@ -33,20 +33,29 @@ def run_main(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> object:
     return ended.value.code
 
 
-@pytest.mark.parametrize("command", ["api --port 0", "worker", "status web", "group list", "history web"])
-def test_a_profile_is_looked_for_by_whoever_is_given_it(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
-) -> None:
-    """An unknown --profile is not passed over for another identity: status 3 and one line with its name."""
+@pytest.fixture
+def _no_profiles(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
         monkeypatch.setenv(name, os.devnull)
     for name in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "another")
-    assert run_main(monkeypatch, *command.split(), "--profile", "nobody") == NOT_REACHABLE
-    printed = capsys.readouterr()
-    assert printed.out == ""
-    assert printed.err.count("\n") == 1
-    assert "nobody" in printed.err
+
+
+@pytest.mark.usefixtures("_no_profiles")
+@pytest.mark.parametrize("command", ["api --port 0", "worker", "status web", "group list", "history web"])
+def test_a_profile_is_looked_for_by_whoever_is_given_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    """An unknown profile is not passed over for another identity: status 3 and one line with its name and giver."""
+    for given, giver, name in (("--profile nobody", "--profile", "nobody"), ("", "AWS_PROFILE", "another")):
+        assert run_main(monkeypatch, *command.split(), *given.split()) == NOT_REACHABLE
+        # The worker's choice stands in its environment from now on.
+        monkeypatch.setenv("AWS_PROFILE", "another")
+        printed = capsys.readouterr()
+        assert printed.out == ""
+        assert printed.err.count("\n") == 1
+        assert name in printed.err
+        assert [each for each in ("--profile", "AWS_PROFILE") if each in printed.err] == [giver]
 
 
 class InterruptedImport:

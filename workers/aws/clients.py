@@ -16,7 +16,7 @@ from typing import Any, Self, TypeVar
 import aioboto3
 import structlog
 from aiobotocore.config import AioConfig
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, ProfileNotFound
 
 from workers.aws.errors import translate
 from workers.aws.guarding import watch
@@ -69,6 +69,11 @@ class Clients:
     ) -> None:
         try:
             self._session = aioboto3.Session(profile_name=profile, region_name=region)
+        except ProfileNotFound as error:
+            given = "AWS_PROFILE" if profile is None else "--profile"
+            raise SetupError(
+                f"AWS's configuration has no profile {error.kwargs['profile']!r}; {given} names it."
+            ) from error
         except BotoCoreError as error:
             raise SetupError(f"AWS's configuration cannot be used: {error}. Check AWS_PROFILE.") from error
         self._store_tries = store_tries
