@@ -19,7 +19,11 @@ json_values = st.recursive(
 )
 
 
-@given(actor=st.text(min_size=1), kwargs=st.dictionaries(st.text(min_size=1), json_values, max_size=4))
+# No actor can take an argument of that name.
+names = st.text(min_size=1).filter(lambda name: name != "self")
+
+
+@given(actor=st.text(min_size=1), kwargs=st.dictionaries(names, json_values, max_size=4))
 def test_a_job_comes_back_as_it_was(actor: str, kwargs: dict[str, object]) -> None:
     """The actor and its arguments survive the wire; the queue is the one that delivered it."""
     message = decode_job(encode_job(actor, "jobs", kwargs), "jobs-bulk")
