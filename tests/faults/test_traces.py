@@ -7,6 +7,7 @@ import pytest
 
 from tests.fakes.twin.dynamodb import Item
 from tests.fakes.twin.fleet import Fleet
+from tests.fakes.twin.sqs import Message
 from tests.fakes.twin.world import Call, Trouble, World
 from tests.fakes.virtual_time import run_virtually
 from tests.faults.scenarios import CONFIG, OTHER, A, B, Story
@@ -181,6 +182,28 @@ def test_trace_18_a_job_that_kills_its_process_is_given_up() -> None:
         status = story.fleet.statuses()[group_id]
         assert (status["status"], status["counts"]) == ("failed", {"applied": 1, "failed": 1, "pending": 0})
         assert [(error["sourceServerId"], error["code"]) for error in status["errors"]] == [(A, "WORKER_LOST")]
+
+    told(story)
+
+
+def test_trace_23_repeated_jobs_of_a_pending_group_read_it_once() -> None:
+    """Fifty jobs of a recorded server while another is pending: the group's servers are read once, not fifty times."""
+
+    async def story(story: Story) -> None:
+        world = story.fleet.world
+        await story.create("web", A, B)
+        process, use_cases = await story.fleet.start_worker()
+        first, _ = story.fleet.visible()
+        copies = [Message(first.queue, first.body, world.seconds()) for _ in range(50)]
+        await story.fleet.deliver(first, process, use_cases)
+        world.queues.messages.extend(copies)
+        before = len(world.calls)
+        await asyncio.gather(*(story.fleet.deliver(message, process, use_cases) for message in copies))
+        assert story.fleet.results[-50:] == ["again"] * 50
+        read = [call for call in world.calls[before:] if call.operation == "query" and "server#" in str(call.request)]
+        assert len(read) == 1
+        await story.settle()
+        story.watch.check_end(story.wanted)
 
     told(story)
 

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from workers.apply.bring import BringServer, Brought, Work
-from workers.apply.claim import Claim, Current, WaitNotes, settled_by
+from workers.apply.claim import LOOK_AGAIN, Claim, Current, Looks, WaitNotes, settled_by
 from workers.core.errors import (
     LeaseHeld,
     LeaseLost,
@@ -43,12 +43,8 @@ log = structlog.get_logger()
 
 MAX_ATTEMPTS = 5
 """Claims without an outcome before a source server is given up as WORKER_LOST."""
-
-
 FIRST_WAIT = timedelta(seconds=1)
 LONGEST_WAIT = timedelta(minutes=15)
-LOOK_AGAIN = timedelta(seconds=10)
-"""How soon a repeated job of a recorded source server looks whether its group can be settled."""
 
 
 class ApplyServer:
@@ -75,6 +71,7 @@ class ApplyServer:
         self._settings = settings
         self._clock = clock
         self._notes = WaitNotes(runs, clock)
+        self._looks = Looks(clock)
 
     async def apply(self, group_id: str, source_server_id: str) -> Outcome:
         """Apply the group's current launch config to one of its source servers, if it is due."""
@@ -191,7 +188,7 @@ class ApplyServer:
         if current.item is not None:
             # Its worker may have died between the record and the end of its change.
             await self._journal.complete(current.run.group_id, current.status.generation, current.item)
-        if await self._aggregator.settle_if_complete(current.run, current.status):
+        if self._looks.take(current.run) and await self._aggregator.settle_if_complete(current.run, current.status):
             return Acknowledge("settled")
         # Its worker may have died between the record and the count, which then never comes out: look again.
         return Redeliver("group_pending", LOOK_AGAIN)

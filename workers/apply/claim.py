@@ -1,7 +1,7 @@
-"""A source server in hand: what is wanted of it, the lease, what was done. And the notes that others read meanwhile."""
+"""A source server in hand: what is wanted of it, the lease, what was done; and what is to be done seldom."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from workers.apply.bring import Trail
 from workers.core.errors import RetryableError
@@ -13,6 +13,8 @@ from workers.core.store.records import GroupStatus, ServerItem
 from workers.core.store.runs import Run, RunStore
 
 MOST_NOTED = 100
+LOOK_AGAIN = timedelta(seconds=10)
+"""How soon a repeated job of a recorded source server looks whether its group can be settled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,3 +99,26 @@ class WaitNotes:
         while len(self._noted) > MOST_NOTED:
             del self._noted[next(iter(self._noted))]
         await self._runs.note_wait(*key, describe_wait(error, source_server_id), now)
+
+
+class Looks:
+    """
+    Tells whether it is time to look if a run is complete.
+
+    Such a look reads every source server of the group. Where several jobs name one, as after a newer generation or a
+    death, all but the first would do so every few seconds, and leave no time for the source servers that are pending.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._looked: dict[tuple[str, int], datetime] = {}
+
+    def take(self, run: Run) -> bool:
+        """Take the look that is due; False where one was taken a moment ago."""
+        key, now = (run.group_id, run.head.generation), self._clock()
+        looked_at = self._looked.pop(key, None)
+        is_due = looked_at is None or now - looked_at >= LOOK_AGAIN
+        self._looked[key] = looked_at if looked_at is not None and not is_due else now
+        while len(self._looked) > MOST_NOTED:
+            del self._looked[next(iter(self._looked))]
+        return is_due
