@@ -5,13 +5,14 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PACKAGES := producer workers infra
 
-.PHONY: help check test test-release demo format lock clean
+.PHONY: help check test test-release chaos demo format lock clean
 
 help:
 	@echo "make demo    apply two groups' launch settings ahead, then start a wave (local stack)"
 	@echo "make check   format, lint, types, layers, docstrings, security: seconds"
 	@echo "make test    every check, every test, and at least 90 % of lines and branches run"
 	@echo "make test-release  every law with 10,000 examples instead of 200: hours"
+	@echo "make chaos   workers and API killed, stopped, restarted for 5 minutes, under readers who check every answer"
 	@echo "make format  rewrite the code in the one format"
 	@echo "make lock    renew the locked requirements"
 
@@ -53,6 +54,9 @@ test: $(VENV)/.dynamodb check
 
 test-release: $(VENV)/.dev $(VENV)/.dynamodb
 	@$(BIN)/pytest tests/property --hypothesis-profile release
+
+chaos: $(VENV)/.dev
+	@$(BIN)/python -m tests.chaos
 
 demo: $(VENV)/.local
 	@$(BIN)/prelaunch demo

@@ -7,6 +7,8 @@ import pytest
 from infra.local.process import StandIn, stand_in
 from tests.acceptance.aws_command_line import AwsCommandLine, aws_command_line
 
+LONGEST = {"test_the_demo_keeps_every_promise", "test_no_promise_breaks_whatever_dies"}
+
 
 @pytest.fixture
 def aws() -> Iterator[StandIn]:
@@ -23,8 +25,8 @@ def idle_aws() -> Iterator[StandIn]:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the demo, whose serial way takes a minute of waiting: the other tests run meanwhile."""
-    items.sort(key=lambda item: item.name != "test_the_demo_keeps_every_promise")
+    """Begin with the longest, which wait for minutes: the other tests run meanwhile."""
+    items.sort(key=lambda item: item.name not in LONGEST)
 
 
 @pytest.fixture(scope="session")

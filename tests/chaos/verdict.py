@@ -1,0 +1,272 @@
+"""
+What was seen, counted and judged. Pure: the same evidence gives the same verdict.
+
+Nothing may be forgiven here but what is written down: a process that was stopped between its check and the send of a
+write, for under five minutes, writes late; and that counts as found only where somebody repairs it.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from tests.chaos.processes import Stop
+from tests.chaos.traffic import Accepted, find_effective, read_version
+from tests.chaos.truth import OURS, AwsWrite, Version
+
+SETTLED = {"ready", "failed", "superseded"}
+FENCED_SECONDS = 300
+"""AWS refuses a signature that is older: who was stopped for longer cannot write what he had signed before."""
+
+Run = Mapping[str, Any]
+"""As `GET …/apply-runs/{runId}` answers it."""
+
+
+@dataclass(slots=True)
+class Evidence:
+    """All that was seen."""
+
+    faults: Counter[str]
+    accepted: Sequence[Accepted]
+    runs: Sequence[Run]
+    """The whole history, oldest first."""
+    status: Mapping[str, Any]
+    """Where the group stood when all had settled, before it was applied once more with force."""
+    definition: Mapping[str, Any]
+    """The group's, at the end."""
+    writes: Sequence[AwsWrite]
+    """Oldest first."""
+    versions: Sequence[Version]
+    stops: Sequence[Stop]
+    before: Mapping[str, str]
+    """What AWS held otherwise than it was wanted when all had settled, by source server."""
+    after: Mapping[str, str]
+    """What it still held otherwise after the forced apply."""
+    forced_run: Run
+    prevented: int
+    """Writes that a worker did not begin because its lease or its generation was over, by the workers' logs."""
+    answers: int
+    truths: int
+    repeats: int
+    conflicts: int
+    failures: Mapping[tuple[int, str], str] = field(default_factory=dict)
+    """Why a source server failed at a generation, as readers were told."""
+    broken: Sequence[str] = ()
+    """What was found broken on the way, in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class StaleWrite:
+    """A write for an older version of the group, after a newer one was verified on the source server."""
+
+    write: AwsWrite
+    mark: str
+    generation: int
+    """The newer one's."""
+    excused: bool
+    """Whether the process that sent it was stopped before, for a time in which nothing can fence it."""
+    found: bool
+
+    def __str__(self) -> str:
+        what = "found" if self.found else "not found"
+        why = "" if self.excused else ", by a process that was not stopped"
+        return (
+            f"promise 5: {self.write.who} wrote {self.mark} to {self.write.source_server_id}"
+            f" ({self.write.operation}) after generation {self.generation} had verified it{why}; {what}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The figures, and what is broken."""
+
+    figures: dict[str, int]
+    faults: Mapping[str, int]
+    broken: list[str] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+
+    @property
+    def summary(self) -> str:
+        """Say it in one line."""
+        counts = self.figures
+        return (
+            f"chaos: {counts['faults']} faults, {counts['accepted']} requests accepted, {counts['settled']} settled,"
+            f" lost {counts['lost']}, duplicate versions {counts['duplicateVersions']},"
+            f" stale writes neither prevented nor found {counts['staleWritesNotFound']}"
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Render the figures."""
+        return {
+            **self.figures,
+            "faultsByKind": dict(self.faults),
+            "failures": self.failures,
+            "broken": self.broken,
+            "summary": self.summary,
+        }
+
+
+def judge(seen: Evidence) -> Verdict:
+    """Judge what was seen."""
+    lost = list(find_lost(seen.accepted, seen.runs))
+    duplicates = list(find_duplicates(seen.writes))
+    stale = list(find_stale(seen))
+    not_found = [write for write in stale if not (write.found and write.excused)]
+    unexplained = list(find_unexplained(seen, {each.write.source_server_id for each in stale}))
+    figures = {
+        "faults": seen.faults.total(),
+        "accepted": len(seen.accepted),
+        "settled": len(seen.accepted) - len(lost),
+        "lost": len(lost),
+        "runs": len(seen.runs),
+        "conflicts": seen.conflicts,
+        "repeats": seen.repeats,
+        "answersRead": seen.answers,
+        "truthsRead": seen.truths,
+        "serversFailedOnTheWay": len(seen.failures),
+        "versions": sum(version.description.startswith(OURS) for version in seen.versions),
+        "duplicateVersions": len(duplicates),
+        "writes": len(seen.writes),
+        "staleWritesPrevented": seen.prevented,
+        "staleWritesFound": len(stale) - len(not_found),
+        "staleWritesNotFound": len(not_found) + len(unexplained),
+    }
+    broken = [*seen.broken, *lost, *duplicates, *map(str, not_found), *unexplained, *find_wrong_ends(seen)]
+    failures = [f"generation {at}: {server}: {why}" for (at, server), why in sorted(seen.failures.items())]
+    return Verdict(figures, seen.faults, broken, failures)
+
+
+def find_lost(accepted: Sequence[Accepted], runs: Sequence[Run]) -> Iterator[str]:
+    """Find accepted requests whose run is not there, or has not settled."""
+    known = {run["runId"]: run for run in runs}
+    for request in accepted:
+        run = known.get(request.run_id or "")
+        if run is None:
+            yield f"promise 3: the {request.what} {request.request_id} was accepted as {request.run_id}, which is gone"
+        elif run["status"] not in SETTLED or run["settledAt"] is None:
+            yield f"promise 3: generation {run['generation']} ({request.what}, {request.run_id}) is {run['status']}"
+
+
+def find_duplicates(writes: Sequence[AwsWrite]) -> Iterator[str]:
+    """Find versions of one source server that were made twice from one source for one payload."""
+    made: defaultdict[tuple[str, str | None, str | None], set[int | None]] = defaultdict(set)
+    for write in writes:
+        if write.operation == "CreateLaunchTemplateVersion":
+            made[write.source_server_id, write.source, write.description].add(write.version)
+    for (server, source, description), numbers in made.items():
+        if len(numbers) > 1:
+            yield f"promise 4: {server} has versions {sorted(map(str, numbers))} from {source} for {description}"
+
+
+def find_stale(seen: Evidence) -> Iterator[StaleWrite]:
+    """Find writes that came after a newer generation had verified their source server."""
+    verified = find_verified(seen.runs)
+    for position, write in enumerate(seen.writes):
+        mark = write.mark
+        if mark is None:
+            continue
+        version = read_version(mark)
+        newer = [
+            (at, generation)
+            for at, generation, other in verified.get(write.source_server_id, ())
+            if at < write.at and read_version(other) > version
+        ]
+        if newer:
+            yield StaleWrite(
+                write, mark, max(newer)[1], was_stopped(write, seen.stops), _is_repaired(seen, position, version)
+            )
+
+
+def find_verified(runs: Sequence[Run]) -> dict[str, list[tuple[float, int, str]]]:
+    """Tell when which generation verified which mark on which source server, as far as it had to be changed."""
+    verified: defaultdict[str, list[tuple[float, int, str]]] = defaultdict(list)
+    for run in runs:
+        for change in run["changes"]:
+            mark = next((f["desired"] for f in change["fields"] if f["field"] in {"tags.Chaos", "name"}), None)
+            if mark is not None and change["outcome"] == "ready" and change["completedAt"] is not None:
+                at = datetime.fromisoformat(change["completedAt"]).timestamp()
+                verified[change["sourceServerId"]].append((at, run["generation"], mark))
+    return verified
+
+
+def was_stopped(write: AwsWrite, stops: Sequence[Stop]) -> bool:
+    """Tell whether the process that sent a write had been stopped in the time in which its signature was good."""
+    return any(
+        stop.who == write.who and stop.begun_at < write.at and (stop.ended_at or write.at) > write.at - FENCED_SECONDS
+        for stop in stops
+    )
+
+
+def _is_repaired(seen: Evidence, position: int, version: int) -> bool:
+    """Tell whether what is launched is right at the end, and who wrote it right did so after the stale write."""
+    stale = seen.writes[position]
+    if stale.operation == "CreateLaunchTemplateVersion":
+        # Of a version that nobody promotes nothing is launched.
+        return True
+    if stale.source_server_id in seen.after:
+        return False
+    return any(
+        write.source_server_id == stale.source_server_id
+        and write.operation == stale.operation
+        and write.mark is not None
+        and read_version(write.mark) > version
+        for write in seen.writes[position + 1 :]
+    )
+
+
+def find_unexplained(seen: Evidence, explained: set[str]) -> Iterator[str]:
+    """Find source servers that read ready and were not: no stale write that is known tells why."""
+    repaired = {change["sourceServerId"] for change in seen.forced_run["changes"] if change["outcome"] == "ready"}
+    generation = seen.status["generation"]
+    for server, what in seen.before.items():
+        if seen.status["serverConfigs"][server]["status"] != "ready":
+            continue
+        if server not in explained:
+            yield f"promise 1: {server} reads ready at generation {generation} and is not: {what}"
+        elif server not in repaired:
+            yield f"promise 5: nobody found that {server}, ready at generation {generation}, is not: {what}"
+
+
+def find_wrong_ends(seen: Evidence) -> Iterator[str]:
+    """Find what is otherwise at the end than it must be when all has settled."""
+    if seen.status["status"] != "ready":
+        errors = Counter(error["code"] for error in seen.status["errors"])
+        yield f"the group ended {seen.status['status']} at generation {seen.status['generation']}: {dict(errors)}"
+    if seen.forced_run["status"] != "ready":
+        yield f"the forced apply at the end, generation {seen.forced_run['generation']}, {seen.forced_run['status']}"
+    for server, what in seen.after.items():
+        yield f"{server} is not as wanted after the forced apply: {what}"
+    yield from _find_wrong_definition(seen)
+    yield from _find_wrong_history(seen)
+    made = {(write.source_server_id, write.version) for write in seen.writes}
+    for version in seen.versions:
+        if version.description.startswith(OURS) and (version.source_server_id, version.number) not in made:
+            yield f"version {version.number} of {version.source_server_id} was made by a write that nobody recorded"
+
+
+def _find_wrong_definition(seen: Evidence) -> Iterator[str]:
+    """Find whether the group is not what the last accepted update asked for."""
+    updates = [request for request in seen.accepted if request.version is not None]
+    last = max(updates, key=lambda request: request.version or 0)
+    versions = sorted(request.version or 0 for request in updates)
+    if versions != list(range(1, len(versions) + 1)):
+        yield f"promise 3: the accepted updates made versions {versions}"
+    asked = last.body or {}
+    for member in sorted({*asked["sourceServerIds"], *seen.definition["sourceServerIds"]}):
+        wanted, found = find_effective(asked, member), find_effective(seen.definition, member)
+        if wanted != found:
+            yield f"promise 3: {member} is to be {found}, not as the last accepted update, {last.version}, has it"
+
+
+def _find_wrong_history(seen: Evidence) -> Iterator[str]:
+    """Find generations that are missing or were opened twice, and requests that had more than one effect."""
+    generations = [run["generation"] for run in seen.runs]
+    if generations != list(range(1, len(generations) + 1)):
+        yield f"the history holds generations {generations}"
+    asked = Counter(run["requestId"] for run in seen.runs)
+    for request_id, count in asked.items():
+        if count > 1:
+            yield f"the request {request_id} opened {count} generations"
+    for request_id in asked.keys() - {request.request_id for request in seen.accepted}:
+        yield f"a generation was opened for {request_id}, which nobody was told to be accepted"
