@@ -174,6 +174,21 @@ async def test_an_older_number_is_read_again() -> None:
     assert max(fake.slept) <= 1
 
 
+async def test_an_answer_that_comes_late_says_nothing_about_now() -> None:
+    """A read that began while EC2 may show the state before is read again, however long its answer took."""
+    fake = server()
+    fake.stale = timedelta(seconds=1)
+
+    def answer_late() -> None:
+        if fake.promoted() == 2:
+            fake.now += SETTINGS.read_back_limit
+            fake.effects.clear()
+
+    fake.effects["ec2.read"] = answer_late
+    brought = await bring(fake, BOTH_HALVES)
+    assert (brought.launch_template_version, fake.calls) == (2, [*WHOLE_APPLY, "ec2.read"])
+
+
 async def test_a_number_that_stays_old_is_drift() -> None:
     """A promotion that does not show within ten seconds is a failure of the source server, not a wait for ever."""
     fake = server()

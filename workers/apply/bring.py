@@ -185,7 +185,8 @@ class BringServer:
             template = await self._templates.read_default(work.target, template_id)
             if template.version == version:
                 break
-            if self._clock() + wait > give_up_at:
+            # By when the read began: an answer that comes late shows no later state, and says nothing about now.
+            if template.begun_at + wait > give_up_at:
                 raise DriftPersists(
                     f"Version {version} of {template_id} was promoted, but version {template.version} is still"
                     f" the default {self._settings.read_back_limit.total_seconds():.0f} s later."
