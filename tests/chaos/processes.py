@@ -25,6 +25,8 @@ TIED = (
     "os.execv(sys.argv[1], sys.argv[1:])"
 )
 """A program that becomes another one, which the kernel kills when its starter is gone."""
+NOT_REACHABLE = 3
+"""The exit status that says so."""
 APP_ID = "AWS_SDK_UA_APP_ID"
 """The SDK's own variable: it stands in the user agent of every call, by which CloudTrail tells who wrote."""
 
@@ -143,7 +145,8 @@ class Slot:
             return
         if self._continue_at is not None:
             self.stops[-1].ended_at = time.time()
-        if not self._signalled:
+        # That its tables or queues do not answer ends a process that is starting: whoever runs it starts it again.
+        if not self._signalled and self._process.returncode != NOT_REACHABLE:
             self.ends.append(f"{self.who} ended by itself, with status {self._process.returncode}")
 
     def _is_alive(self) -> bool:
