@@ -18,6 +18,8 @@ from tests.chaos.truth import OURS, AwsWrite, Version
 SETTLED = {"ready", "failed", "superseded"}
 FENCED_SECONDS = 300
 """AWS refuses a signature that is older: who was stopped for longer cannot write what he had signed before."""
+RESUMED_SECONDS = 30
+"""By when a process that goes on has sent what it was about to send, on however busy a machine."""
 
 Run = Mapping[str, Any]
 """As `GET …/apply-runs/{runId}` answers it."""
@@ -191,9 +193,11 @@ def find_verified(runs: Sequence[Run]) -> dict[str, list[tuple[float, int, str]]
 
 
 def was_stopped(write: AwsWrite, stops: Sequence[Stop]) -> bool:
-    """Tell whether the process that sent a write had been stopped in the time in which its signature was good."""
+    """Tell whether the process that sent a write had just been stopped, and for less than its signature was good."""
     return any(
-        stop.who == write.who and stop.begun_at < write.at and (stop.ended_at or write.at) > write.at - FENCED_SECONDS
+        stop.who == write.who
+        and stop.begun_at < write.at < (stop.ended_at or write.at) + RESUMED_SECONDS
+        and (stop.ended_at or write.at) - stop.begun_at < FENCED_SECONDS
         for stop in stops
     )
 

@@ -130,6 +130,10 @@ BROKEN: Mapping[str, tuple[Evidence, str]] = {
         replace(HOLDS, writes=[*WRITES, replace(STALE, at=400), replace(REPAIR, at=500)], stops=STOPPED),
         "by a process that was not stopped",
     ),
+    "a stale write of a process that was stopped for longer than a signature is good": (
+        replace(HOLDS, writes=[*WRITES, replace(STALE, at=400), replace(REPAIR, at=500)], stops=[Stop("w1", 3, 399)]),
+        "by a process that was not stopped",
+    ),
     "a stale write that nobody repairs": (
         replace(HOLDS, writes=[*WRITES, STALE], stops=STOPPED, before={A: "old"}, after={A: "old"}),
         "; not found",
