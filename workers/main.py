@@ -6,6 +6,7 @@ Everything that lives on the event loop is made when the worker boots, on its lo
 
 import asyncio
 import ctypes
+import multiprocessing
 import os
 import signal
 import sys
@@ -197,3 +198,7 @@ def _follow_parent() -> None:
     os.setsid()
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    parent = multiprocessing.parent_process()
+    if parent is not None and os.getppid() != parent.pid:
+        # It was killed between the fork and the line above, of which the kernel tells nobody.
+        sys.exit(1)

@@ -1,0 +1,26 @@
+"""A worker process ends with its parent, also with one that has ended before it could be followed."""
+
+import subprocess
+import sys
+
+ORPHAN = """
+import multiprocessing, os, signal, time
+from workers.main import _follow_parent
+
+def work(parent):
+    os.kill(parent, signal.SIGKILL)
+    while os.getppid() == parent:
+        time.sleep(0.01)
+    _follow_parent()
+    print("goes on", flush=True)
+
+process = multiprocessing.get_context("fork").Process(target=work, args=(os.getpid(),))
+process.start()
+process.join()
+"""
+
+
+def test_an_orphan_does_not_go_on() -> None:
+    """Its parent is killed between the fork and the moment from which the kernel would tell: it ends by itself."""
+    ended = subprocess.run([sys.executable, "-c", ORPHAN], capture_output=True, text=True, timeout=120, check=False)
+    assert ended.stdout == ""
