@@ -107,7 +107,15 @@ async def wait_until_settled(services: Services, group_id: str, name: str) -> bo
                 show(view.status)
                 if view.deadline is not None and read_clock() > view.deadline + OVERDUE:
                     return False
+            _heed_interruption()
             await asyncio.sleep(POLL_SECONDS)
+
+
+def _heed_interruption() -> None:
+    """Be cancelled, if that was asked for: a library that had its answer in the same instant went on with that."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 @contextmanager

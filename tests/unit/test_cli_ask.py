@@ -1,6 +1,8 @@
 """Waiting for a run at the command line: how it ends, and what it bears meanwhile."""
 
+import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -81,6 +83,28 @@ async def test_what_a_person_has_to_mend_is_told_at_once(monkeypatch: pytest.Mon
     """Expired credentials do not come back by waiting."""
     with pytest.raises(SetupError):
         await wait(monkeypatch, make_view(Status.PENDING), SetupError("The credentials expired."))
+
+
+async def test_an_interruption_that_is_swallowed_ends_the_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C in the very instant of an answer, which a library then gives instead of being cancelled: it ends."""
+    task = asyncio.current_task()
+    assert task is not None
+
+    class Swallowing(ScriptedQueries):
+        async def status(self, group_id: str, page: Page) -> StatusView:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(0)
+            return await super().status(group_id, page)
+
+    monkeypatch.setattr(ask, "POLL_SECONDS", 0)
+    monkeypatch.setattr(ask, "read_clock", lambda: NOW)
+    services: Any = ScriptedServices()
+    services.queries = Swallowing([make_view(Status.PENDING)])
+    with pytest.raises(asyncio.CancelledError):
+        await wait_until_settled(services, "pg-1", "web")
+    assert services.queries.left == []
+    task.uncancel()
 
 
 @pytest.mark.parametrize(
