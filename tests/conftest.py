@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import structlog
@@ -9,6 +10,8 @@ from hypothesis import HealthCheck, settings
 
 from tests.measuring import measure_chosen_processes_only
 
+TESTS = Path(__file__).parent
+UNMEASURED = ("property", "faults", "acceptance/test_chaos.py")
 pytest_plugins = ["tests.dynamodb_local.plugin"]
 
 # How fast examples come says only how busy the machine is: no test here may fail by seconds.
@@ -22,6 +25,14 @@ def pytest_configure(config: pytest.Config) -> None:
     """Measure chosen processes only; those that run the tests are started by the first one, and are measured too."""
     if hasattr(config, "workerinput") or not config.getoption("numprocesses"):
         measure_chosen_processes_only()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what is run by itself, unmeasured: measuring doubles its time, and what it runs others run measured."""
+    for item in items:
+        is_law = any(str(item.path).startswith(str(TESTS / folder)) for folder in UNMEASURED)
+        if is_law or "dynamodb-local" in item.name:
+            item.add_marker("unmeasured")
 
 
 @pytest.fixture(autouse=True)

@@ -90,9 +90,11 @@ async def test_an_interruption_that_is_swallowed_ends_the_wait(monkeypatch: pyte
     task = asyncio.current_task()
     assert task is not None
 
+    interrupt = task.cancel
+
     class Swallowing(ScriptedQueries):
         async def status(self, group_id: str, page: Page) -> StatusView:
-            task.cancel()
+            interrupt()
             with suppress(asyncio.CancelledError):
                 await asyncio.sleep(0)
             return await super().status(group_id, page)
