@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from producer.services import Services
 from tests.fakes.twin.fleet import Fleet
-from tests.fakes.twin.promises import Watch
+from tests.fakes.twin.promises import Watch, digests_of
 from tests.fakes.twin.world import Trouble
 from workers.core.errors import RetryableError, SetupError
 from workers.core.model.group import parse_group, parse_group_update
@@ -19,6 +19,7 @@ from workers.core.waves import WaveRequest
 A, B, C = (f"s-{letter * 17}" for letter in "abc")
 CONFIG: Mapping[str, Any] = {"instanceType": "m5.xlarge", "targetInstanceTypeRightSizingMethod": "NONE"}
 OTHER: Mapping[str, Any] = {**CONFIG, "instanceType": "r5.large"}
+THIRD: Mapping[str, Any] = {**CONFIG, "instanceType": "c6i.large"}
 WITHIN = timedelta(hours=1)
 _T = TypeVar("_T")
 
@@ -29,6 +30,7 @@ class Story:
     def __init__(self, fleet: Fleet) -> None:
         self.fleet = fleet
         self.watch = Watch(fleet)
+        self.watch.configs = digests_of(CONFIG, OTHER, THIRD)
         self.wanted: dict[str, dict[str, Mapping[str, Any]]] = {}
         fleet.world.servers.add(A, B, C)
 

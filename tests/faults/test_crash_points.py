@@ -5,12 +5,9 @@ A clean run of a story is recorded; then the story is told again once for each c
 it ends settled, with all promises kept and at most one new template version for a source server and a payload.
 """
 
-import logging
-from collections.abc import Iterator
 from functools import partial
 
 import pytest
-import structlog
 
 from tests.fakes.twin.fleet import Fleet
 from tests.fakes.twin.world import Call, Trouble, World
@@ -18,14 +15,6 @@ from tests.fakes.virtual_time import run_virtually
 from tests.faults.scenarios import SCENARIOS, Scenario, Story
 
 READS = ("get_", "batch_get_", "query", "describe_")
-
-
-@pytest.fixture(autouse=True)
-def _quiet() -> Iterator[None]:
-    """Thousands of stories are told: their log lines would only take time."""
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    yield
-    structlog.reset_defaults()
 
 
 def choose_troubles(call: Call) -> tuple[Trouble, ...]:
@@ -45,9 +34,18 @@ async def tell(scenario: Scenario, point: int | None = None, trouble: Trouble | 
     story.watch.check()
     begun = len(world.calls)
     made = {key: len(template.made) for key, template in world.servers.templates.items()}
-    world.on_call = lambda call: trouble if point is not None and call.number == begun + point else None
+    met: list[Call] = []
+
+    def strike(call: Call) -> Trouble | None:
+        if point is None or call.number != begun + point:
+            return None
+        met.append(call)
+        return trouble
+
+    world.on_call = strike
     await scenario.act(story, group_id)
     await story.settle()
+    assert len(met) == (point is not None), "the story has changed: nothing went wrong in it"
     story.watch.check_end(story.wanted)
     for key, template in world.servers.templates.items():
         assert len(template.made) - made[key] <= scenario.versions, f"{key}: {template.made}"

@@ -10,7 +10,7 @@ from tests.fakes.twin.fleet import Fleet
 from tests.fakes.twin.sqs import Message
 from tests.fakes.twin.world import Call, Trouble, World
 from tests.fakes.virtual_time import run_virtually
-from tests.faults.scenarios import CONFIG, OTHER, A, B, Story
+from tests.faults.scenarios import CONFIG, OTHER, THIRD, A, B, Story
 from workers.core.queries import Page
 from workers.core.runs.selection import ApplyRequest
 
@@ -248,7 +248,7 @@ def test_trace_22_no_reader_ever_mixes_two_moments(members: tuple[str, ...]) -> 
         group_id = await story.create("web", *members)
         world.tables.on_store = begin
         working = asyncio.create_task(story.settle())
-        for config in (OTHER, {**CONFIG, "instanceType": "c6i.large"}):
+        for config in (OTHER, THIRD):
             await asyncio.sleep(20)
             await story.update(group_id, dict.fromkeys(members, config))
         await working

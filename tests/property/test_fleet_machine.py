@@ -7,7 +7,6 @@ every answer to a reader; and once the faults have ended, all that was accepted 
 """
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from datetime import timedelta
 from functools import partial
@@ -21,15 +20,13 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from producer.services import Services
 from tests.fakes.twin.dynamodb import Tables
 from tests.fakes.twin.fleet import Fleet, Process
-from tests.fakes.twin.promises import Watch
+from tests.fakes.twin.promises import Watch, digests_of
 from tests.fakes.twin.sqs import Message
 from tests.fakes.twin.world import Call, Trouble, World
 from tests.fakes.virtual_time import VirtualTimeLoop
 from workers.core.errors import RetryableError
-from workers.core.model.digest import digest_launch_config
 from workers.core.model.errors import InvalidBody
 from workers.core.model.group import parse_group, parse_group_update
-from workers.core.model.launch_config import LaunchConfig
 from workers.core.requests import Requester, RequestKey, RequestRefused
 from workers.core.runs.selection import ApplyRequest
 from workers.main import WorkerUseCases
@@ -69,7 +66,6 @@ class FleetMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
         self._runner = asyncio.Runner(loop_factory=VirtualTimeLoop)
         self._asked = 0
         self._running: set[asyncio.Task[None]] = set()
@@ -96,8 +92,7 @@ class FleetMachine(RuleBasedStateMachine):
         self.world.on_call = self._choose_trouble
         self.fleet = Fleet(self.world)
         self.watch = Watch(self.fleet)
-        configs = [{**BASE, "instanceType": kind} for kind in TYPES]
-        self.watch.configs = {digest_launch_config(LaunchConfig(config)): config for config in configs}
+        self.watch.configs = digests_of(*({**BASE, "instanceType": kind} for kind in TYPES))
         self.workers = [await self.fleet.start_worker() for _ in range(WORKERS)]
         _, self.reader = await self.fleet.start_producer("reader")
 

@@ -99,6 +99,7 @@ class Tables:
 
     def get_item(self, **request: Any) -> dict[str, Any]:
         """Read one item."""
+        assert request["ConsistentRead"]
         table = self._table(request, "GetItem")
         item = table.get(table.key(request["Key"]))
         return {"Item": item} if item is not None else {}
@@ -107,6 +108,7 @@ class Tables:
         """Read up to 100 items."""
         ((name, wanted),) = request["RequestItems"].items()
         table = self._table({"TableName": name}, "BatchGetItem")
+        assert wanted["ConsistentRead"]
         assert 1 <= len(wanted["Keys"]) <= 100
         found = [table.get(table.key(key)) for key in wanted["Keys"]]
         return {"Responses": {name: [item for item in found if item is not None]}, "UnprocessedKeys": {}}

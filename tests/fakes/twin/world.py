@@ -184,7 +184,7 @@ class World:
 
     def _take_effect_late(self, call: Call, effect: Callable[..., Any]) -> None:
         try:
-            effect(**call.request)
+            self._take_effect(call, effect)
         except Exception:  # noqa: BLE001  # nobody hears that it was refused
             return
 
