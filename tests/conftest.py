@@ -1,6 +1,7 @@
 """What every test is protected from."""
 
 import logging
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,6 +24,10 @@ settings.load_profile("prelaunch")
 
 def pytest_configure(config: pytest.Config) -> None:
     """Measure chosen processes only; those that run the tests are started by the first one, and are measured too."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # As a shell without job control starts what runs in the background; every command that a test starts and
+        # interrupts would inherit it.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if hasattr(config, "workerinput") or not config.getoption("numprocesses"):
         measure_chosen_processes_only()
 
