@@ -116,6 +116,8 @@ async def open_dynamodb_local(local: StandIn, request: pytest.FixtureRequest) ->
 DATABASES: dict[str, Opener] = {"stand-in": open_stand_in, "dynamodb-local": open_dynamodb_local}
 over_every_database = pytest.mark.parametrize("database", DATABASES, indirect=True)
 """The mark of a test about the store. A test without it runs over the stand-in."""
+over_the_real_database = pytest.mark.parametrize("database", ["dynamodb-local"], indirect=True)
+"""The mark of a test about what happens at the same time: that the stand-in is exact has tests of its own."""
 
 
 @asynccontextmanager

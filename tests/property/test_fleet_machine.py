@@ -370,6 +370,6 @@ def _body(wanted: dict[str, str]) -> dict[str, Any]:
 
 
 FleetMachine.TestCase.settings = settings(
-    stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+    stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
 )
 TestFleet = FleetMachine.TestCase

@@ -18,7 +18,7 @@ import pytest
 
 from producer.main import wire
 from producer.services import Services
-from tests.integration.databases import Database, over_every_database
+from tests.integration.databases import Database, over_the_real_database
 from tests.integration.fleet import Fleet, open_fleet
 from tests.integration.product import REGION, TESTER, MovableClock, Product
 from tests.integration.stack.test_changes import LARGE
@@ -40,7 +40,7 @@ from workers.core.store.records import ServerItem
 from workers.core.store.runs import RunStore
 from workers.core.store.tables import Tables
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("races"), over_every_database]
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("races"), over_the_real_database]
 
 ACCOUNT = "123456789012"
 THREADS = 4

@@ -7,13 +7,12 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.integration.databases import over_every_database
 from tests.integration.product import CONFIG_CALLS, Product, problem_of
 from workers.core.contract import Queue
 from workers.core.outcome import Redeliver
 from workers.core.store.waves import WaveStore
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), over_every_database]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 WAVES = "/waves"
 START = "drs.StartRecovery"
