@@ -218,6 +218,26 @@ def test_a_renewal_that_fails_in_good_time_fails_no_call() -> None:
     assert stage.guard.unanswered == 0
 
 
+def test_a_refused_renewal_rests_for_a_minute() -> None:
+    """While the session lives STS is asked once a minute, however many calls there are; at its end by every call."""
+    asked: list[int] = []
+
+    async def act(stage: Stage) -> None:
+        await asyncio.sleep(46 * 60)
+        for _ in range(12):
+            await stage.update()
+            await asyncio.sleep(10)
+        asked.append(stage.aws.asked_sts)
+        await asyncio.sleep(11 * 60 + 30)
+        for _ in range(3):
+            with pytest.raises(AccessDenied):
+                await stage.update()
+        asked.append(stage.aws.asked_sts)
+
+    play(Aws([HOUR]), act)
+    assert asked == [1 + 2, 1 + 2 + 3]
+
+
 def test_those_who_need_a_renewal_share_it() -> None:
     """Sixty calls that find a session at its end assume the role once."""
 

@@ -225,6 +225,7 @@ class Clients:
         try:
             role.take(await self._assume(target, _find_end()))
         except PrelaunchError as error:
+            role.note_failure(self._clock())
             # Nobody may be waiting for it: the old credentials serve until they end.
             log.warning(
                 "role.not_renewed",

@@ -17,6 +17,8 @@ RENEW_FROM = timedelta(minutes=15)
 """So long before its end a session is renewed, while calls go on with what there is."""
 RENEW_BY = timedelta(minutes=2)
 """So long before its end nobody gets it any more: a call and two clocks that differ must fit in."""
+REST = timedelta(seconds=60)
+"""So long after a try that failed nobody renews a session that still serves: every call asks whether to."""
 
 
 class RoleSession:
@@ -35,10 +37,16 @@ class RoleSession:
         self._credentials.secret_key = credentials["SecretAccessKey"]
         self._credentials.token = credentials["SessionToken"]
         self._ends_at: datetime = credentials["Expiration"]
+        self._failed_at: datetime | None = None
+
+    def note_failure(self, now: datetime) -> None:
+        """Note that a try to renew it has failed."""
+        self._failed_at = now
 
     def is_due(self, now: datetime) -> bool:
         """Tell whether it is time to renew it."""
-        return self._ends_at - now <= RENEW_FROM
+        rests = self._failed_at is not None and now - self._failed_at < REST
+        return self.is_over(now) or (self._ends_at - now <= RENEW_FROM and not rests)
 
     def is_over(self, now: datetime) -> bool:
         """Tell whether no call may begin with what there is."""
