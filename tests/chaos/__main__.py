@@ -64,6 +64,8 @@ def show(verdict: Verdict) -> None:
         say(f"{name:<36} {count:>8}")
     for failure in verdict.failures:
         say(f"failed {failure}")
+    for late in verdict.excused:
+        say(f"excused {late}")
     for problem in verdict.broken:
         say(f"BROKEN {problem}")
 

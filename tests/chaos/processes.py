@@ -106,10 +106,11 @@ class Slot:
 
     def stop(self, seconds: float) -> None:
         """SIGSTOP, for so long: to the process and to all that it forked."""
-        self.stops.append(Stop(self.who, time.time()))
         self._continue_at = time.monotonic() + seconds
         for process_id in self._tree():
             _signal(process_id, signal.SIGSTOP)
+        # Not before: what is sent while the signals go out was held back by nothing.
+        self.stops.append(Stop(self.who, time.time()))
 
     def go_on(self) -> None:
         """SIGCONT, if it was stopped: it does not know for how long."""

@@ -35,6 +35,7 @@ def make_run(generation: int, mark: str, second: int, **changes: Any) -> dict[st
         "runId": f"run-{generation}",
         "generation": generation,
         "status": "ready",
+        "openedAt": at(second - 2),
         "settledAt": at(second),
         "requestId": f"key-{generation}",
         "changes": [change],
@@ -78,7 +79,8 @@ HOLDS = Evidence(
 )
 STALE = make_write(10, "w1", 2, OLD)
 REPAIR = make_write(20, "w3", 3, NEW)
-STOPPED = [Stop("w1", 3, 9)]
+FORCED = make_write(29, "w3", 3, NEW)
+STOPPED = [Stop("w1", 7, 9)]
 FOUND = make_run(3, NEW, 30)
 
 
@@ -94,9 +96,31 @@ def test_what_holds_is_summed_up_in_one_line() -> None:
 
 def test_a_late_write_of_a_process_that_was_stopped_is_forgiven_where_it_is_repaired() -> None:
     """Stopped between check and send, then written over: one stale write found, nothing broken."""
-    seen = replace(HOLDS, writes=[*WRITES, STALE, REPAIR], stops=STOPPED, before={A: "old"}, forced_run=FOUND)
+    verdict = judge(replace(HOLDS, writes=[*WRITES, STALE, REPAIR], stops=STOPPED))
+    figures = verdict.figures
+    assert (verdict.broken, figures["staleWritesFound"], figures["staleWritesExcused"]) == ([], 1, 0)
+
+
+def test_what_the_chaos_repairs_itself_at_the_end_is_not_found_but_named_apart() -> None:
+    """Only the forced apply wrote over the late write: excused, in a figure of its own and in words."""
+    seen = replace(HOLDS, writes=[*WRITES, STALE, FORCED], stops=STOPPED, before={A: "old"}, forced_run=FOUND)
     verdict = judge(seen)
-    assert (verdict.broken, verdict.figures["staleWritesFound"]) == ([], 1)
+    figures = verdict.figures
+    assert (verdict.broken, figures["staleWritesFound"], figures["staleWritesExcused"]) == ([], 0, 1)
+    assert verdict.summary.endswith("stale writes neither prevented nor found 0")
+    (excused,) = verdict.to_json()["excused"]
+    assert excused.endswith("after generation 2 had verified it; repaired by the forced apply at the end only")
+
+
+def test_each_stop_excuses_a_write_of_each_source_server() -> None:
+    """Two source servers in hand at one stop, and one of them again at the next: three late writes, all excused."""
+    verified_b = {**make_run(2, NEW, 6)["changes"][0], "sourceServerId": B}
+    runs = [HOLDS.runs[0], make_run(2, NEW, 6, changes=[*make_run(2, NEW, 6)["changes"], verified_b]), HOLDS.runs[2]]
+    late = [STALE, replace(STALE, source_server_id=B), replace(STALE, at=15)]
+    repairs = [REPAIR, replace(REPAIR, source_server_id=B)]
+    stops = [*STOPPED, Stop("w1", 12, 14)]
+    verdict = judge(replace(HOLDS, runs=runs, writes=[*WRITES, *late, *repairs], stops=stops))
+    assert (verdict.broken, verdict.figures["staleWritesFound"]) == ([], 3)
 
 
 LOST = Accepted("key-4", "apply", "run-4")
@@ -124,15 +148,27 @@ BROKEN: Mapping[str, tuple[Evidence, str]] = {
     ),
     "a stale write of a process that was not stopped": (
         replace(HOLDS, writes=[*WRITES, STALE, REPAIR]),
-        "by a process that was not stopped; found",
+        "which no stop excuses; found",
+    ),
+    "a second stale write after one stop": (
+        replace(HOLDS, writes=[*WRITES, STALE, replace(STALE, at=11), REPAIR], stops=STOPPED),
+        "which no stop excuses; found",
+    ),
+    "a stale write after another write since the stop": (
+        replace(HOLDS, writes=[*WRITES, replace(CREATES[1], at=9.5, who="w1"), STALE, REPAIR], stops=STOPPED),
+        "which no stop excuses; found",
+    ),
+    "wrong at the end though what was stale is repaired": (
+        replace(HOLDS, writes=[*WRITES, STALE, REPAIR], stops=STOPPED, before={A: "old"}, forced_run=FOUND),
+        "promise 1: s-a reads ready at generation 2",
     ),
     "a stale write of a process that was stopped for too long ago": (
         replace(HOLDS, writes=[*WRITES, replace(STALE, at=400), replace(REPAIR, at=500)], stops=STOPPED),
-        "by a process that was not stopped",
+        "which no stop excuses",
     ),
     "a stale write of a process that was stopped for longer than a signature is good": (
-        replace(HOLDS, writes=[*WRITES, replace(STALE, at=400), replace(REPAIR, at=500)], stops=[Stop("w1", 3, 399)]),
-        "by a process that was not stopped",
+        replace(HOLDS, writes=[*WRITES, replace(STALE, at=400), replace(REPAIR, at=500)], stops=[Stop("w1", 7, 399)]),
+        "which no stop excuses",
     ),
     "a stale write that nobody repairs": (
         replace(HOLDS, writes=[*WRITES, STALE], stops=STOPPED, before={A: "old"}, after={A: "old"}),
