@@ -17,12 +17,12 @@ from workers.core.runs.selection import ApplyRequest
 CREATE, PROMOTE = "create_launch_template_version", "modify_launch_template"
 
 
-def told(story: Callable[[Story], Awaitable[None]], *servers: str) -> None:
+def told(story: Callable[[Story], Awaitable[None]], *servers: str, time_scale: float = 1.0) -> None:
     """Tell a story in virtual time; at its end no promise was broken."""
 
     async def tell() -> None:
         world = World(seed=3)
-        telling = Story(Fleet(world))
+        telling = Story(Fleet(world, time_scale))
         world.servers.add(*servers)
         await story(telling)
         telling.watch.check()
@@ -206,6 +206,32 @@ def test_trace_23_repeated_jobs_of_a_pending_group_read_it_once() -> None:
         story.watch.check_end(story.wanted)
 
     told(story)
+
+
+@pytest.mark.parametrize("scale", [0.1, 1, 10])
+def test_a_repeated_job_looks_again_after_ten_seconds_scaled_as_every_period(scale: float) -> None:
+    """It comes again after that time, and by then the next look at the group is due: never sooner."""
+
+    async def story(story: Story) -> None:
+        world = story.fleet.world
+        await story.create("web", A, B)
+        process, use_cases = await story.fleet.start_worker()
+        first, _ = story.fleet.visible()
+        copy = Message(first.queue, first.body, world.seconds())
+        await story.fleet.deliver(first, process, use_cases)
+        world.queues.messages.append(copy)
+        before, looks = len(world.calls), []
+        for wait in (0, 5, 5):
+            await asyncio.sleep(wait * scale)
+            await story.fleet.deliver(copy, process, use_cases)
+            assert copy.visible_at - world.seconds() == pytest.approx(10 * scale)
+            calls = world.calls[before:]
+            looks.append(sum(call.operation == "query" and "server#" in str(call.request) for call in calls))
+        assert looks == [1, 1, 2]
+        await story.settle()
+        story.watch.check_end(story.wanted)
+
+    told(story, time_scale=scale)
 
 
 READERS = 2

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from workers.apply.bring import BringServer, Brought, Work
-from workers.apply.claim import LOOK_AGAIN, Claim, Current, Looks, WaitNotes, settled_by
+from workers.apply.claim import Claim, Current, Looks, WaitNotes, settled_by
 from workers.core.errors import (
     LeaseHeld,
     LeaseLost,
@@ -71,7 +71,7 @@ class ApplyServer:
         self._settings = settings
         self._clock = clock
         self._notes = WaitNotes(runs, clock)
-        self._looks = Looks(clock)
+        self._looks = Looks(clock, settings.look_again)
 
     async def apply(self, group_id: str, source_server_id: str) -> Outcome:
         """Apply the group's current launch config to one of its source servers, if it is due."""
@@ -191,7 +191,7 @@ class ApplyServer:
         if self._looks.take(current.run) and await self._aggregator.settle_if_complete(current.run, current.status):
             return Acknowledge("settled")
         # Its worker may have died between the record and the count, which then never comes out: look again.
-        return Redeliver("group_pending", LOOK_AGAIN)
+        return Redeliver("group_pending", self._settings.look_again)
 
     async def _read_current(self, group_id: str, source_server_id: str) -> Current | None:
         status = await self._groups.read_status(group_id)

@@ -13,8 +13,6 @@ from workers.core.store.records import GroupStatus, ServerItem
 from workers.core.store.runs import Run, RunStore
 
 MOST_NOTED = 100
-LOOK_AGAIN = timedelta(seconds=10)
-"""How soon a repeated job of a recorded source server looks whether its group can be settled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,15 +107,16 @@ class Looks:
     death, all but the first would do so every few seconds, and leave no time for the source servers that are pending.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, every: timedelta) -> None:
         self._clock = clock
+        self._every = every
         self._looked: dict[tuple[str, int], datetime] = {}
 
     def take(self, run: Run) -> bool:
         """Take the look that is due; False where one was taken a moment ago."""
         key, now = (run.group_id, run.head.generation), self._clock()
         looked_at = self._looked.pop(key, None)
-        is_due = looked_at is None or now - looked_at >= LOOK_AGAIN
+        is_due = looked_at is None or now - looked_at >= self._every
         self._looked[key] = looked_at if looked_at is not None and not is_due else now
         while len(self._looked) > MOST_NOTED:
             del self._looked[next(iter(self._looked))]

@@ -171,6 +171,11 @@ class Settings(BaseSettings):
         return timedelta(seconds=10) * self.time_scale
 
     @property
+    def look_again(self) -> timedelta:
+        """How soon a repeated job of a recorded source server looks whether its group can be settled."""
+        return timedelta(seconds=10) * self.time_scale
+
+    @property
     def sweep_period(self) -> timedelta:
         """How often a worker process looks for runs that need looking after."""
         return timedelta(seconds=60) * self.time_scale
