@@ -186,7 +186,7 @@ def test_trace_18_a_job_that_kills_its_process_is_given_up() -> None:
     told(story)
 
 
-def test_trace_23_repeated_jobs_of_a_pending_group_read_it_once() -> None:
+def test_repeated_jobs_of_a_pending_group_read_it_once() -> None:
     """Fifty jobs of a recorded server while another is pending: the group's servers are read once, not fifty times."""
 
     async def story(story: Story) -> None:
