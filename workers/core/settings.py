@@ -44,7 +44,9 @@ class RunPeriods:
     late_after: timedelta
     """How much later than planned a look may come before that is an outage, which prolongs the run."""
     clear_after: timedelta
-    """How long after its deletion a group's items are cleared once more, when no worker can be at work on it."""
+    """How long after its deletion a group's items are cleared once more.
+
+    Only a process that was stopped can still be at work on it then."""
 
 
 class _Misfit(ValueError):

@@ -3,7 +3,9 @@ Deleting a group: one transaction ends it for every reader; what is left of its 
 
 What was done to it stays on record: the heads and lists of its runs, and who deleted it. Jobs that are under way
 find no group and are acknowledged; what one of them records all the same, its worker takes back. Whoever dies over
-that leaves it to the sweeper, which clears every deleted group once more when no worker can be at work on it.
+that leaves it to the sweeper, which clears every deleted group once more, the period `clear_after` later. By then who
+was at work on it has come to an end, unless its process was stopped for longer: that one can still record a source
+server when it goes on, and takes that back itself. If it dies in between the item stays, which no reader finds.
 """
 
 import structlog
