@@ -1,6 +1,7 @@
 """Dead letters: looked at without a trace, done again without a loss, and named where they cannot be."""
 
 from collections.abc import AsyncIterator, Sequence
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -297,6 +298,54 @@ async def test_waves_and_sweeps_are_sent_again(product: Product, desk: Desk) -> 
     assert (again.actor, again.arguments["waveId"]) == (WAVE_ACTOR, lost.arguments["waveId"])
     assert [job.actor for job in product.take_jobs()] == [SWEEP_ACTOR]
     assert {wave.json()["waveId"] for wave in waves} == results.keys() - {None}
+
+
+async def bury_wave(product: Product, desk: Desk, group_id: str, **more: Any) -> str:
+    """Accept a wave whose message is dead-lettered before any worker starts it."""
+    accepted = await product.api.post("/waves", json={"groupIds": [group_id], **more})
+    assert accepted.status_code == 202, accepted.text
+    (lost,) = product.take_jobs(Queue.URGENT)
+    desk.bury(encode_job(WAVE_ACTOR, Queue.URGENT, lost.arguments), queue=Queue.URGENT)
+    return str(accepted.json()["waveId"])
+
+
+@pytest.mark.parametrize("since", ["a day", "a generation", "an update", "deleted"])
+async def test_a_wave_of_other_days_is_not_started_by_its_letter(product: Product, desk: Desk, since: str) -> None:
+    """Accepted too long ago, or over a group that is another since: nothing is sent, named or not; the letter stays."""
+    (member,) = product.add_servers(1)
+    group_id = await product.create_ready([member])
+    await bury_wave(product, desk, group_id)
+    match since:
+        case "a day":
+            product.clock.advance(product.settings.max_ready_age + timedelta(seconds=1))
+        case "a generation":
+            await product.apply(group_id, force=True)
+            await product.drain()
+        case "an update":
+            await product.update(group_id, {"description": "another"})
+        case _:
+            assert (await product.api.delete(f"/protection-groups/{group_id}")).status_code == 204
+    (letter,) = (await desk.list())["deadLetters"]
+    document = (await desk.redrive(messageIds=[letter["messageId"]])).json()
+    assert (document["redriven"], product.take_jobs(Queue.URGENT)) == ([], [])
+    (left,) = document["left"]
+    assert left["why"].endswith("Start a new wave, purge this one.")
+    assert desk.count(Queue.URGENT) == (1, 0)
+
+
+async def test_a_recovery_is_started_by_its_letter_only_where_it_is_named(product: Product, desk: Desk) -> None:
+    """A redrive of everything leaves a recovery that is no drill, with the reason; by its id it is sent."""
+    (member,) = product.add_servers(1)
+    wave_id = await bury_wave(product, desk, await product.create_ready([member]), isDrill=False)
+    document = (await desk.redrive()).json()
+    (left,) = document["left"]
+    assert (document["redriven"], product.take_jobs(Queue.URGENT)) == ([], [])
+    assert "no drill" in left["why"]
+    assert "message id" in left["why"]
+    document = (await desk.redrive(messageIds=[left["messageId"]])).json()
+    assert [(entry["waveId"], entry["result"]) for entry in document["redriven"]] == [(wave_id, "sent")]
+    (again,) = product.take_jobs(Queue.URGENT)
+    assert (again.actor, again.arguments["waveId"]) == (WAVE_ACTOR, wave_id)
 
 
 async def test_a_repeated_redrive_has_no_second_effect(product: Product, desk: Desk) -> None:

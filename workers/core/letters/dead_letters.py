@@ -91,7 +91,8 @@ class DeadLetters:
             # A repeated request has no effect beyond the first one's: what arrived since is another's.
             chosen = [letter for letter in meant if asked_before is None or letter.arrived_at <= asked_before]
             outcome = Outcome(unknown=selection.find_unknown(held.letters), truncated=held.truncated)
-            await self._redrive.redrive(held, chosen, replace(requester, reason=REASON, key=None), outcome)
+            asker, named = replace(requester, reason=REASON, key=None), selection.message_ids is not None
+            await self._redrive.redrive(held, chosen, asker, outcome, named=named)
         log.info(
             "letters.redriven",
             principal=requester.principal,
