@@ -110,6 +110,25 @@ async def test_a_list_says_what_each_letter_is_and_leaves_it_there(product: Prod
     assert times == sorted(times, reverse=True)
 
 
+async def test_odd_letters_hide_no_other(product: Product, desk: Desk) -> None:
+    """Half characters and endless numbers, in jobs and in requests: everything is listed, and can be purged."""
+    desk.bury_job("pg-1", "s-00000000000000001")
+    desk.bury(pack(envelope(actor_name="\ud800")))
+    odd = {"receiveCount": {"DataType": "String", "StringValue": "9" * 5000}}
+    reason = {"reason": {"DataType": "String", "StringValue": "of mine"}}
+    for queue in ("jobs", "requests"):
+        desk.sqs.send_message(
+            QueueUrl=desk.url(queue, "-dlq"), MessageBody='{"actor": "\\ud800"}', MessageAttributes=odd | reason
+        )
+    letters = (await desk.list())["deadLetters"]
+    assert len(letters) == 4
+    assert all(letter["receiveCount"] < 10 for letter in letters)
+    (request,) = [letter for letter in letters if letter["queue"] == "requests"]
+    assert request["reason"] != "of mine"
+    outcome = await product.services.dead_letters.purge(Selection(), Requester("ada", "cli", "asked"))
+    assert len(outcome.purged) == 4
+
+
 async def test_a_list_is_bounded_and_says_so(product: Product, desk: Desk) -> None:
     """More letters than asked for: no more than that, the count of all, and that there may be more."""
     for number in range(12):
@@ -269,6 +288,26 @@ async def test_letters_are_chosen_by_id_and_group(product: Product, desk: Desk) 
     assert named((await desk.redrive(groupId=second)).json()["redriven"]) == {(second, members[2])}
     assert named((await desk.list())["deadLetters"]) == {(first, members[1])}
     assert jobs_of(product) == sorted([(first, members[0]), (second, members[2])])
+
+
+async def test_a_letter_of_what_failed_already_gets_a_new_run(product: Product, desk: Desk) -> None:
+    """The group's run is pending for others and has recorded the server as failed: only a new one does it again."""
+    failed, pending = product.add_servers(2)
+    group_id = await product.create([failed, pending], launchConfig={"copyTags": True})
+    jobs = {job.arguments["sourceServerId"]: job for job in product.take_jobs()}
+    product.faults({"service": "drs", "operation": "UpdateLaunchConfiguration", "code": "ValidationException"})
+    await product.run(jobs[failed])
+    product.faults()
+    assert (await product.status(group_id))["status"] == "pending"
+    desk.bury_job(group_id, failed)
+    (entry,) = (await desk.redrive()).json()["redriven"]
+    (head, _) = (await product.services.history.runs(group_id, 10, None)).runs
+    assert (entry["result"], entry["runId"], head.run_id) == ("applying", head.run_id, entry["runId"])
+    assert (head.generation, head.reason, desk.count()) == (2, "redrive", (0, 0))
+    again = product.take_jobs(Queue.BULK)
+    assert sorted(job.arguments["sourceServerId"] for job in again) == sorted([failed, pending])
+    await product.drain(again)
+    assert (await product.status(group_id))["status"] == "ready"
 
 
 async def test_a_letter_of_what_is_ready_is_done(product: Product, desk: Desk) -> None:
