@@ -7,14 +7,17 @@ from typing import Any
 import httpx
 import pytest
 import pytest_asyncio
+from structlog.testing import capture_logs
 
 from tests.fakes.bad_messages import envelope, pack
 from tests.integration.product import Product, problem_of
 from workers.core.contract import APPLY_ACTOR, DEAD_LETTER_QUEUES, SWEEP_ACTOR, WAVE_ACTOR, Queue
 from workers.core.errors import GroupDeleted
+from workers.core.letters import dead_letters
 from workers.core.letters.letter import Selection
+from workers.core.queue.errors import QueueUnreachable
 from workers.core.queue.job import encode_job
-from workers.core.queue.letter_box import HeldLetters
+from workers.core.queue.letter_box import HeldLetters, SqsLetterBox
 from workers.core.queue.source import SourceQueue
 from workers.core.requests import Requester
 from workers.core.runs.submission import Submission
@@ -447,3 +450,37 @@ async def test_a_purge_deletes_what_was_chosen_and_nothing_else(product: Product
     assert {letter.message_id for letter in everything.purged} == left
     assert everything.is_whole
     assert (await desk.list())["deadLetters"] == []
+
+
+async def test_what_was_redriven_and_purged_is_written_down(
+    product: Product, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who, from which door, and each letter by its id, as a warning: the command line's log has nothing below it."""
+    (member,) = product.add_servers(1)
+    group_id = await product.create([member])
+    product.take_jobs()
+    desk.bury_job(group_id, member)
+    desk.bury("?")
+    desk.bury("??")
+    (job,) = [letter for letter in (await desk.list())["deadLetters"] if letter["sourceServerId"] == member]
+    requester = Requester("ada", "cli", "asked", "req-1")
+    with capture_logs() as lines:
+        await product.services.dead_letters.redrive(Selection(), requester)
+    told = {"log_level": "warning", "door": "cli", "principal": "ada", "request_id": "req-1"}
+    (line,) = [line for line in lines if line["event"] == "letters.redriven"]
+    assert line == {"event": "letters.redriven", **told, "message_ids": [job["messageId"]], "left": 2}
+    monkeypatch.setattr(dead_letters, "MOST_LETTERS", 1)
+    hold, looks = SqsLetterBox.hold, []
+
+    def fail_at_the_second(*arguments: Any) -> Any:
+        looks.append(arguments)
+        if len(looks) > 1:
+            raise QueueUnreachable("http://fake", "no answer")
+        return hold(*arguments)
+
+    monkeypatch.setattr(SqsLetterBox, "hold", fail_at_the_second)
+    with capture_logs() as lines, pytest.raises(QueueUnreachable):
+        await product.services.dead_letters.purge(Selection(), requester)
+    (line,) = [line for line in lines if line["event"] == "letters.purged"]
+    assert line.items() >= {"event": "letters.purged", **told, "left": 0}.items()
+    assert len(line["message_ids"]) == 1
