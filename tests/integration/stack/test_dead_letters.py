@@ -391,7 +391,7 @@ async def test_a_recovery_is_started_by_its_letter_only_where_it_is_named(produc
 
 
 async def test_a_repeated_redrive_has_no_second_effect(product: Product, desk: Desk) -> None:
-    """Under one Idempotency-Key what arrived since stays; another body under it is a 422."""
+    """Under one Idempotency-Key what arrived since stays, and is named; another body under it is a 422."""
     early, late = product.add_servers(2)
     group_id = await product.create([early, late])
     product.take_jobs()
@@ -402,6 +402,9 @@ async def test_a_repeated_redrive_has_no_second_effect(product: Product, desk: D
     desk.bury_job(group_id, late)
     repeated = await desk.redrive(headers)
     assert (repeated.status_code, repeated.json()["redriven"]) == (200, [])
+    (left,) = repeated.json()["left"]
+    assert left["sourceServerId"] == late
+    assert "arrived after the first request" in left["why"]
     assert desk.count() == (1, 0)
     other = await desk.redrive(headers, groupId=group_id)
     assert (other.status_code, problem_of(other)["code"]) == (422, "IDEMPOTENCY_KEY_REUSED")

@@ -30,6 +30,7 @@ WORKED_ON_FOR = timedelta(minutes=2)
 NAMED_AT_ONCE = 500
 """Letters that one line of the log names: CloudWatch Logs takes no line of any length."""
 MARK_TRIES = 3
+LATE = "It arrived after the first request with this Idempotency-Key: redrive it under a new one."
 _SUBJECT = "dead-letters"
 
 
@@ -77,6 +78,10 @@ class DeadLetters:
         """
         Do again what letters ask for, and delete those whose work is under way.
 
+        A repetition under the requester's key is no replay of the first answer. It takes what was there at the first
+        request and still is: what was left then is tried again, and so is what SQS itself moved since, for its time of
+        arrival is that of its sending. What arrived later stays.
+
         Parameters:
             selection: Which letters.
             requester: Who asks.
@@ -93,8 +98,12 @@ class DeadLetters:
         try:
             async with self._box.hold(MOST_LETTERS, WORKED_ON_FOR) as held:
                 outcome.unknown, outcome.truncated = selection.find_unknown(held.letters), held.truncated
-                meant = [letter for letter in held.letters if selection.takes(letter)]
-                chosen = [letter for letter in meant if asked_before is None or letter.arrived_at <= asked_before]
+                chosen = []
+                for letter in filter(selection.takes, held.letters):
+                    if asked_before is None or letter.arrived_at <= asked_before:
+                        chosen.append(letter)
+                    else:
+                        outcome.left.append(Left(letter, LATE))
                 asker, named = replace(requester, reason=REASON, key=None), selection.message_ids is not None
                 await self._redrive.redrive(held, chosen, asker, outcome, named=named)
         finally:
