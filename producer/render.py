@@ -109,13 +109,13 @@ def render_letters(listing: Listing) -> dict[str, Any]:
         "deadLetters": [
             {
                 **_letter(letter),
-                "originalMessageId": letter.original_message_id,
-                "actor": letter.actor,
-                "reason": letter.reason,
+                "originalMessageId": letter.original_message_id and _whole(letter.original_message_id),
+                "actor": letter.actor and _whole(letter.actor),
+                "reason": _whole(letter.reason),
                 "receiveCount": letter.received,
                 "sentAt": _time(letter.sent_at),
                 "deadLetteredAt": _time(letter.dead_lettered_at),
-                "fault": letter.fault or None,
+                "fault": _whole(letter.fault) or None,
             }
             for letter in listing.letters
         ],
@@ -139,10 +139,15 @@ def render_purged(outcome: Outcome) -> dict[str, Any]:
 
 def _rest(outcome: Outcome) -> dict[str, Any]:
     return {
-        "left": [{**_letter(each.letter), "why": each.why} for each in outcome.left],
+        "left": [{**_letter(each.letter), "why": _whole(each.why)} for each in outcome.left],
         "notFound": list(outcome.unknown),
         "truncated": outcome.truncated,
     }
+
+
+def _whole(text: str) -> str:
+    # Others' text may hold half a character, a lone surrogate: no answer in UTF-8 could be made of it.
+    return text.encode(errors="replace").decode()
 
 
 def _letter(letter: Letter) -> dict[str, Any]:

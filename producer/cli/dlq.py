@@ -67,7 +67,7 @@ def redrive(
     Do again what dead letters ask for: one apply run a group, on the queue for bulk work.
 
     A letter is deleted once its work is under way. What cannot be done again is named with the reason, and stays; then
-    the status is 1.
+    the status is 1. A recovery that is no drill is started again only where --message names it.
     """
     _check_choice(everything=everything, chosen=bool(messages or group), options="--message, --group or --all")
     with answering(as_json=json):

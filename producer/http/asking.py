@@ -32,7 +32,8 @@ IdempotencyKey = Annotated[
     str | None,
     Header(
         alias="Idempotency-Key",
-        description="Names this request: its repetition has no second effect, and is answered like the first.",
+        description="Names this request: its repetition has no second effect, and is answered like the first. Of dead"
+        " letters it takes those that were there at the first and still are, and is answered by what became of them.",
         pattern=r"^[!-~]([ -~]{0,253}[!-~])?$",
     ),
 ]

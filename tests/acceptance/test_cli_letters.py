@@ -55,6 +55,14 @@ def make_group(aws: StandIn, command: Command, folder: Path, name: str) -> dict[
     return dict(json.loads(printed))
 
 
+def read_notes(errors: str) -> tuple[list[tuple[str, str, list[str]]], str]:
+    """Take standard error apart: what is written down of letters, and what is said to a person."""
+    lines = errors.splitlines(keepends=True)
+    notes = [json.loads(line) for line in lines if line.startswith("{")]
+    said = "".join(line for line in lines if not line.startswith("{"))
+    return [(note["event"], note["door"], note["message_ids"]) for note in notes], said
+
+
 def test_letters_are_listed_redriven_and_purged(
     command: Command, environment: dict[str, str], shared_aws: StandIn, tmp_path: Path
 ) -> None:
@@ -83,12 +91,14 @@ def test_letters_are_listed_redriven_and_purged(
     assert "jobs 3" in errors
 
     status, printed, errors = command("dlq", "redrive", "--message", jobs[first], "--group", "letters")
-    assert (status, errors) == (0, "")
+    assert (status, read_notes(errors)) == (0, ([("letters.redriven", "cli", [jobs[first]])], ""))
     assert printed.startswith(f"{jobs[first]} of jobs ({group_id}, {first}) is applied by run-")
     status, printed, errors = command("dlq", "redrive", "--all", "--json")
     document = json.loads(printed)
     assert (status, [entry["messageId"] for entry in document["redriven"]]) == (FAILED, [jobs[second]])
-    assert errors == f"prelaunch: {bad} of jobs stays: It is no job: the body is not base64.\n"
+    notes, complaints = read_notes(errors)
+    assert notes == [("letters.redriven", "cli", [jobs[second]])]
+    assert complaints == f"prelaunch: {bad} of jobs stays: It is no job: the body is not base64.\n"
 
     refused = run_on_terminal(environment, "dlq", "purge", "--all", typed="n\n")
     assert refused.returncode == FAILED
@@ -99,9 +109,10 @@ def test_letters_are_listed_redriven_and_purged(
     agreed = run_on_terminal(environment, "dlq", "purge", "--message", bad, typed="y\n")
     assert agreed.returncode == 0
     assert "1 dead letter is deleted." in agreed.stdout
-    put_letter(shared_aws, "?", "unreadable: the body is not base64")
+    worse = put_letter(shared_aws, "?", "unreadable: the body is not base64")
     status, printed, errors = command("dlq", "purge", "--all", "--yes", "--json")
-    assert (status, len(json.loads(printed)["purged"]), errors) == (0, 1, "")
+    assert (status, len(json.loads(printed)["purged"])) == (0, 1)
+    assert read_notes(errors) == ([("letters.purged", "cli", [worse])], "")
     assert command("dlq", "list") == (0, "", "")
 
 

@@ -218,6 +218,9 @@ def test_superseding_loses_no_source_server(
         ({"a": FAILED, "b": PENDING}, "b", ApplyRequest(), False),
         ({"a": FAILED, "b": PENDING}, "b", ApplyRequest(source_server_ids=("b",)), True),
         ({"a": READY, "b": PENDING}, "b", ApplyRequest(force=True), False),
+        # What is known to be lost has failed in this run, which does it no more; another's failure is not meant.
+        ({"a": FAILED, "b": PENDING}, "ab", ApplyRequest(source_server_ids=("a",), resend=True), False),
+        ({"a": FAILED, "b": PENDING}, "ab", ApplyRequest(source_server_ids=("b",), resend=True), True),
     ],
 )
 def test_what_is_in_hand_opens_nothing(

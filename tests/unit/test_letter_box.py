@@ -10,9 +10,10 @@ from structlog.testing import capture_logs
 
 from workers.core.contract import APPLY_ACTOR, DEAD_LETTER_QUEUES, ApplyWork
 from workers.core.letters.letter import Letter
+from workers.core.queue import letter_box
 from workers.core.queue.errors import QueueMissing
 from workers.core.queue.job import encode_job
-from workers.core.queue.letter_box import SPARE_RECEIVES, SqsLetterBox, read_letter
+from workers.core.queue.letter_box import MOVED, SPARE_RECEIVES, SqsLetterBox, read_letter
 
 MINUTE = timedelta(minutes=1)
 SERVER = "s-1a2b3c4d5e6f7a8b9"
@@ -148,6 +149,8 @@ def test_a_letter_of_ours_says_all() -> None:
         {"reason": "x", "receiveCount": "many", "sentAt": "yesterday"},
         {"reason": "x", "receiveCount": "-1", "sentAt": "2026-03-01T07:00:00"},
         {"reason": "x", "receiveCount": "²"},
+        {"reason": "x", "receiveCount": "9" * 5000, "sentAt": "0001-01-01T00:00:00+23:59"},
+        {"reason": "x", "receiveCount": "1234567890", "sentAt": "9999-12-31T23:59:00-23:59"},
         {},
     ],
 )
@@ -156,3 +159,32 @@ def test_attributes_of_others_are_read_as_far_as_they_can_be(attributes: dict[st
     letter = read_letter(make_message(1, **attributes), "jobs", "prelaunch")
     assert (letter.received, letter.original_message_id) == (7, None)
     assert letter.sent_at == (None if attributes else letter.arrived_at)
+
+
+def test_what_a_request_says_of_itself_is_not_believed() -> None:
+    """Whoever may send requests may write attributes: the letter says what SQS knows of it."""
+    told = {"reason": "all is well", "receiveCount": "1", "messageId": "another", "sentAt": "2026-03-01T07:00:00+00:00"}
+    letter = read_letter(make_message(1, body="{}", **told), "requests", "prelaunch")
+    assert (letter.reason, letter.received, letter.original_message_id) == (MOVED, 7, None)
+    assert (letter.sent_at, letter.dead_lettered_at) == (letter.arrived_at, None)
+
+
+async def test_a_letter_that_cannot_be_read_hides_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is odd about one: it is listed with what SQS says, cannot be redriven, and the others are read."""
+
+    def stumble(body: str, *_: object, **__: object) -> None:
+        raise RecursionError(body)
+
+    monkeypatch.setattr(letter_box, "read_names", stumble)
+    with capture_logs() as lines:
+        letters, _ = await look(script([make_message(0), make_message(1, body="?")], []))
+    odd, other = letters
+    assert (odd.message_id, odd.work, odd.received, odd.receipt_handle) == ("m0", None, 7, "r0")
+    assert odd.fault == letter_box.ODD
+    assert "not base64" in other.fault
+    assert [(line["event"], line["message_id"]) for line in lines] == [("letter.not_read", "m0")]
+
+
+def test_a_receive_count_of_nine_digits_is_read() -> None:
+    """Longer ones are no count of SQS's."""
+    assert read_letter(make_message(1, reason="x", receiveCount="0" * 8 + "3"), "jobs", "prelaunch").received == 3

@@ -71,3 +71,15 @@ def test_the_refusal_says_why(body: str, reason: str) -> None:
     """The reason on the dead-letter queue tells what is wrong with the body."""
     with pytest.raises(UnreadableJob, match=reason):
         decode_job(body, "jobs")
+
+
+@pytest.mark.parametrize(
+    "part",
+    [{"actor_name": "\ud800"}, {"message_id": "x\udfff"}, {"kwargs": {"x": ["\udc00"]}}, {"kwargs": {"\ud800": 1}}],
+)
+def test_what_no_answer_could_hold_is_refused(part: dict[str, object]) -> None:
+    """Half a character, which JSON can escape and UTF-8 cannot hold, goes no further than the door."""
+    whole = json.loads(base64.b64decode(encode_job("work", "jobs", {})))
+    body = base64.b64encode(json.dumps(whole | part).encode()).decode()
+    with pytest.raises(UnreadableJob, match="half a character"):
+        decode_job(body, "jobs")

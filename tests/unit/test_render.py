@@ -8,9 +8,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from producer.render import render_apply, render_group, render_status, render_wave
+from producer.render import render_apply, render_group, render_letters, render_redriven, render_status, render_wave
 from tests.fakes.runs import MEMBERS, OPENED_AT, recorded_runs, run_over, status_of
 from tests.fakes.strategies import group_definitions
+from workers.core.contract import Names
+from workers.core.letters.dead_letters import Listing
+from workers.core.letters.letter import Letter
+from workers.core.letters.redrive import Left, Outcome
 from workers.core.model.group import GroupDefinition, Target, parse_group
 from workers.core.queries import GroupView, StatusView
 from workers.core.runs.settle import combine_status
@@ -127,3 +131,15 @@ def test_a_wave_shows_jobs_and_refusals_apart(started: datetime | None) -> None:
     ]
     assert shown["startedAt"] == (None if started is None else "2026-01-02T04:00:00Z")
     assert shown["groups"] == [{"groupId": "pg-1", "path": "fast", "generation": 3}]
+
+
+def test_half_a_character_of_others_makes_no_answer_fail() -> None:
+    """Whatever a letter holds, and wherever it came from, the answer is UTF-8."""
+    half = "x\ud800"
+    letter = Letter(
+        "jobs", "m", "r", half, 1, OPENED_AT, fault=half, actor=half, names=Names(), original_message_id=half
+    )
+    listed = render_letters(Listing((letter,), {}, truncated=False))
+    left = render_redriven(Outcome(left=[Left(letter, half)]))
+    for answer, texts in ((listed, 4), (left, 1)):
+        assert json.dumps(answer, ensure_ascii=False).encode().count(b"x?") == texts

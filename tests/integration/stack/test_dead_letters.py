@@ -1,19 +1,23 @@
 """Dead letters: looked at without a trace, done again without a loss, and named where they cannot be."""
 
 from collections.abc import AsyncIterator, Sequence
+from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
 import pytest_asyncio
+from structlog.testing import capture_logs
 
 from tests.fakes.bad_messages import envelope, pack
 from tests.integration.product import Product, problem_of
 from workers.core.contract import APPLY_ACTOR, DEAD_LETTER_QUEUES, SWEEP_ACTOR, WAVE_ACTOR, Queue
 from workers.core.errors import GroupDeleted
+from workers.core.letters import dead_letters
 from workers.core.letters.letter import Selection
+from workers.core.queue.errors import QueueUnreachable
 from workers.core.queue.job import encode_job
-from workers.core.queue.letter_box import HeldLetters
+from workers.core.queue.letter_box import HeldLetters, SqsLetterBox
 from workers.core.queue.source import SourceQueue
 from workers.core.requests import Requester
 from workers.core.runs.submission import Submission
@@ -107,6 +111,25 @@ async def test_a_list_says_what_each_letter_is_and_leaves_it_there(product: Prod
     assert [desk.count(queue) for queue in Queue] == [(1, 0)] * 3
     times = [letter["deadLetteredAt"] for letter in first["deadLetters"]]
     assert times == sorted(times, reverse=True)
+
+
+async def test_odd_letters_hide_no_other(product: Product, desk: Desk) -> None:
+    """Half characters and endless numbers, in jobs and in requests: everything is listed, and can be purged."""
+    desk.bury_job("pg-1", "s-00000000000000001")
+    desk.bury(pack(envelope(actor_name="\ud800")))
+    odd = {"receiveCount": {"DataType": "String", "StringValue": "9" * 5000}}
+    reason = {"reason": {"DataType": "String", "StringValue": "of mine"}}
+    for queue in ("jobs", "requests"):
+        desk.sqs.send_message(
+            QueueUrl=desk.url(queue, "-dlq"), MessageBody='{"actor": "\\ud800"}', MessageAttributes=odd | reason
+        )
+    letters = (await desk.list())["deadLetters"]
+    assert len(letters) == 4
+    assert all(letter["receiveCount"] < 10 for letter in letters)
+    (request,) = [letter for letter in letters if letter["queue"] == "requests"]
+    assert request["reason"] != "of mine"
+    outcome = await product.services.dead_letters.purge(Selection(), Requester("ada", "cli", "asked"))
+    assert len(outcome.purged) == 4
 
 
 async def test_a_list_is_bounded_and_says_so(product: Product, desk: Desk) -> None:
@@ -270,6 +293,26 @@ async def test_letters_are_chosen_by_id_and_group(product: Product, desk: Desk) 
     assert jobs_of(product) == sorted([(first, members[0]), (second, members[2])])
 
 
+async def test_a_letter_of_what_failed_already_gets_a_new_run(product: Product, desk: Desk) -> None:
+    """The group's run is pending for others and has recorded the server as failed: only a new one does it again."""
+    failed, pending = product.add_servers(2)
+    group_id = await product.create([failed, pending], launchConfig={"copyTags": True})
+    jobs = {job.arguments["sourceServerId"]: job for job in product.take_jobs()}
+    product.faults({"service": "drs", "operation": "UpdateLaunchConfiguration", "code": "ValidationException"})
+    await product.run(jobs[failed])
+    product.faults()
+    assert (await product.status(group_id))["status"] == "pending"
+    desk.bury_job(group_id, failed)
+    (entry,) = (await desk.redrive()).json()["redriven"]
+    (head, _) = (await product.services.history.runs(group_id, 10, None)).runs
+    assert (entry["result"], entry["runId"], head.run_id) == ("applying", head.run_id, entry["runId"])
+    assert (head.generation, head.reason, desk.count()) == (2, "redrive", (0, 0))
+    again = product.take_jobs(Queue.BULK)
+    assert sorted(job.arguments["sourceServerId"] for job in again) == sorted([failed, pending])
+    await product.drain(again)
+    assert (await product.status(group_id))["status"] == "ready"
+
+
 async def test_a_letter_of_what_is_ready_is_done(product: Product, desk: Desk) -> None:
     """The server was applied since: there is nothing to do, no run is opened, and the letter goes."""
     (member,) = product.add_servers(1)
@@ -299,8 +342,56 @@ async def test_waves_and_sweeps_are_sent_again(product: Product, desk: Desk) -> 
     assert {wave.json()["waveId"] for wave in waves} == results.keys() - {None}
 
 
+async def bury_wave(product: Product, desk: Desk, group_id: str, **more: Any) -> str:
+    """Accept a wave whose message is dead-lettered before any worker starts it."""
+    accepted = await product.api.post("/waves", json={"groupIds": [group_id], **more})
+    assert accepted.status_code == 202, accepted.text
+    (lost,) = product.take_jobs(Queue.URGENT)
+    desk.bury(encode_job(WAVE_ACTOR, Queue.URGENT, lost.arguments), queue=Queue.URGENT)
+    return str(accepted.json()["waveId"])
+
+
+@pytest.mark.parametrize("since", ["a day", "a generation", "an update", "deleted"])
+async def test_a_wave_of_other_days_is_not_started_by_its_letter(product: Product, desk: Desk, since: str) -> None:
+    """Accepted too long ago, or over a group that is another since: nothing is sent, named or not; the letter stays."""
+    (member,) = product.add_servers(1)
+    group_id = await product.create_ready([member])
+    await bury_wave(product, desk, group_id)
+    match since:
+        case "a day":
+            product.clock.advance(product.settings.max_ready_age + timedelta(seconds=1))
+        case "a generation":
+            await product.apply(group_id, force=True)
+            await product.drain()
+        case "an update":
+            await product.update(group_id, {"description": "another"})
+        case _:
+            assert (await product.api.delete(f"/protection-groups/{group_id}")).status_code == 204
+    (letter,) = (await desk.list())["deadLetters"]
+    document = (await desk.redrive(messageIds=[letter["messageId"]])).json()
+    assert (document["redriven"], product.take_jobs(Queue.URGENT)) == ([], [])
+    (left,) = document["left"]
+    assert left["why"].endswith("Start a new wave, purge this one.")
+    assert desk.count(Queue.URGENT) == (1, 0)
+
+
+async def test_a_recovery_is_started_by_its_letter_only_where_it_is_named(product: Product, desk: Desk) -> None:
+    """A redrive of everything leaves a recovery that is no drill, with the reason; by its id it is sent."""
+    (member,) = product.add_servers(1)
+    wave_id = await bury_wave(product, desk, await product.create_ready([member]), isDrill=False)
+    document = (await desk.redrive()).json()
+    (left,) = document["left"]
+    assert (document["redriven"], product.take_jobs(Queue.URGENT)) == ([], [])
+    assert "no drill" in left["why"]
+    assert "message id" in left["why"]
+    document = (await desk.redrive(messageIds=[left["messageId"]])).json()
+    assert [(entry["waveId"], entry["result"]) for entry in document["redriven"]] == [(wave_id, "sent")]
+    (again,) = product.take_jobs(Queue.URGENT)
+    assert (again.actor, again.arguments["waveId"]) == (WAVE_ACTOR, wave_id)
+
+
 async def test_a_repeated_redrive_has_no_second_effect(product: Product, desk: Desk) -> None:
-    """Under one Idempotency-Key what arrived since stays; another body under it is a 422."""
+    """Under one Idempotency-Key what arrived since stays, and is named; another body under it is a 422."""
     early, late = product.add_servers(2)
     group_id = await product.create([early, late])
     product.take_jobs()
@@ -311,6 +402,9 @@ async def test_a_repeated_redrive_has_no_second_effect(product: Product, desk: D
     desk.bury_job(group_id, late)
     repeated = await desk.redrive(headers)
     assert (repeated.status_code, repeated.json()["redriven"]) == (200, [])
+    (left,) = repeated.json()["left"]
+    assert left["sourceServerId"] == late
+    assert "arrived after the first request" in left["why"]
     assert desk.count() == (1, 0)
     other = await desk.redrive(headers, groupId=group_id)
     assert (other.status_code, problem_of(other)["code"]) == (422, "IDEMPOTENCY_KEY_REUSED")
@@ -359,3 +453,37 @@ async def test_a_purge_deletes_what_was_chosen_and_nothing_else(product: Product
     assert {letter.message_id for letter in everything.purged} == left
     assert everything.is_whole
     assert (await desk.list())["deadLetters"] == []
+
+
+async def test_what_was_redriven_and_purged_is_written_down(
+    product: Product, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who, from which door, and each letter by its id, as a warning: the command line's log has nothing below it."""
+    (member,) = product.add_servers(1)
+    group_id = await product.create([member])
+    product.take_jobs()
+    desk.bury_job(group_id, member)
+    desk.bury("?")
+    desk.bury("??")
+    (job,) = [letter for letter in (await desk.list())["deadLetters"] if letter["sourceServerId"] == member]
+    requester = Requester("ada", "cli", "asked", "req-1")
+    with capture_logs() as lines:
+        await product.services.dead_letters.redrive(Selection(), requester)
+    told = {"log_level": "warning", "door": "cli", "principal": "ada", "request_id": "req-1"}
+    (line,) = [line for line in lines if line["event"] == "letters.redriven"]
+    assert line == {"event": "letters.redriven", **told, "message_ids": [job["messageId"]], "left": 2}
+    monkeypatch.setattr(dead_letters, "MOST_LETTERS", 1)
+    hold, looks = SqsLetterBox.hold, []
+
+    def fail_at_the_second(*arguments: Any) -> Any:
+        looks.append(arguments)
+        if len(looks) > 1:
+            raise QueueUnreachable("http://fake", "no answer")
+        return hold(*arguments)
+
+    monkeypatch.setattr(SqsLetterBox, "hold", fail_at_the_second)
+    with capture_logs() as lines, pytest.raises(QueueUnreachable):
+        await product.services.dead_letters.purge(Selection(), requester)
+    (line,) = [line for line in lines if line["event"] == "letters.purged"]
+    assert line.items() >= {"event": "letters.purged", **told, "left": 0}.items()
+    assert len(line["message_ids"]) == 1

@@ -4,7 +4,8 @@ Looking at dead letters, doing their work again, and throwing them away. Every d
 Letters are held while they are worked on, and given back but for those that are deleted on purpose.
 """
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -26,7 +27,10 @@ LISTED_FOR = timedelta(seconds=30)
 """How long a letter stays hidden from others if a listing dies."""
 WORKED_ON_FOR = timedelta(minutes=2)
 """The same, of a redrive or a purge."""
+NAMED_AT_ONCE = 500
+"""Letters that one line of the log names: CloudWatch Logs takes no line of any length."""
 MARK_TRIES = 3
+LATE = "It arrived after the first request with this Idempotency-Key: redrive it under a new one."
 _SUBJECT = "dead-letters"
 
 
@@ -74,6 +78,10 @@ class DeadLetters:
         """
         Do again what letters ask for, and delete those whose work is under way.
 
+        A repetition under the requester's key is no replay of the first answer. It takes what was there at the first
+        request and still is: what was left then is tried again, and so is what SQS itself moved since, for its time of
+        arrival is that of its sending. What arrived later stays.
+
         Parameters:
             selection: Which letters.
             requester: Who asks.
@@ -86,19 +94,20 @@ class DeadLetters:
             PrelaunchError: Queues or tables are missing or do not answer, and nothing was redriven.
         """
         asked_before = await self._mark(requester)
-        async with self._box.hold(MOST_LETTERS, WORKED_ON_FOR) as held:
-            meant = [letter for letter in held.letters if selection.takes(letter)]
-            # A repeated request has no effect beyond the first one's: what arrived since is another's.
-            chosen = [letter for letter in meant if asked_before is None or letter.arrived_at <= asked_before]
-            outcome = Outcome(unknown=selection.find_unknown(held.letters), truncated=held.truncated)
-            await self._redrive.redrive(held, chosen, replace(requester, reason=REASON, key=None), outcome)
-        log.info(
-            "letters.redriven",
-            principal=requester.principal,
-            request_id=requester.request_id,
-            redriven=len(outcome.redriven),
-            left=len(outcome.left),
-        )
+        outcome = Outcome()
+        try:
+            async with self._box.hold(MOST_LETTERS, WORKED_ON_FOR) as held:
+                outcome.unknown, outcome.truncated = selection.find_unknown(held.letters), held.truncated
+                chosen = []
+                for letter in filter(selection.takes, held.letters):
+                    if asked_before is None or letter.arrived_at <= asked_before:
+                        chosen.append(letter)
+                    else:
+                        outcome.left.append(Left(letter, LATE))
+                asker, named = replace(requester, reason=REASON, key=None), selection.message_ids is not None
+                await self._redrive.redrive(held, chosen, asker, outcome, named=named)
+        finally:
+            _note("letters.redriven", requester, [each.letter for each in outcome.redriven], outcome)
         return outcome
 
     async def purge(self, selection: Selection, requester: Requester) -> Outcome:
@@ -116,26 +125,26 @@ class DeadLetters:
             QueueError: A dead-letter queue is missing or does not answer.
         """
         outcome = Outcome()
-        while True:
-            async with self._box.hold(MOST_LETTERS, WORKED_ON_FOR) as held:
-                chosen = [letter for letter in held.letters if selection.takes(letter)]
-                undeleted = await held.delete(chosen)
-                outcome.unknown = selection.find_unknown([*held.letters, *outcome.purged])
-                outcome.truncated = held.truncated
+        try:
+            while await self._purge_some(selection, outcome):
+                continue
+        finally:
+            # Also where a later round fails: what was deleted before it is gone.
+            _note("letters.purged", requester, outcome.purged, outcome)
+        return outcome
+
+    async def _purge_some(self, selection: Selection, outcome: Outcome) -> bool:
+        """Delete as many as can be held at once; tell whether there is to be another round."""
+        async with self._box.hold(MOST_LETTERS, WORKED_ON_FOR) as held:
+            chosen = [letter for letter in held.letters if selection.takes(letter)]
+            undeleted = await held.delete(chosen)
             kept = {each.letter.message_id for each in undeleted}
             outcome.left = [Left(each.letter, f"SQS did not delete it: {each.cause}.") for each in undeleted]
             outcome.purged += [letter for letter in chosen if letter.message_id not in kept]
-            # Another round only where the one before made room for it.
-            if kept or not chosen or not outcome.truncated:
-                break
-        log.info(
-            "letters.purged",
-            principal=requester.principal,
-            request_id=requester.request_id,
-            purged=len(outcome.purged),
-            left=len(outcome.left),
-        )
-        return outcome
+            outcome.unknown = selection.find_unknown([*held.letters, *outcome.purged])
+            outcome.truncated = held.truncated
+        # Another round only where this one made room for it.
+        return bool(chosen) and not kept and outcome.truncated
 
     async def _mark(self, requester: Requester) -> datetime | None:
         """Note when a request with a key was first made; answer that of its repetition, None for the first."""
@@ -147,6 +156,23 @@ class DeadLetters:
             if not marked or await self._tables.commit(marked, _never_stored):
                 return None
         return None
+
+
+def _note(event: str, requester: Requester, gone: Sequence[Letter], outcome: Outcome) -> None:
+    """Write down who let which letters go: nothing else tells it once they are gone."""
+    # The command line leaves out what is below a warning.
+    level = logging.WARNING if gone else logging.INFO
+    ids = [letter.message_id for letter in gone]
+    for start in range(0, max(len(ids), 1), NAMED_AT_ONCE):
+        log.log(
+            level,
+            event,
+            door=requester.door,
+            principal=requester.principal,
+            request_id=requester.request_id,
+            message_ids=ids[start : start + NAMED_AT_ONCE],
+            left=len(outcome.left),
+        )
 
 
 async def _never_stored() -> bool:

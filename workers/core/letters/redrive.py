@@ -76,7 +76,9 @@ class Redrive:
         self._waves = waves
         self._queue = queue
 
-    async def redrive(self, held: Held, letters: Sequence[Letter], requester: Requester, outcome: Outcome) -> None:
+    async def redrive(
+        self, held: Held, letters: Sequence[Letter], requester: Requester, outcome: Outcome, *, named: bool
+    ) -> None:
         """
         Do again what letters ask for, and delete those whose work is under way.
 
@@ -85,6 +87,7 @@ class Redrive:
             letters: Some of those that are held.
             requester: Who asks.
             outcome: Where it is noted what became of each.
+            named: Whether somebody asked for just these: a redrive of all starts no recovery that is no drill.
 
         Raises:
             PrelaunchError: Queues or tables are missing or do not answer, and nothing was redriven.
@@ -101,7 +104,7 @@ class Redrive:
 
         async def work(task: str | Work, part: list[Letter]) -> PrelaunchError | None:
             async with gate:
-                return await self._try(held, task, part, requester, outcome)
+                return await self._try(held, task, part, requester, outcome, named=named)
 
         failures = await asyncio.gather(*(work(task, part) for task, part in tasks.items()))
         failed = next((failure for failure in failures if failure is not None), None)
@@ -109,14 +112,21 @@ class Redrive:
             raise failed
 
     async def _try(
-        self, held: Held, task: str | Work, letters: list[Letter], requester: Requester, outcome: Outcome
+        self,
+        held: Held,
+        task: str | Work,
+        letters: list[Letter],
+        requester: Requester,
+        outcome: Outcome,
+        *,
+        named: bool,
     ) -> PrelaunchError | None:
         try:
             match task:
                 case str():
                     await self._redrive_group(held, task, letters, requester, outcome)
                 case WaveWork():
-                    sent = await self._waves.send_again(task.wave_id)
+                    sent = await self._waves.send_again(task.wave_id, named=named)
                     await _finish(held, letters, Result.SENT if sent else Result.DONE, outcome)
                 case _:
                     await self._queue.send(Queue.NORMAL, [Job(SWEEP_ACTOR, SWEEP_ACTOR, {})])

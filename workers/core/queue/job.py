@@ -10,6 +10,7 @@ put the same message on the wire as it is, without base64.
 
 import base64
 import binascii
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -126,6 +127,7 @@ def decode_job(body: str, queue_name: str, *, stack: str | None = None) -> "dram
     if "self" in message.kwargs:
         # dramatiq's own call of an actor fails on it.
         raise UnreadableJob("no argument of a job can be named self")
+    _check_text(message)
     _check_stack(message.options, stack)
     return dramatiq.Message(
         queue_name=queue_name,
@@ -150,6 +152,16 @@ def _read_message(body: str) -> "dramatiq.Message[object]":
         return dramatiq.Message.decode(raw)
     except DecodeError as error:
         raise UnreadableJob("the body is not a dramatiq message") from error
+
+
+def _check_text(message: "dramatiq.Message[object]") -> None:
+    # JSON can escape half of a character; whatever is to be sent on in UTF-8, an answer or a log line, fails on it.
+    try:
+        json.dumps([message.actor_name, message.message_id, message.kwargs], ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise UnreadableJob("there is half a character, a lone surrogate, in the message") from error
+    except RecursionError as error:
+        raise UnreadableJob("the arguments of the message are nested too deep") from error
 
 
 def _check_stack(options: object, stack: str | None) -> None:

@@ -17,7 +17,7 @@ class ApplyRequest:
     source_server_ids: tuple[str, ...] | None = None
     """Ask for these members; None is all of them."""
     resend: bool = False
-    """Send the jobs of pending ones again where a run has them in hand: theirs are known to be lost."""
+    """Their jobs are known to be lost: send those of pending ones again; what failed already is in no run's hand."""
 
 
 def select_listed(statuses: Mapping[str, Status], request: ApplyRequest) -> frozenset[str]:
@@ -46,8 +46,9 @@ def is_in_hand(status: Status, listed: frozenset[str], statuses: Mapping[str, St
         return False
     asked = statuses if request.source_server_ids is None else request.source_server_ids
     wanted = {member for member in asked if statuses[member] is not Status.READY}
+    lost = request.resend and any(statuses[member] is Status.FAILED for member in wanted)
     # Who asks only for what is ready must not set off the group's failed members.
-    return not wanted or (status is Status.PENDING and wanted <= listed)
+    return not wanted or (status is Status.PENDING and wanted <= listed and not lost)
 
 
 def find_waiting(statuses: Mapping[str, Status], request: ApplyRequest) -> frozenset[str]:

@@ -1,7 +1,9 @@
 """
 Receipts: which request a requester's key was used for, and what it did. A repeated request finds its own.
 
-A receipt is written in the transaction of the effect itself, so that there is never one without the other.
+A receipt is written in the transaction of the effect itself, so that there is never one without the other. But for one:
+a redrive of dead letters has no one transaction. Its receipt is a mark, written before anything is redriven, that says
+only when it was first asked for.
 """
 
 import hashlib
@@ -104,7 +106,7 @@ class Receipts:
 
     def put(self, requester: Requester, receipt: Receipt) -> list[Write]:
         """
-        Write the receipt of a request, for the transaction of its effect.
+        Write the receipt of a request, for the transaction of its effect, or before it where it is a mark.
 
         Parameters:
             requester: Who asks.
