@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PACKAGES := producer workers infra
 
-.PHONY: help check test test-release chaos demo format lock clean
+.PHONY: help check test test-release chaos mutants demo format lock clean
 
 help:
 	@echo "make demo    apply two groups' launch settings ahead, then start a wave (local stack)"
@@ -13,6 +13,7 @@ help:
 	@echo "make test    every check, every test, and at least 90 % of lines and branches run"
 	@echo "make test-release  every law with 10,000 examples instead of 200: hours"
 	@echo "make chaos   workers and API killed, stopped, restarted for 5 minutes, under readers who check every answer"
+	@echo "make mutants the share of small faults in pure modules and the store that the tests find; at least 90 %"
 	@echo "make format  rewrite the code in the one format"
 	@echo "make lock    renew the locked requirements"
 
@@ -58,6 +59,16 @@ test-release: $(VENV)/.dev $(VENV)/.dynamodb
 chaos: $(VENV)/.dev
 	@$(BIN)/python -m tests.chaos
 
+# The first run makes all mutants and tries a few: those of texts have to be there to be left out of the second one.
+CHILDREN ?= 2
+MUTMUT := PYTHONHASHSEED=0 $(BIN)/mutmut run --max-children $(CHILDREN)
+mutants: $(VENV)/.dev
+	@rm -rf mutants
+	@$(MUTMUT) 'workers.core.retry.*' > $(VENV)/mutants.log || { cat $(VENV)/mutants.log; exit 1; }
+	@$(BIN)/python -m tests.mutation leave-out-texts
+	@$(MUTMUT)
+	@$(BIN)/python -m tests.mutation report
+
 demo: $(VENV)/.local
 	@$(BIN)/prelaunch demo
 
@@ -71,4 +82,4 @@ lock: $(VENV)/.dev
 	@$(LOCK) --extra local --extra build --extra dev --output-file requirements/dev.txt pyproject.toml
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .coverage*
+	rm -rf $(VENV) mutants build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .coverage*

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import structlog
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 from tests.measuring import measure_chosen_processes_only
 
@@ -19,6 +19,16 @@ pytest_plugins = ["tests.dynamodb_local.plugin"]
 _QUIET = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("prelaunch", _QUIET, max_examples=200)
 settings.register_profile("release", _QUIET, max_examples=10_000)
+# For `make mutants`, which runs a law for each mutant: few examples, the same each time, and none made smaller.
+settings.register_profile(
+    "mutants",
+    _QUIET,
+    max_examples=20,
+    derandomize=True,
+    database=None,
+    phases=[Phase.explicit, Phase.generate],
+    report_multiple_bugs=False,
+)
 settings.load_profile("prelaunch")
 
 

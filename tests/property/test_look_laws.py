@@ -69,3 +69,41 @@ def test_an_outage_costs_no_run_its_time(head: RunHead, outage: timedelta) -> No
     assert decision.act is not Act.GIVE_UP
     expected = min(head.deadline + outage, OPENED_AT + PERIODS.longest)
     assert decision.look.deadline >= expected
+
+
+def test_what_gets_on_is_looked_at_again_after_one_interval() -> None:
+    """However often it stood still before: only a revival doubles the wait."""
+    head = replace(HEAD, sent_at=OPENED_AT, done=2, done_seen=1, stalls=5, deadline=OPENED_AT + timedelta(days=9))
+    decision = decide(head, OPENED_AT, PERIODS)
+    assert decision.act is Act.WATCH
+    assert decision.look == decision.after
+    assert (decision.look.next_at, decision.look.stalls) == (OPENED_AT + PERIODS.stall_after, 0)
+
+
+def test_whoever_gives_a_run_up_is_followed_soon() -> None:
+    """Although its deadline is over: who gives it up may die of it."""
+    now = HEAD.deadline + PERIODS.longest
+    decision = decide(replace(HEAD, sent_at=OPENED_AT, done_seen=HEAD.done, stalls=3), now, PERIODS)
+    assert decision.act is Act.GIVE_UP
+    assert decision.look.next_at == now + PERIODS.send_after
+    assert decision.after.next_at == now + PERIODS.stall_after
+
+
+def test_an_outage_is_more_than_a_look_that_comes_a_little_late() -> None:
+    """Up to the limit the deadline stays; past it, it moves by all of the time that nobody could use."""
+    head = replace(HEAD, sent_at=OPENED_AT, done_seen=HEAD.done, resend_after=OPENED_AT)
+    late = PERIODS.late_after
+    assert decide(head, OPENED_AT + late, PERIODS).look.deadline == head.deadline
+    late += timedelta(seconds=1)
+    assert decide(head, OPENED_AT + late, PERIODS).look.deadline == head.deadline + late
+
+
+def test_the_deadline_itself_is_over_for_what_stands_still() -> None:
+    """What gets on, or was never sent, is given the time of a new run from then on."""
+    now = HEAD.deadline
+    still = replace(HEAD, sent_at=OPENED_AT, done=1, done_seen=1, resend_after=now)
+    assert decide(still, now, PERIODS).act is Act.GIVE_UP
+    for head, act in ((replace(still, done_seen=0), Act.WATCH), (replace(still, sent_at=None), Act.SEND)):
+        decision = decide(head, now, PERIODS)
+        assert decision.act is act
+        assert decision.look.deadline == now + PERIODS.base_deadline

@@ -301,6 +301,9 @@ _LAUNCH_INTO = {"launchIntoEC2InstanceID": "i-0123456789abcdef0"}
         ({"launchIntoInstanceProperties": _LAUNCH_INTO}, {"copyPrivateIp": True, "copyTags": False}, "copyPrivateIp"),
         ({"copyTags": True}, {"launchIntoInstanceProperties": {"launchIntoEC2InstanceID": ""}}, None),
         ({"monitoring": True}, {"launchIntoInstanceProperties": _LAUNCH_INTO, "copyTags": True}, None),
+        # A field that only a later release knows is nothing of ours.
+        ({"staticPrivateIp": "10.0.1.17"}, {"copyPrivateIp": True, "fieldOfALaterRelease": True}, "copyPrivateIp"),
+        ({"staticPrivateIp": "10.0.1.17"}, {"fieldOfALaterRelease": True}, None),
     ],
 )
 def test_what_drs_holds_can_refuse_what_is_wanted(
@@ -320,3 +323,15 @@ def test_a_conflict_of_the_config_itself_is_not_repeated() -> None:
     desired = LaunchConfig({"instanceType": "m5.large", "targetInstanceTypeRightSizingMethod": "BASIC"})
     held = ObservedConfiguration({"targetInstanceTypeRightSizingMethod": "BASIC", "copyTags": True}, "lt-1")
     assert find_observed_conflicts(desired, held) == []
+
+
+def test_what_must_be_empty_in_drs_is_sent_as_drs_holds_it() -> None:
+    """A name is emptied by an empty text; with what is sent stands what it was before."""
+    observed = ObservedConfiguration({"name": "old", "copyTags": True}, "lt-1")
+    step = plan_launch_configuration(LaunchConfig({"name": None, "copyTags": False}), observed)
+    assert step is not None
+    assert step.fields == {"name": "", "copyTags": False}
+    assert {(item.field, item.observed, item.desired) for item in step.drift} == {
+        ("name", "old", ""),
+        ("copyTags", True, False),
+    }

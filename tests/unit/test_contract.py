@@ -13,11 +13,13 @@ from workers.core.contract import (
     SWEEP_ACTOR,
     WAVE_ACTOR,
     ApplyWork,
+    Names,
     SweepWork,
     UnknownActor,
     WaveWork,
     WrongJob,
     find_fault,
+    read_names,
     read_work,
 )
 from workers.core.queue.errors import UnreadableJob
@@ -90,3 +92,13 @@ def test_the_limit_is_the_last_byte() -> None:
     fitting = "x" * MAX_BODY_BYTES
     assert "bytes" not in (read(fitting) or "bytes")
     assert "has 65538 bytes" in (read("é" * (MAX_BODY_BYTES // 2 + 1)) or "")
+
+
+def test_what_a_job_names_is_read_where_it_can_be() -> None:
+    """For a person who looks at a letter: each name by itself, and none that is no such name."""
+    names = {"groupId": "pg-1", "sourceServerId": SERVER, "waveId": "wave-1"}
+    assert read_names({**names, "later": 1}) == Names("pg-1", SERVER, "wave-1")
+    assert read_names({}) == Names(None, None, None)
+    assert read_names({**names, "groupId": "ü"}) == Names(None, SERVER, "wave-1")
+    assert read_names({**names, "sourceServerId": "s-1"}) == Names("pg-1", None, "wave-1")
+    assert read_names({**names, "waveId": 7}) == Names("pg-1", SERVER, None)

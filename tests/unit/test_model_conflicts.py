@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from workers.core.model.conflicts import Conflict, find_conflicts
-from workers.core.model.errors import FieldError
+from workers.core.model.errors import INVALID_LAUNCH_CONFIG, FieldError
 from workers.core.model.group import InvalidBody, parse_group
 from workers.core.model.launch_config import Json, LaunchConfig
 
@@ -124,6 +124,8 @@ def test_a_conflict_of_the_defaults_is_said_once() -> None:
     ids = tuple(f"s-{n:017d}" for n in range(300))
     errors = _errors({"securityGroupIds": _GROUPS}, ids=ids)
     assert _places(errors) == [("/launchConfig/securityGroupIds", None)]
+    assert errors[0].code == INVALID_LAUNCH_CONFIG
+    assert "needs a subnetId" in errors[0].message
 
 
 def test_it_is_said_once_also_if_every_server_has_an_override() -> None:
@@ -148,6 +150,8 @@ def test_a_server_that_does_not_complete_the_defaults_is_named() -> None:
     """Where all have overrides and one leaves the gap, the error names it and points at the default."""
     servers = [_server(_A, subnetId=_SUBNET), _server(_B, subnetId=_SUBNET), _server(_C, monitoring=True)]
     errors = _errors({"securityGroupIds": _GROUPS}, *servers)
+    assert errors[0].code == INVALID_LAUNCH_CONFIG
+    assert "needs a subnetId" in errors[0].message
     assert _places(errors) == [("/launchConfig/securityGroupIds", _C)]
 
 

@@ -16,6 +16,7 @@ from workers.core.model.group import (
     GroupTooLarge,
     InvalidBody,
     parse_group,
+    parse_group_update,
 )
 from workers.core.model.launch_config import FIELDS, LaunchConfig
 
@@ -293,3 +294,43 @@ def test_digests_have_a_form_that_stays() -> None:
     pairs = '{"schemaVersion":1,"servers":[["s-a","sha256:1"],["s-b","sha256:2"]]}'
     digest = digest_group({"s-b": "sha256:2", "s-a": "sha256:1"})
     assert digest == "sha256:" + hashlib.sha256(pairs.encode()).hexdigest()
+
+
+def test_a_region_is_one_of_those_that_are_known() -> None:
+    """Where anybody says which; one that is written much like some of them is guessed at, and only said once."""
+    known = {*(f"eu-central-{number}" for number in range(1, 5)), "us-east-1"}
+    assert parse_group(_body(), regions=known).target.region == "eu-central-1"
+    assert parse_group(_body(region="eu-central-9")).target.region == "eu-central-9"
+    for region, guess in (
+        ("eu-central-9", " Did you mean eu-central-2 or eu-central-3 or eu-central-4? "),
+        ("xy-abcdefgh-7", "knows. One"),
+    ):
+        with pytest.raises(InvalidBody) as refused:
+            parse_group(_body(region=region), regions=known)
+        (error,) = refused.value.errors
+        assert (error.pointer, error.code, error.source_server_id) == ("/region", INVALID_BODY, None)
+        assert region in error.message
+        assert guess in error.message
+    with pytest.raises(InvalidBody) as refused:
+        parse_group(_body(region="nowhere"), regions=known)
+    assert [error.pointer for error in refused.value.errors] == ["/region"]
+
+
+@pytest.mark.parametrize(("said", "force"), [({}, False), ({"force": False}, False), ({"force": True}, True)])
+def test_an_update_says_over_which_version_it_is_laid(said: dict[str, Any], force: bool) -> None:
+    """And is a whole group besides; to apply everything has to be asked for."""
+    update = parse_group_update(_body(version=7, description="new", **said))
+    assert (update.version, update.force) == (7, force)
+    assert update.definition == parse_group(_body(description="new"))
+
+
+@pytest.mark.parametrize(
+    ("members", "pointer"),
+    [({}, ""), ({"version": 0}, "/version"), ({"version": "7"}, "/version"), ({"version": True}, "/version")],
+)
+def test_an_update_without_its_version_is_refused(members: dict[str, Any], pointer: str) -> None:
+    """Nobody may write over what he has not read; and what an update says is no member of a new group."""
+    with pytest.raises(InvalidBody) as refused:
+        parse_group_update(_body(**members))
+    assert [error.pointer for error in refused.value.errors] == [pointer]
+    assert [pointer for pointer, _, _ in _refusal(_body(version=7, force=True))] == ["/version", "/force"]

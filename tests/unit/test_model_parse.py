@@ -309,3 +309,11 @@ def test_a_number_too_long_to_print_is_an_error_and_no_crash() -> None:
     """Python refuses to print huge numbers; the message does without."""
     _, [error] = _parse({"metadataOptions": {"httpPutResponseHopLimit": 10**5000}})
     assert "whole number from 1 to 64" in error.message
+
+
+def test_a_rules_own_words_are_what_is_read() -> None:
+    """To the letter, also where what was given looks like a template's field."""
+    _, (error,) = _parse({"tags": {"aws:{message}": "v"}})
+    assert error.message == (
+        'The tag key "aws:{message}" begins with "aws:", which AWS keeps for itself; use another key.'
+    )

@@ -128,3 +128,12 @@ async def test_a_token_is_read_before_its_group_is_looked_for() -> None:
     with pytest.raises(RequestRefused) as refused:
         await history.runs("pg-9", 10, TOKENS["runs"])
     assert not isinstance(refused.value, NotFound)
+
+
+def test_a_token_with_anything_added_is_none_of_ours() -> None:
+    """Also where a decoder would pass over it."""
+    token = write_token(("route", "pg-1"), ["place", 1])
+    assert read_token(token, ("route", "pg-1")) == ["place", 1]
+    for added in ("!", " ", "\n", "+"):
+        with pytest.raises(RequestRefused):
+            read_token(f"{token[:5]}{added}{token[5:]}", ("route", "pg-1"))

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from tests.fakes.runs import MEMBERS, OPENED_AT, run_over, status_of
+from workers.core.errors import JobInProgress, LeaseHeld, QuotaExceeded, RetryableError, ServiceUnavailable, Throttled
 from workers.core.queries import Page, Queries
-from workers.core.runs.waiting import SETTLING, read_wait
+from workers.core.runs.waiting import SETTLING, describe_wait, read_wait
 from workers.core.status import Status
 from workers.core.store.records import Counts, RunHead, ServerItem
 from workers.core.store.runs import Run
@@ -59,3 +60,41 @@ async def test_an_answer_never_tells_an_old_wait_beside_no_pending_server(record
     view = await Queries(stores, stores, lambda: LATER).status("pg-1", Page())
     assert view.status is not None
     assert (view.status.status, view.status.counts.pending, view.waiting_for) == (Status.PENDING, 2 - recorded, said)
+
+
+@pytest.mark.parametrize(
+    ("head", "seconds", "held_by", "waits_for"),
+    [
+        (NOTED, 0, None, "tokens: AWS throttles"),
+        (NOTED, 120, None, "tokens: AWS throttles"),
+        (NOTED, 121, None, None),
+        (NOTED, 0, "wave-1", "hold: wave-1 is launching this group"),
+        (replace(NOTED, sent_at=None), 0, None, "jobs: they are not sent yet"),
+        (replace(NOTED, waiting_for=None), 0, None, None),
+        (replace(NOTED, waiting_at=None), 0, None, None),
+        (replace(NOTED, waiting_for=None, waiting_at=None), 0, None, None),
+    ],
+)
+def test_a_note_is_believed_for_a_while(
+    head: RunHead, seconds: int, held_by: str | None, waits_for: str | None
+) -> None:
+    """A hold comes before it, and so does that nothing was sent; one without its time is none."""
+    status = replace(status_of(RUN), counts=Counts(0, 0, 2), held_by=held_by)
+    assert read_wait(status, head, OPENED_AT + timedelta(seconds=seconds)) == waits_for
+
+
+@pytest.mark.parametrize(
+    ("error", "waits_for"),
+    [
+        (Throttled("no", operation="drs.Get"), "tokens: AWS throttles drs.Get"),
+        (Throttled("no"), "tokens: AWS throttles the account"),
+        (LeaseHeld("no"), "lease: another worker is at work on s-1"),
+        (JobInProgress("a job"), "job: DRS is busy with s-1 (a job)"),
+        (QuotaExceeded("20 jobs"), "job: DRS is busy with s-1 (20 jobs)"),
+        (ServiceUnavailable("away", operation="ec2.Create"), "ec2.Create: away"),
+        (ServiceUnavailable("away"), "AWS: away"),
+    ],
+)
+def test_what_is_waited_for_is_named(error: RetryableError, waits_for: str) -> None:
+    """In a word that says who has to act, and what it is about."""
+    assert describe_wait(error, "s-1") == waits_for

@@ -8,6 +8,7 @@ The world outside our processes, in memory and in virtual time: tables, queues, 
     servers       source servers in DRS, their launch templates in EC2
     world         what there is, the log of every call to it, and what is to go wrong at which call
     process       one process of ours: its clients, its time, its death
+    store         the store alone over those tables
     fleet         producer and workers over all of that, and a queue that is emptied by hand
 
 The twin stands where the SDK's clients do, so that all of our own code runs over it: stores, pacing, retries, guards.

@@ -22,6 +22,7 @@ INDEX_SCHEMAS: Mapping[str, Mapping[str, tuple[str, str]]] = {
 }
 PROJECTED: Mapping[str, tuple[str, ...]] = {"named": (), "unsettled": ("accountId", "region", "listed")}
 """What an index holds of an item besides the keys."""
+WRITES = frozenset({"Put", "Update", "Delete", "ConditionCheck"})
 MOST_IN_A_TRANSACTION = 100
 MOST_BYTES_IN_AN_ITEM = 400_000
 PAGE = 50
@@ -98,9 +99,9 @@ class Tables:
     # --- operations, each in one instant
 
     def get_item(self, **request: Any) -> dict[str, Any]:
-        """Read one item."""
-        assert request["ConsistentRead"]
+        """Read one item, as every read of ours: consistently."""
         table = self._table(request, "GetItem")
+        assert request["ConsistentRead"] is True
         item = table.get(table.key(request["Key"]))
         return {"Item": item} if item is not None else {}
 
@@ -108,8 +109,8 @@ class Tables:
         """Read up to 100 items."""
         ((name, wanted),) = request["RequestItems"].items()
         table = self._table({"TableName": name}, "BatchGetItem")
-        assert wanted["ConsistentRead"]
         assert 1 <= len(wanted["Keys"]) <= 100
+        assert wanted["ConsistentRead"] is True
         found = [table.get(table.key(key)) for key in wanted["Keys"]]
         return {"Responses": {name: [item for item in found if item is not None]}, "UnprocessedKeys": {}}
 
@@ -207,6 +208,7 @@ class Tables:
         return planned
 
     def _plan(self, kind: str, request: Mapping[str, Any], operation: str) -> _Planned:
+        assert kind in WRITES, kind
         table = self._table(request, operation)
         key = table.key(request["Item"] if kind == "Put" else request["Key"])
         before = table.get(key) or {}
@@ -234,11 +236,13 @@ class Tables:
         self, table: _Table, name: str, index: str | None, request: Mapping[str, Any]
     ) -> tuple[Iterator[Item], Callable[[Mapping[str, Attribute]], Any]]:
         if index is None:
-            assert request["ConsistentRead"]
+            assert request["ConsistentRead"] is True
+            assert request["ExpressionAttributeNames"]["#n0"] == table.hash_name
             # The partition key is what the first value of every one of our queries compares with.
             partition = request["ExpressionAttributeValues"][":v0"]["S"]
             return iter(list(table.items[partition].values())), table.key
         hash_name, sort_name = INDEX_SCHEMAS[name][index]
+        assert request["ExpressionAttributeNames"]["#n0"] == hash_name
         self._catch_up()
         indexed = (item for item in self._indexed[index].values() if item and {hash_name, sort_name} <= item.keys())
         return indexed, lambda item: (item[sort_name]["S"].encode(), table.key(item))

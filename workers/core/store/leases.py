@@ -103,13 +103,14 @@ class LeaseStore:
         write = Write("Update", "keys", (key,), values, condition=free | stale | ours, add={"attempts": 1})
         try:
             previous = await self._tables.write(write, returning="ALL_OLD")
+            same = previous.get("work", work) == work
+            if not same:
+                anew = {"attempts": 1, "handBacks": 0}
+                await self._tables.write(Write("Update", "keys", (key,), anew, condition=ours))
         except ConditionFailed as failed:
             raise LeaseHeld(
                 f"Another worker is at work on {source_server_id}.", retry_after=self._settings.lease / 4
             ) from failed
-        same = previous.get("work", work) == work
-        if not same:
-            await self._tables.write(Write("Update", "keys", (key,), {"attempts": 1, "handBacks": 0}, condition=ours))
         return Lease(
             key=key,
             owner=owner,

@@ -1,0 +1,1 @@
+"""What `make mutants` needs beside mutmut: which mutants change a text only, and the table in `docs/quality.md`."""

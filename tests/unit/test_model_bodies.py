@@ -1,0 +1,119 @@
+"""The bodies of applies, waves and redrives: taken whole, or refused with every error at its place."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from workers.core.model.bodies import (
+    MAX_MESSAGE_IDS,
+    MAX_WAVE_GROUPS,
+    ApplyBody,
+    RedriveBody,
+    WaveBody,
+    parse_apply,
+    parse_redrive,
+    parse_wave,
+)
+from workers.core.model.errors import InvalidBody
+from workers.core.model.group_body import MAX_SERVERS
+
+A, B = (f"s-{letter * 17}" for letter in "ab")
+
+
+@pytest.mark.parametrize(
+    ("raw", "body"),
+    [
+        ({}, ApplyBody(force=False, only_failed=False, source_server_ids=None)),
+        ({"force": True}, ApplyBody(force=True, only_failed=False, source_server_ids=None)),
+        ({"force": False, "onlyFailed": True}, ApplyBody(force=False, only_failed=True, source_server_ids=None)),
+        ({"sourceServerIds": [A, B]}, ApplyBody(force=False, only_failed=False, source_server_ids=(A, B))),
+    ],
+)
+def test_an_apply_is_read(raw: dict[str, Any], body: ApplyBody) -> None:
+    """What is not said is False, or all source servers."""
+    assert parse_apply(raw) == body
+
+
+@pytest.mark.parametrize(
+    ("raw", "body"),
+    [
+        ({"groupIds": ["pg-1"]}, WaveBody(("pg-1",), is_drill=True)),
+        ({"groupIds": ["pg-2", "pg-1"], "isDrill": False}, WaveBody(("pg-2", "pg-1"), is_drill=False)),
+        ({"groupIds": ["pg-1"], "isDrill": True}, WaveBody(("pg-1",), is_drill=True)),
+    ],
+)
+def test_a_wave_is_read(raw: dict[str, Any], body: WaveBody) -> None:
+    """What is not said to be a recovery is a drill."""
+    assert parse_wave(raw) == body
+
+
+@pytest.mark.parametrize(
+    ("raw", "body"),
+    [
+        ({}, RedriveBody(None, None)),
+        ({"messageIds": ["m-1", "m-2"]}, RedriveBody(("m-1", "m-2"), None)),
+        ({"groupId": "pg-1"}, RedriveBody(None, "pg-1")),
+    ],
+)
+def test_a_redrive_is_read(raw: dict[str, Any], body: RedriveBody) -> None:
+    """What is not said leaves nothing out."""
+    assert parse_redrive(raw) == body
+
+
+def many(name: str, count: int) -> dict[str, Any]:
+    form = "s-{:017d}" if name == "sourceServerIds" else "id-{}"
+    return {name: [form.format(number) for number in range(count)]}
+
+
+LISTS: list[tuple[Callable[[object], object], str, int]] = [
+    (parse_apply, "sourceServerIds", MAX_SERVERS),
+    (parse_wave, "groupIds", MAX_WAVE_GROUPS),
+    (parse_redrive, "messageIds", MAX_MESSAGE_IDS),
+]
+
+
+@pytest.mark.parametrize(("parse", "name", "longest"), LISTS)
+def test_a_list_names_each_once_and_not_too_many(parse: Callable[[object], object], name: str, longest: int) -> None:
+    """One at least, as many as are taken at once, and none twice: each repetition is pointed to."""
+    assert parse(many(name, longest)) is not None
+    one, other = many(name, 2)[name]
+    pointers = {
+        "none": ({name: []}, [f"/{name}"]),
+        "too many": (many(name, longest + 1), [f"/{name}"]),
+        "twice": ({name: [one, other, one, one]}, [f"/{name}/2", f"/{name}/3"]),
+    }
+    for raw, wrong in pointers.values():
+        with pytest.raises(InvalidBody) as refused:
+            parse(raw)
+        assert [error.pointer for error in refused.value.errors] == wrong
+        assert refused.value.code == "INVALID_BODY"
+
+
+@pytest.mark.parametrize(
+    ("parse", "raw", "pointers"),
+    [
+        (parse_apply, None, [""]),
+        (parse_wave, [], [""]),
+        (parse_redrive, "all", [""]),
+        (
+            parse_apply,
+            {"force": 1, "onlyFailed": "yes", "sourceServerIds": ["x"]},
+            ["/force", "/onlyFailed", "/sourceServerIds/0"],
+        ),
+        (parse_apply, {"sourceServerIds": None}, ["/sourceServerIds"]),
+        (parse_apply, {"Force": True}, ["/Force"]),
+        (parse_wave, {}, [""]),
+        (parse_wave, {"groupIds": ["x" * 65], "isDrill": 0}, ["/groupIds/0", "/isDrill"]),
+        (parse_redrive, {"messageIds": ["x" * 101], "groupId": ""}, ["/messageIds/0", "/groupId"]),
+        (parse_redrive, {"groupIds": ["pg-1"]}, ["/groupIds"]),
+    ],
+)
+def test_everything_wrong_is_said_at_its_place(
+    parse: Callable[[object], object], raw: object, pointers: list[str]
+) -> None:
+    """All at once; a member that is missing at the object that lacks it."""
+    with pytest.raises(InvalidBody) as refused:
+        parse(raw)
+    assert [error.pointer for error in refused.value.errors] == pointers
+    assert all(error.message for error in refused.value.errors)
