@@ -11,7 +11,9 @@ from tests.fakes.twin.sqs import Message
 from tests.fakes.twin.world import Call, Trouble, World
 from tests.fakes.virtual_time import run_virtually
 from tests.faults.scenarios import CONFIG, OTHER, THIRD, A, B, Story
+from workers.core.model.group import parse_group_update
 from workers.core.queries import Page
+from workers.core.requests import NotFound, Requester
 from workers.core.runs.selection import ApplyRequest
 
 CREATE, PROMOTE = "create_launch_template_version", "modify_launch_template"
@@ -232,6 +234,36 @@ def test_a_repeated_job_looks_again_after_ten_seconds_scaled_as_every_period(sca
         story.watch.check_end(story.wanted)
 
     told(story, time_scale=scale)
+
+
+@pytest.mark.parametrize("what", ["apply", "update", "delete"])
+def test_trace_19_a_request_in_the_middle_of_a_deletion_is_refused_like_all_that_come_later(what: str) -> None:
+    """The group's definition is cleared between two reads of the request: no such group, and no error of ours."""
+
+    async def story(story: Story) -> None:
+        group_id = await story.create("web", A)
+        await story.settle()
+        process, services = await story.fleet.start_producer()
+        who = Requester("alice", "http", "requested")
+        view = await services.queries.group(group_id)
+        body = {**view.definition.to_body(), "version": view.head.version, "force": True}
+        requests = {
+            "apply": lambda other: other.submission.apply(group_id, ApplyRequest(force=True), who),
+            "update": lambda other: other.changes.update_group(group_id, parse_group_update(body), who),
+            "delete": lambda other: other.removal.delete_group(group_id, who),
+        }
+        _, late = await story.fleet.start_producer("late")
+        # It finds the group, and reads what it wants when it is gone.
+        story.fleet.world.choose_delay = lambda call: (
+            60.0 if call.process.startswith("late") and call.operation == "query" else 0.0
+        )
+        asking = asyncio.create_task(requests[what](late))
+        await asyncio.sleep(5)
+        await process.run(lambda: services.removal.delete_group(group_id, who))
+        with pytest.raises(NotFound):
+            await asking
+
+    told(story)
 
 
 READERS = 2

@@ -1,7 +1,10 @@
 """Requests that are refused, and who asks. Pure; every door renders these the same way."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
+from workers.core.errors import GroupDeleted
 from workers.core.model.errors import LONGEST_SHOWN, FieldError
 
 
@@ -55,3 +58,23 @@ def quote(name: str) -> str:
 def group_not_found(group: str) -> NotFound:
     """Make the error for an unknown group, named by its id or its name."""
     return NotFound(f"There is no protection group {quote(group)} in this stack.", code="GROUP_NOT_FOUND")
+
+
+@contextmanager
+def unless_deleted(group_id: str) -> Iterator[None]:
+    """
+    Refuse what is asked of a group that is deleted in the middle of it, like all that comes later.
+
+    Parameters:
+        group_id: The group.
+
+    Yields:
+        Nothing, once.
+
+    Raises:
+        NotFound: Its definition was cleared while it was read.
+    """
+    try:
+        yield
+    except GroupDeleted as gone:
+        raise group_not_found(group_id) from gone

@@ -14,7 +14,7 @@ from workers.core.errors import ServiceUnavailable
 from workers.core.model.digest import digest_launch_config
 from workers.core.model.errors import FieldError, InvalidBody
 from workers.core.model.group import GroupDefinition, GroupUpdate
-from workers.core.requests import Conflict, Requester, group_not_found
+from workers.core.requests import Conflict, Requester, group_not_found, unless_deleted
 from workers.core.runs.members import check_access, plan_membership, take_name
 from workers.core.runs.opening import check_size, new_event, new_run_id, open_status, put_opening
 from workers.core.runs.resources import Resources
@@ -124,11 +124,12 @@ class Changes:
         """
         change_id, run_id = uuid.uuid4().hex, new_run_id()
         for _ in range(UPDATE_TRIES):
-            updated = await self._with.receipts.do_once(
-                requester,
-                lambda: self._try_update(group_id, update, requester, change_id=change_id, run_id=run_id),
-                self._repeat,
-            )
+            with unless_deleted(group_id):
+                updated = await self._with.receipts.do_once(
+                    requester,
+                    lambda: self._try_update(group_id, update, requester, change_id=change_id, run_id=run_id),
+                    self._repeat,
+                )
             if updated is not None:
                 return updated
         raise ServiceUnavailable(f"Others change {group_id} or groups of its account at the same time. Try again.")

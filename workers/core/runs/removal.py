@@ -11,7 +11,7 @@ server when it goes on, and takes that back itself. If it dies in between the it
 import structlog
 
 from workers.core.errors import ServiceUnavailable
-from workers.core.requests import Requester, group_not_found
+from workers.core.requests import Requester, group_not_found, unless_deleted
 from workers.core.runs.members import give_name_back, plan_membership
 from workers.core.runs.opening import new_event
 from workers.core.runs.resources import Resources
@@ -50,7 +50,9 @@ class Removal:
             head = await self._with.groups.read_head(group_id)
             if head is None:
                 raise group_not_found(group_id)
-            if await self._with.tables.commit(await self._plan(head, requester), lambda: self._is_gone(group_id)):
+            with unless_deleted(group_id):
+                writes = await self._plan(head, requester)
+            if await self._with.tables.commit(writes, lambda: self._is_gone(group_id)):
                 break
         else:
             raise ServiceUnavailable(f"Others change {group_id} or groups of its account at the same time. Try again.")

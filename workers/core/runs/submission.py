@@ -15,7 +15,7 @@ from workers.core.contract import Queue
 from workers.core.errors import ServiceUnavailable
 from workers.core.model.errors import FieldError
 from workers.core.model.group import GroupDefinition
-from workers.core.requests import Requester, RequestRefused, group_not_found
+from workers.core.requests import Requester, RequestRefused, group_not_found, unless_deleted
 from workers.core.runs.members import check_access, plan_membership, take_name
 from workers.core.runs.opening import check_size, new_event, new_run_id, open_status, put_opening
 from workers.core.runs.resources import Resources
@@ -136,9 +136,10 @@ class Submission:
         """
         run_id = new_run_id()
         for _ in range(OPEN_TRIES):
-            submitted = await self._with.receipts.do_once(
-                requester, lambda: self._try_apply(group_id, request, requester, run_id, queue), self._repeat
-            )
+            with unless_deleted(group_id):
+                submitted = await self._with.receipts.do_once(
+                    requester, lambda: self._try_apply(group_id, request, requester, run_id, queue), self._repeat
+                )
             if submitted is not None:
                 return submitted
         raise ServiceUnavailable(f"Others change {group_id} at the same time. Try again.")
