@@ -16,7 +16,7 @@ from tests.fakes.twin.dynamodb import Tables
 from tests.fakes.twin.mirror import MirroredTables
 from tests.fakes.twin.world import STACK
 from tests.integration.conftest import make_client
-from tests.property.test_fleet_machine import FleetMachine
+from tests.property.test_fleet_machine import FEW, FleetMachine
 
 EXAMPLES = settings().max_examples // 10
 """A call takes a hundred times as long here as in memory."""
@@ -48,6 +48,7 @@ def test_every_promise_holds_over_dynamodb_local(dynamodb_local: str) -> None:
     machine: Any = OverDynamoDBLocal
     chosen = settings(
         max_examples=EXAMPLES,
+        derandomize=EXAMPLES < FEW,
         stateful_step_count=30,
         deadline=None,
         suppress_health_check=list(HealthCheck),
