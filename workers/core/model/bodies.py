@@ -103,8 +103,7 @@ def parse_apply(raw: object) -> ApplyBody:
         InvalidBody: Something is wrong; it carries every error.
     """
     values, errors = _read(raw, _APPLY, frozenset())
-    ids = values.get("sourceServerIds")
-    asked = tuple(str(each) for each in ids) if isinstance(ids, list) else None
+    asked = _list_of(values, "sourceServerIds")
     _refuse(errors + _check_list(asked, "sourceServerIds", MAX_SERVERS))
     return ApplyBody(values.get("force") is True, values.get("onlyFailed") is True, asked)
 
@@ -123,8 +122,7 @@ def parse_wave(raw: object) -> WaveBody:
         InvalidBody: Something is wrong; it carries every error.
     """
     values, errors = _read(raw, _WAVE, WaveRequestBody.__required_keys__)
-    ids = values.get("groupIds")
-    asked = tuple(str(each) for each in ids) if isinstance(ids, list) else None
+    asked = _list_of(values, "groupIds")
     _refuse(errors + _check_list(asked, "groupIds", MAX_WAVE_GROUPS))
     return WaveBody(asked or (), values.get("isDrill", True) is True)
 
@@ -143,8 +141,7 @@ def parse_redrive(raw: object) -> RedriveBody:
         InvalidBody: Something is wrong; it carries every error.
     """
     values, errors = _read(raw, _REDRIVE, frozenset())
-    ids, group_id = values.get("messageIds"), values.get("groupId")
-    asked = tuple(str(each) for each in ids) if isinstance(ids, list) else None
+    asked, group_id = _list_of(values, "messageIds"), values.get("groupId")
     _refuse(errors + _check_list(asked, "messageIds", MAX_MESSAGE_IDS))
     return RedriveBody(asked, str(group_id) if group_id is not None else None)
 
@@ -177,3 +174,8 @@ def _check_list(ids: tuple[str, ...] | None, name: str, longest: int) -> list[Fi
 def _refuse(errors: list[FieldError]) -> None:
     if errors:
         raise InvalidBody(tuple(errors))
+
+
+def _list_of(values: Mapping[str, object], name: str) -> tuple[str, ...] | None:
+    ids = values.get(name)
+    return tuple(str(each) for each in ids) if isinstance(ids, list) else None
