@@ -10,10 +10,11 @@ from structlog.testing import capture_logs
 
 from workers.core.contract import APPLY_ACTOR, DEAD_LETTER_QUEUES, ApplyWork
 from workers.core.letters.letter import Letter
-from workers.core.queue import letter_box
+from workers.core.queue import letter_text
 from workers.core.queue.errors import QueueMissing
 from workers.core.queue.job import encode_job
-from workers.core.queue.letter_box import MOVED, SPARE_RECEIVES, SqsLetterBox, read_letter
+from workers.core.queue.letter_box import SPARE_RECEIVES, SqsLetterBox
+from workers.core.queue.letter_text import MOVED, read_letter
 
 MINUTE = timedelta(minutes=1)
 SERVER = "s-1a2b3c4d5e6f7a8b9"
@@ -175,12 +176,12 @@ async def test_a_letter_that_cannot_be_read_hides_no_other(monkeypatch: pytest.M
     def stumble(body: str, *_: object, **__: object) -> None:
         raise RecursionError(body)
 
-    monkeypatch.setattr(letter_box, "read_names", stumble)
+    monkeypatch.setattr(letter_text, "read_names", stumble)
     with capture_logs() as lines:
         letters, _ = await look(script([make_message(0), make_message(1, body="?")], []))
     odd, other = letters
     assert (odd.message_id, odd.work, odd.received, odd.receipt_handle) == ("m0", None, 7, "r0")
-    assert odd.fault == letter_box.ODD
+    assert odd.fault == letter_text.ODD
     assert "not base64" in other.fault
     assert [(line["event"], line["message_id"]) for line in lines] == [("letter.not_read", "m0")]
 

@@ -9,41 +9,22 @@ import asyncio
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import structlog
 from botocore.exceptions import BotoCoreError, ClientError
 
-from workers.core.contract import (
-    DEAD_LETTER_QUEUES,
-    NO_NAMES,
-    REQUESTS,
-    Names,
-    UnknownActor,
-    Work,
-    WrongJob,
-    read_names,
-    read_work,
-)
+from workers.core.contract import DEAD_LETTER_QUEUES
 from workers.core.letters.letter import Letter, Undeleted
-from workers.core.queue.errors import UnreadableJob
-from workers.core.queue.job import decode_job
+from workers.core.queue.letter_text import read_any
 from workers.core.queue.names import name_dead_letter_queue
-from workers.core.queue.source import BATCH, batch, explain, read_time
+from workers.core.queue.source import BATCH, batch, explain
 
 log = structlog.get_logger()
 
 SPARE_RECEIVES = 10
 """SQS may answer fewer than ten at a time although there are more; so many receives more are tried, and no more."""
-LONGEST_TEXT = 1000
-LONGEST_COUNT = 9
-"""Digits of a receive count. Python refuses to read a number of thousands of them."""
-MOVED = "It was received too often without an outcome: SQS itself moved it here."
-REQUEST = "It is a request from outside, which is not redriven: send it again, then purge it."
-ODD = "It cannot be read, and the log says why: a bug of ours. Keep it until that is mended, or purge it."
-UNKNOWN = "This release has no actor of its name; redrive it with the release that has it."
 
 Receive = Callable[[int], Awaitable[list[Letter]]]
 
@@ -206,7 +187,7 @@ class SqsLetterBox:
                 )
             except (BotoCoreError, ClientError) as error:
                 raise explain(error, name, self._client) from error
-            return [_read_any(message, queue, self._stack) for message in answer.get("Messages", [])]
+            return [read_any(message, queue, self._stack) for message in answer.get("Messages", [])]
 
         await held.receive(queue, url, limit, receive)
 
@@ -216,90 +197,3 @@ class SqsLetterBox:
         except (BotoCoreError, ClientError) as error:
             raise explain(error, name, self._client) from error
         return str(answer["QueueUrl"])
-
-
-def read_letter(message: Mapping[str, Any], queue: str, stack: str) -> Letter:
-    """
-    Read a message of a dead-letter queue, whoever put it there.
-
-    Parameters:
-        message: As SQS answers it.
-        queue: Its queue, without the stack.
-        stack: The stack whose jobs can be done again.
-
-    Returns:
-        The letter; of a message that SQS moved itself it knows less.
-    """
-    # A request is moved by SQS alone: its attributes are the sender's, who must not put words into our mouth.
-    attributes = {} if queue == REQUESTS else message.get("MessageAttributes", {})
-    told = {name: str(value.get("StringValue", "")) for name, value in attributes.items()}
-    system = message["Attributes"]
-    arrived_at = read_time(system["SentTimestamp"])
-    is_ours, received = "reason" in told, told.get("receiveCount", "")
-    is_count = received.isascii() and received.isdecimal() and len(received) <= LONGEST_COUNT
-    content = _read_content(message["Body"], queue, stack)
-    return Letter(
-        queue=queue,
-        message_id=message["MessageId"],
-        receipt_handle=message["ReceiptHandle"],
-        reason=told["reason"][:LONGEST_TEXT] if is_ours else MOVED,
-        received=int(received if is_count else system["ApproximateReceiveCount"]),
-        arrived_at=arrived_at,
-        work=content.work,
-        fault=content.fault,
-        actor=content.actor,
-        names=content.names,
-        original_message_id=told.get("messageId", "")[:LONGEST_TEXT] or None,
-        sent_at=_read_iso(told.get("sentAt", "")) if is_ours else arrived_at,
-        dead_lettered_at=arrived_at if is_ours else None,
-    )
-
-
-def _read_any(message: Mapping[str, Any], queue: str, stack: str) -> Letter:
-    try:
-        return read_letter(message, queue, stack)
-    except Exception:  # one odd letter must not hide all the others, nor keep them from being redriven
-        log.exception("letter.not_read", queue=queue, message_id=message["MessageId"])
-    system = message["Attributes"]
-    return Letter(
-        queue=queue,
-        message_id=message["MessageId"],
-        receipt_handle=message["ReceiptHandle"],
-        reason=ODD,
-        received=int(system["ApproximateReceiveCount"]),
-        arrived_at=read_time(system["SentTimestamp"]),
-        fault=ODD,
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class _Content:
-    fault: str = ""
-    work: Work | None = None
-    actor: str | None = None
-    names: Names = NO_NAMES
-
-
-def _read_content(body: str, queue: str, stack: str) -> _Content:
-    if queue == REQUESTS:
-        return _Content(REQUEST)
-    try:
-        job = decode_job(body, queue, stack=stack)
-    except UnreadableJob as error:
-        return _Content(f"It is no job: {error}.")
-    actor, names = job.actor_name[:LONGEST_TEXT], read_names(job.kwargs)
-    try:
-        return _Content(work=read_work(job.actor_name, job.kwargs), actor=actor, names=names)
-    except UnknownActor:
-        return _Content(UNKNOWN, actor=actor, names=names)
-    except WrongJob as wrong:
-        return _Content(f"It is no job: {wrong}.", actor=actor, names=names)
-
-
-def _read_iso(text: str) -> datetime | None:
-    try:
-        at = datetime.fromisoformat(text)
-        # A time at the ends of the calendar has none in UTC.
-        return at.astimezone(UTC) if at.tzinfo is not None else None
-    except (ValueError, OverflowError):
-        return None
