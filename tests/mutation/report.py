@@ -9,7 +9,7 @@ LEAST = 90
 """Per cent of the mutants that must be killed, of all modules together."""
 BEGIN, END = "<!-- make mutants: {} -->", "<!-- /make mutants: {} -->"
 """What stands around the parts that are written by it."""
-_HEAD = "| Module | Killed | Timeouts | Survived | Texts left out | Share |\n|---|---:|---:|---:|---:|---:|"
+_HEAD = "| Module | Killed | Timeouts | Survived | Left out | Share |\n|---|---:|---:|---:|---:|---:|"
 
 _STOPPED = "This run was stopped before its end; no figure is told of a module that it had not done with."
 
@@ -38,12 +38,12 @@ def write_part(document: Path, name: str, text: str) -> None:
 
 def _add(modules: Iterable[MutatedModule]) -> Counts:
     each = [module.counts for module in modules]
-    figures = ((one.killed, one.timeouts, one.survived, one.texts) for one in each)
+    figures = ((one.killed, one.timeouts, one.survived, one.left_out) for one in each)
     return Counts(*(sum(column) for column in zip((0, 0, 0, 0), *figures, strict=True)))
 
 
 def _line(name: str, counts: Counts | None) -> str:
     if counts is None:
         return f"| {name} | not run to its end | | | | |"
-    figures = (counts.killed, counts.timeouts, counts.survived, counts.texts)
+    figures = (counts.killed, counts.timeouts, counts.survived, counts.left_out)
     return f"| {name} | {' | '.join(map(str, figures))} | {counts.share:.1f} % |"

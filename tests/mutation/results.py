@@ -4,7 +4,7 @@ import ast
 import importlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,8 +13,23 @@ from typing import Any
 from tests.mutation.survivors import Survivor
 from tests.mutation.texts import is_text_only
 
-TEXT = 34
+PASSED_OVER = 34
 """mutmut's exit code of a mutant that is to be passed over."""
+AT_IMPORT = frozenset(
+    f"workers.core.{function}__mutmut"
+    for function in (
+        "model.conflicts.x__launch_into_with",
+        "model.launch_config.x__specs",
+        "model.shape.x__description",
+        "model.shape.x__descriptions",
+        "model.shape.x_members_of",
+        "plan.template.x__members",
+        "plan.template.x__nested",
+        "plan.template.x__on_interface",
+        "plan.template.x__scalar",
+    )
+)
+"""Functions that run at import alone: mutmut chooses its mutant after that, so none of theirs would ever run."""
 KILLED = frozenset({1, 3})
 TIMEOUTS = frozenset({-24, 24, 36, 152, 255})
 """mutmut's exit codes, of `mutmut.stats.status_by_exit_code`; every other one is a mutant that nobody noticed."""
@@ -28,7 +43,7 @@ class Counts:
     killed: int
     timeouts: int
     survived: int
-    texts: int
+    left_out: int
 
     @property
     def share(self) -> float:
@@ -66,6 +81,10 @@ class MutatedModule:
         made = (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
         return {node.name: node for node in made if "__mutmut_" in node.name}
 
+    def at_import(self) -> Iterator[str]:
+        """Name the mutants of functions that run at import alone."""
+        return (mutant for mutant in self.codes if mutant.rpartition("_")[0].rstrip("_") in AT_IMPORT)
+
     def texts(self) -> Iterator[str]:
         """Name the mutants that change a text for people only."""
         names = vars(importlib.import_module(".".join(self.path.with_suffix("").parts)))
@@ -82,11 +101,11 @@ class MutatedModule:
         """Count what became of them."""
         codes = [*self.codes.values()]
         killed, timeouts = (sum(code in known for code in codes) for known in (KILLED, TIMEOUTS))
-        return Counts(killed, timeouts, len([*self.survivors()]), codes.count(TEXT))
+        return Counts(killed, timeouts, len([*self.survivors()]), codes.count(PASSED_OVER))
 
     def survivors(self) -> Iterator[str]:
         """Name the mutants that nothing noticed, those among them that no test comes by."""
-        noticed = {*KILLED, *TIMEOUTS, TEXT, None}
+        noticed = {*KILLED, *TIMEOUTS, PASSED_OVER, None}
         return (mutant for mutant, code in self.codes.items() if code not in noticed)
 
     @property
@@ -98,12 +117,12 @@ class MutatedModule:
         """Name the mutants that were not tried."""
         return (mutant for mutant, code in self.codes.items() if code is None)
 
-    def leave_out_texts(self) -> int:
-        """Have mutmut pass over the mutants that change a text only; tell how many they are."""
-        texts = dict.fromkeys(self.texts(), TEXT)
-        self.meta["exit_code_by_key"].update(texts)
+    def leave_out(self, mutants: Iterable[str]) -> int:
+        """Have mutmut pass over these mutants; tell how many they are."""
+        passed_over = dict.fromkeys(mutants, PASSED_OVER)
+        self.meta["exit_code_by_key"].update(passed_over)
         self.meta_path.write_text(json.dumps(self.meta, indent=4))
-        return len(texts)
+        return len(passed_over)
 
     def show(self, mutant: str) -> Survivor:
         """Tell what a mutant changes: the lines of its function that differ, before and after."""
