@@ -11,6 +11,7 @@ from workers.core.store.records import RunHead
 from workers.sweep.look import Act, decide
 
 HEAD = run_over(MEMBERS, frozenset(MEMBERS)).head
+ages = st.integers(0, int(PERIODS.longest.total_seconds()) + 3600).map(lambda seconds: timedelta(seconds=seconds))
 
 
 @st.composite
@@ -18,19 +19,33 @@ def heads(draw: st.DrawFn) -> RunHead:
     sent_at = draw(st.none() | st.just(OPENED_AT))
     done = draw(st.integers(0, len(MEMBERS)))
     seen = draw(st.integers(0, done))
-    return replace(HEAD, sent_at=sent_at, done=done, done_seen=seen, stalls=draw(st.integers(0, 40)))
+    done_at = OPENED_AT + draw(ages) if done else None
+    return replace(HEAD, sent_at=sent_at, done=done, done_at=done_at, done_seen=seen, stalls=draw(st.integers(0, 40)))
 
 
-ages = st.integers(0, int(PERIODS.longest.total_seconds()) + 3600).map(lambda seconds: timedelta(seconds=seconds))
 
-
-@given(head=heads(), age=ages)
-def test_trace_17_what_gets_on_is_never_sent_again(head: RunHead, age: timedelta) -> None:
-    """Trace 17: with an outcome since the last look a sent run is watched, until the longest time is over."""
-    decision = decide(head, OPENED_AT + age, PERIODS)
+@given(head=heads(), age=ages, ago=st.integers(0, 599))
+def test_trace_17_what_gets_on_is_never_sent_again(head: RunHead, age: timedelta, ago: int) -> None:
+    """Trace 17: with an outcome lately, since the last look, a sent run is watched until the longest time is over."""
+    now = OPENED_AT + age
+    head = replace(head, done_at=now - timedelta(seconds=ago))
+    decision = decide(head, now, PERIODS)
     if head.done > head.done_seen and head.sent_at is not None and age < PERIODS.longest:
         assert decision.act is Act.WATCH
         assert decision.look.stalls == 0
+
+
+@given(ago=st.integers(0, 599).map(lambda seconds: timedelta(seconds=seconds)))
+def test_what_stops_getting_on_is_sent_again_one_interval_after_its_last_outcome(ago: timedelta) -> None:
+    """However soon after that outcome somebody looked: a lost job is sent again well before the deadline."""
+    now = OPENED_AT + PERIODS.stall_after
+    head = replace(HEAD, sent_at=OPENED_AT, done=1, done_seen=0, done_at=now - ago, resend_after=now)
+    look = decide(head, now, PERIODS).look
+    assert look.next_at == min(now - ago + PERIODS.stall_after, head.deadline)
+    later = replace(head, done_seen=1, resend_after=look.next_at)
+    assert decide(later, look.next_at, PERIODS).act is (Act.REVIVE if look.next_at < head.deadline else Act.GIVE_UP)
+    unseen = replace(head, resend_after=look.next_at, deadline=head.deadline + timedelta(days=1))
+    assert decide(unseen, now - ago + PERIODS.stall_after, PERIODS).act is Act.REVIVE
 
 
 @given(head=heads(), age=ages)

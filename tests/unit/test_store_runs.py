@@ -155,10 +155,11 @@ async def test_without_the_lease_nothing_is_recorded(store: TwinStore) -> None:
 async def test_outcomes_are_counted_on_the_head(store: TwinStore) -> None:
     """One by one; of a run that is gone none is made."""
     head = await open_run(store)
-    assert await store.runs.count_done("pg-1", 3) == replace(head, done=1)
-    assert await store.runs.count_done("pg-1", 3) == replace(head, done=2)
+    for done in (1, 2):
+        at = OPENED_AT + timedelta(seconds=done)
+        assert await store.runs.count_done("pg-1", 3, at) == replace(head, done=done, done_at=at)
     with pytest.raises(ConditionFailed):
-        await store.runs.count_done("pg-1", 4)
+        await store.runs.count_done("pg-1", 4, OPENED_AT)
     assert store.item("runs", "pg-1", HEAD(4)) is None
 
 

@@ -172,7 +172,7 @@ class ApplyServer:
             return await self._pass_by(claim.current)
         if completion is None and claim.may_have_changed:
             await self._journal.complete(run.group_id, run.head.generation, item)
-        head = await self._runs.count_done(run.group_id, run.head.generation)
+        head = await self._runs.count_done(run.group_id, run.head.generation, self._clock())
         over = head.deleted_at is not None or head.is_superseded
         if over and await self._groups.read_head(run.group_id) is None:
             # Recorded after its group was deleted: nobody else would ever take it away.

@@ -48,10 +48,11 @@ def decide(head: RunHead, now: datetime, periods: RunPeriods) -> Decision:
         The act, and when to look again: never later than the deadline, unless that is over.
     """
     deadline = _prolong(head, now, periods)
-    act = _choose(head, now, deadline)
+    act = _choose(head, now, deadline, periods.stall_after)
     stalls = {Act.WATCH: 0, Act.REVIVE: head.stalls + 1}.get(act, head.stalls)
     wait = periods.stall_after * (2 ** min(stalls, MOST_DOUBLINGS) if act is Act.REVIVE else 1)
-    soon, later = now + periods.send_after, now + wait
+    since = head.done_at if act is Act.WATCH and head.done_at is not None else now
+    soon, later = now + periods.send_after, max(since + wait, now)
     if act is not Act.GIVE_UP:
         soon, later = min(soon, deadline), min(later, deadline)
     done = Look(later, deadline, stalls)
@@ -69,9 +70,10 @@ def _prolong(head: RunHead, now: datetime, periods: RunPeriods) -> datetime:
     return deadline
 
 
-def _choose(head: RunHead, now: datetime, deadline: datetime) -> Act:
+def _choose(head: RunHead, now: datetime, deadline: datetime, stall_after: timedelta) -> Act:
     if now >= deadline:
         return Act.GIVE_UP
     if head.sent_at is None:
         return Act.SEND
-    return Act.WATCH if head.done > head.done_seen else Act.REVIVE
+    is_recent = head.done_at is None or now < head.done_at + stall_after
+    return Act.WATCH if head.done > head.done_seen and is_recent else Act.REVIVE

@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -467,7 +467,7 @@ async def test_a_group_is_pending_until_the_one_write(product: Product, monkeypa
     members = product.add_servers(2)
     group_id = await product.create(members)
 
-    async def count_nothing(runs: RunStore, group_id: str, generation: int) -> RunHead:
+    async def count_nothing(runs: RunStore, group_id: str, generation: int, _at: datetime) -> RunHead:
         head = await runs.read_head(group_id, generation)
         assert head is not None
         return head

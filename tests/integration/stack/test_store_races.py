@@ -67,7 +67,7 @@ class Process:
         lease = await self.take(member)
         recorded = await self.runs.record(group_id, item, lease)
         if recorded:
-            await self.runs.count_done(group_id, generation)
+            await self.runs.count_done(group_id, generation, now)
         else:
             await self.leases.give_back(lease, last_write_at=None, outcome=True)
         return recorded

@@ -119,6 +119,8 @@ class RunHead:
     waiting_at: datetime | None = None
     stalls: int = 0
     """How often in a row the sweeper found no progress."""
+    done_at: datetime | None = None
+    """When the latest outcome was recorded; None before the first."""
     done_seen: int = 0
     """The count of recorded outcomes that the sweeper saw last."""
     deleted_at: datetime | None = None

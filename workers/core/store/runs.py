@@ -180,12 +180,13 @@ class RunStore:
             return False
         return True
 
-    async def count_done(self, group_id: str, generation: int) -> RunHead:
+    async def count_done(self, group_id: str, generation: int, at: datetime) -> RunHead:
         """Count one more recorded outcome and answer the run's head: its count is a hint to look, never the truth."""
         write = Write(
             "Update",
             "runs",
             (group_id, padded("head", generation)),
+            {"doneAt": to_time(at)},
             add={"done": 1},
             condition=Attr("runId").exists(),
         )
