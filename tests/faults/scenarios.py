@@ -1,5 +1,6 @@
 """What is done again and again with one thing going wrong each time: a few whole stories, from request to end."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -11,6 +12,8 @@ from tests.fakes.twin.fleet import Fleet
 from tests.fakes.twin.promises import Watch, digests_of
 from tests.fakes.twin.world import Trouble
 from workers.core.errors import RetryableError, SetupError
+from workers.core.letters.dead_letters import WORKED_ON_FOR
+from workers.core.letters.letter import Selection
 from workers.core.model.group import parse_group, parse_group_update
 from workers.core.requests import Requester, RequestKey
 from workers.core.runs.selection import ApplyRequest
@@ -21,6 +24,7 @@ CONFIG: Mapping[str, Any] = {"instanceType": "m5.xlarge", "targetInstanceTypeRig
 OTHER: Mapping[str, Any] = {**CONFIG, "instanceType": "r5.large"}
 THIRD: Mapping[str, Any] = {**CONFIG, "instanceType": "c6i.large"}
 WITHIN = timedelta(hours=1)
+MOST_REDRIVES = 4
 _T = TypeVar("_T")
 
 
@@ -30,6 +34,7 @@ class Story:
     def __init__(self, fleet: Fleet) -> None:
         self.fleet = fleet
         self.watch = Watch(fleet)
+        self.watch.sweeps_always = True
         self.watch.configs = digests_of(CONFIG, OTHER, THIRD)
         self.wanted: dict[str, dict[str, Mapping[str, Any]]] = {}
         fleet.world.servers.add(A, B, C)
@@ -89,6 +94,19 @@ class Story:
         await self.ask(f"delete {group_id}", delete)
         self.wanted.pop(group_id)
 
+    async def redrive(self) -> None:
+        """Redrive every dead letter; of one that stays, again, once nobody holds it any more."""
+        letters, pauses = self.fleet.world.queues.letters, 0
+        while letters:
+            assert pauses < MOST_REDRIVES, "a letter that nobody can redrive"
+            await self.ask(
+                f"redrive {pauses}",
+                lambda services, who: services.dead_letters.redrive(Selection(), who),
+            )
+            pauses += 1
+            if letters:
+                await asyncio.sleep(WORKED_ON_FOR.total_seconds())
+
     async def start_wave(self, group_id: str) -> None:
         """Start a wave over a group."""
         request = WaveRequest((group_id,))
@@ -143,6 +161,23 @@ async def _never_sent(story: Story) -> str:
     return group_id
 
 
+async def _dead_letters(story: Story) -> str:
+    """One server was done, and the message of another was dead-lettered."""
+    group_id = await story.create("web", A, B)
+    (message, *_) = story.fleet.visible()
+    story.fleet.world.queues.bury(message)
+    for other in story.fleet.visible():
+        await story.fleet.deliver(other, *await story.fleet.start_worker())
+    return group_id
+
+
+async def _lost(story: Story) -> str:
+    """One server was done, and the message of another is gone."""
+    group_id = await _dead_letters(story)
+    story.fleet.world.queues.letters.clear()
+    return group_id
+
+
 async def _nobody_works(story: Story) -> str:
     """Every message is lost, however often it is sent."""
     story.fleet.world.queues.loses = True
@@ -180,6 +215,10 @@ async def _move(story: Story, group_id: str) -> None:
     await story.create("db", B, C)
 
 
+async def _redrive(story: Story, _group_id: str) -> None:
+    await story.redrive()
+
+
 async def _wave(story: Story, group_id: str) -> None:
     await story.start_wave(group_id)
 
@@ -192,6 +231,8 @@ SCENARIOS = (
     Scenario("delete while the run is under way", _nothing, _delete, generations=1),
     Scenario("move a server to another group", _ready, _move, generations=2),
     Scenario("start a wave", _ready, _wave, generations=1, jobs=1),
+    Scenario("redrive a dead letter", _dead_letters, _redrive, generations=2),
     Scenario("sweep what was never sent", _never_sent, _only_time_passes, generations=1),
+    Scenario("revive what was lost", _lost, _only_time_passes, generations=1),
     Scenario("give up at the deadline", _nobody_works, _create, generations=1, ends="failed", time_scale=0.1),
 )

@@ -293,6 +293,18 @@ class FleetMachine(RuleBasedStateMachine):
         assert gone.isdisjoint(wanted), "a group that was deleted is there"
         assert told - set(wanted) <= self._maybe_deleted, "a group that was created is not there"
         self.watch.check_end(wanted)
+        await self._apply_what_failed()
+
+    async def _apply_what_failed(self) -> None:
+        """Nothing is wrong any more: whatever the faults made fail is ready after its first re-apply."""
+        _, services = await self.fleet.start_producer()
+        request = ApplyRequest(only_failed=True)
+        for group_id, status in self.fleet.statuses().items():
+            if status["status"] == "failed":
+                await services.submission.apply(group_id, request, Requester("alice", "http", "requested"))
+        await self.fleet.settle(SETTLES_WITHIN)
+        assert all(status["status"] == "ready" for status in self.fleet.statuses().values()), self.fleet.statuses()
+        self.watch.check()
 
     # --- how
 

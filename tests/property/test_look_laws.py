@@ -23,7 +23,6 @@ def heads(draw: st.DrawFn) -> RunHead:
     return replace(HEAD, sent_at=sent_at, done=done, done_at=done_at, done_seen=seen, stalls=draw(st.integers(0, 40)))
 
 
-
 @given(head=heads(), age=ages, ago=st.integers(0, 599))
 def test_trace_17_what_gets_on_is_never_sent_again(head: RunHead, age: timedelta, ago: int) -> None:
     """Trace 17: with an outcome lately, since the last look, a sent run is watched until the longest time is over."""

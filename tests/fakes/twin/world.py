@@ -120,7 +120,7 @@ class World:
             return self.dice.uniform(0, lag)
 
         self.tables = Tables(STACK, self.seconds, choose_lag)
-        self.queues = Queues(STACK)
+        self.queues = Queues(STACK, self.seconds)
         self.servers = SourceServers(self.seconds, choose_lag)
         self.calls: list[Call] = []
         self.on_call: Callable[[Call], Trouble | Exception | None] = lambda _call: None
