@@ -22,9 +22,14 @@ from workers.apply.bring import BringServer
 from workers.aws.calls import Calls
 from workers.aws.clients import Clients
 from workers.aws.drs import DrsLaunchConfigurations, DrsRecovery
-from workers.aws.pacing import Pacing
+from workers.aws.pacing.admission import Admission
+from workers.aws.pacing.law import SECOND
+from workers.aws.pacing.pacing import Pacing
+from workers.aws.pacing.server_clock import ServerClock
+from workers.aws.pacing.store import BucketStore
 from workers.aws.templates import Ec2LaunchTemplates
 from workers.core.clock import Time, read_clock
+from workers.core.contract import Queue
 from workers.core.errors import PrelaunchError, SetupError
 from workers.core.logs import configure_logs
 from workers.core.outcome import Outcome
@@ -46,10 +51,15 @@ PR_SET_PDEATHSIG = 1
 """Linux, prctl(2): the signal that the kernel sends when the parent ends."""
 
 
+URGENT_SHARE = 4
+"""One in so many of a process's slots is for urgent work only."""
+
+
 class WorkerUseCases:
     """The use cases of one worker process, over clients of its event loop."""
 
-    def __init__(self, apply: ApplyServer, wave: StartWave, sweep: Sweep) -> None:
+    def __init__(self, apply: ApplyServer, wave: StartWave, sweep: Sweep, pacing: Pacing) -> None:
+        self._pacing = pacing
         self._apply = apply
         self._wave = wave
         self._sweep = sweep
@@ -66,6 +76,10 @@ class WorkerUseCases:
         """Look after every run that is due."""
         return await self._sweep.sweep()
 
+    async def close(self) -> None:
+        """Hand out no more turns to call AWS."""
+        await self._pacing.close()
+
     async def run_sweeps(self) -> None:
         """Sweep again and again, until cancelled."""
         await self._sweep.run()
@@ -75,7 +89,10 @@ async def wire(settings: Settings, clients: Clients, time: Time | None = None) -
     """Wire the use cases over the clients of the running loop, in the machine's own time unless another is given."""
     time = time or Time(read_clock)
     clock = time.wall
-    tables = Tables(await clients.own("dynamodb"), settings.stack)
+    dynamodb = await clients.own("dynamodb")
+    tables = Tables(dynamodb, settings.stack)
+    fleet_clock = ServerClock(lambda: round(clock().timestamp() * SECOND))
+    fleet_clock.watch(dynamodb)
     groups = GroupStore(tables)
     runs = RunStore(tables, groups)
     journal = Journal(tables)
@@ -87,7 +104,8 @@ async def wire(settings: Settings, clients: Clients, time: Time | None = None) -
         periods=settings.run_periods,
         clock=clock,
     )
-    calls = Calls(clients, Pacing(time.monotonic), timeout=settings.call_timeout)
+    pacing = Pacing(BucketStore(tables), fleet_clock.now, await clients.account_id())
+    calls = Calls(clients, pacing, timeout=settings.call_timeout)
     bring = BringServer(
         configurations=DrsLaunchConfigurations(calls),
         templates=Ec2LaunchTemplates(calls, clock),
@@ -101,6 +119,7 @@ async def wire(settings: Settings, clients: Clients, time: Time | None = None) -
         journal=journal,
         aggregator=aggregator,
         bring=bring,
+        admission=Admission(pacing, places=max(settings.threads // 2, 1)),
         settings=settings,
         clock=clock,
     )
@@ -116,7 +135,7 @@ async def wire(settings: Settings, clients: Clients, time: Time | None = None) -
         settings=settings,
         clock=clock,
     )
-    return WorkerUseCases(apply, wave, sweep)
+    return WorkerUseCases(apply, wave, sweep, pacing)
 
 
 class OpenUseCases(dramatiq.Middleware):
@@ -168,6 +187,8 @@ class OpenUseCases(dramatiq.Middleware):
         if self._sweeps is not None:
             self._sweeps.cancel()
             await asyncio.wait([self._sweeps])
+        if self._wired is not None:
+            await self._wired.close()
         await self._closing.aclose()
 
 
@@ -176,7 +197,12 @@ def build_broker(settings: Settings) -> JobBroker:
     use_cases = OpenUseCases(settings)
     # A killed worker's message must not come back long before, or after, its lease may be taken over.
     periods = QueuePeriods(visibility=settings.lease, heartbeat=settings.lease / 4)
-    broker = JobBroker(stack=settings.stack, periods=periods, middleware=[use_cases])
+    broker = JobBroker(
+        stack=settings.stack,
+        periods=periods,
+        reserved={Queue.URGENT: settings.threads // URGENT_SHARE},
+        middleware=[use_cases],
+    )
     declare_actors(broker, use_cases.wired)
     return broker
 

@@ -11,7 +11,7 @@ import typer
 from producer.cli.options import AwsChoice, Profile, RegionName, read_settings
 from workers.core.errors import SetupError
 from workers.core.logs import configure_logs
-from workers.core.settings import choose_aws
+from workers.core.settings import choose_aws, choose_threads
 
 WORKER_GRACE_MILLISECONDS = 30_000
 OURS = {"producer", "workers", "infra"}
@@ -73,7 +73,7 @@ def api(*, port: Port = 8080, profile: Profile = None, region: RegionName = None
 def worker(
     *,
     processes: Annotated[
-        int, typer.Option(min=1, max=64, help="Worker processes; several overdraw one account's rates together.")
+        int, typer.Option(min=1, max=64, help="Worker processes; all of a stack's draw on the same rates.")
     ] = 1,
     threads: Annotated[
         int | None,
@@ -94,6 +94,8 @@ def worker(
 
     settings = read_settings()
     choose_aws(profile, region)
+    if threads is not None:
+        choose_threads(threads)
     check_worker_stack(settings, AwsChoice(profile, region))
     arguments = [
         "workers.main:set_up",

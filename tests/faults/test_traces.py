@@ -266,7 +266,7 @@ def test_trace_19_a_request_in_the_middle_of_a_deletion_is_refused_like_all_that
     told(story)
 
 
-READERS = 2
+READERS = 6
 """So many are always under way, each begun at a change."""
 SERVERS = tuple(f"s-{number:017d}" for number in range(300))
 
@@ -307,7 +307,7 @@ def test_trace_22_no_reader_ever_mixes_two_moments(members: tuple[str, ...]) -> 
         world.tables.on_store = begin
         working = asyncio.create_task(story.settle())
         for config in (OTHER, THIRD):
-            await asyncio.sleep(20)
+            await asyncio.sleep(35)
             await story.update(group_id, dict.fromkeys(members, config))
         await working
         await asyncio.wait(readers) if readers else None

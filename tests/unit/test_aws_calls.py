@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, cast
@@ -11,21 +12,25 @@ from aiohttp import ClientConnectorError
 from botocore.exceptions import ClientError, ConnectionClosedError, EndpointConnectionError
 
 from tests.fakes.guards import ScriptedGuard
+from tests.fakes.pacing import make_tables, pace
 from tests.fakes.virtual_time import now, run_virtually
 from workers.aws.calls import Calls
 from workers.aws.clients import Clients
 from workers.aws.guarding import ask_guard
-from workers.aws.pacing import PacedBucket, Pacing
+from workers.aws.pacing.lanes import Turn
+from workers.aws.pacing.pacing import Pacing
 from workers.core.errors import (
     CredentialsExpired,
     InvalidLaunchConfig,
     LeaseLost,
+    OutOfTurns,
     PrelaunchError,
     ServiceUnavailable,
     Throttled,
 )
 from workers.core.model.group import Target
 from workers.core.ports import Guard
+from workers.core.priority import Priority
 
 TARGET = Target("us-east-1", "111122223333")
 OK: dict[str, Any] = {"ok": True}
@@ -80,15 +85,6 @@ class ScriptedClient:
         return outcome
 
 
-class VirtualPacing(Pacing):
-    """Pacing by the running loop's time."""
-
-    def bucket(self, account_id: str, region: str, service: str, operation: str) -> PacedBucket:
-        bucket = super().bucket(account_id, region, service, operation)
-        bucket.clock = asyncio.get_running_loop().time
-        return bucket
-
-
 @dataclass
 class Played:
     """What came of one call."""
@@ -106,6 +102,12 @@ class Played:
         return [later - earlier for earlier, later in zip(self.sent, self.sent[1:], strict=False)]
 
 
+def queue_up(pacing: Pacing, callers: int) -> "asyncio.Future[list[Turn]]":
+    """Let so many callers wait for their turns."""
+    bucket = pacing.bucket("111122223333", "us-east-1", "ec2", "ModifyLaunchTemplate")
+    return asyncio.gather(*(bucket.take(Priority.NORMAL, timedelta(hours=1)) for _ in range(callers)))
+
+
 def play(
     script: list[Any], *, guard: Guard | None = None, repeatable: bool = True, queue: int = 0, making: float = 0.0
 ) -> Played:
@@ -113,11 +115,9 @@ def play(
 
     async def main() -> Played:
         client = ScriptedClient([*script], making=making)
-        pacing = VirtualPacing()
+        pacing = pace()
         calls = Calls(cast("Clients", client), pacing, timeout=timedelta(seconds=20))
-        bucket = pacing.bucket("111122223333", "us-east-1", "ec2", "ModifyLaunchTemplate")
-        for _ in range(queue):
-            bucket.reserve()
+        others = queue_up(pacing, queue)
         played = Played(sent=client.sent, begun_at=now())
         try:
             played.answer = await calls.call(
@@ -127,6 +127,7 @@ def play(
             played.error = error
         played.ended_at = now()
         played.forgotten = client.forgotten
+        await others
         assert all(request == {"A": 1} for request in client.requests)
         return played
 
@@ -216,7 +217,7 @@ def test_a_long_wait_is_handed_back(code: str) -> None:
 def test_the_guard_is_asked_after_the_wait_and_before_the_send() -> None:
     """The lease is checked when the turn has come, for it may run out while a call waits for it; at every try."""
     asked: list[float] = []
-    played = play([BROKEN, THROTTLE, OK], guard=ScriptedGuard(lambda: asked.append(now())), queue=150)
+    played = play([BROKEN, THROTTLE, OK], guard=ScriptedGuard(lambda: asked.append(now())), queue=120)
     assert asked == played.sent
     assert len(asked) == 3
     assert asked[0] - played.begun_at > 5
@@ -257,16 +258,14 @@ def test_calls_that_wait_for_their_turn_do_not_keep_a_dead_client() -> None:
     clients = MortalClients()
 
     async def main() -> None:
-        pacing = VirtualPacing()
+        pacing = pace()
         calls = Calls(cast("Clients", clients), pacing, timeout=timedelta(seconds=20))
-        bucket = pacing.bucket("111122223333", "us-east-1", "ec2", "ModifyLaunchTemplate")
-        for _ in range(150):
-            bucket.reserve()
-        await asyncio.gather(*(calls.call(TARGET, "ec2", "ModifyLaunchTemplate", {}) for _ in range(60)))
+        await queue_up(pacing, 90)
+        await asyncio.gather(*(calls.call(TARGET, "ec2", "ModifyLaunchTemplate", {}) for _ in range(40)))
 
     run_virtually(main)
     dead, new = clients.made
-    assert (len(dead.sent), len(new.sent)) == (1, 60)
+    assert (len(dead.sent), len(new.sent)) == (1, 40)
 
 
 def test_a_lost_lease_stops_the_send() -> None:
@@ -312,26 +311,27 @@ def test_trace_12_a_write_without_an_answer_is_told_to_its_guard(script: list[An
     assert guard.unanswered == unanswered
 
 
-@pytest.mark.parametrize("stated", ["3", "60"])
-def test_one_throttle_slows_every_caller_of_the_api(stated: str) -> None:
-    """What AWS says to one caller holds for all: none sends before the wait is over, or for ten seconds at least."""
+@pytest.mark.parametrize("stated", [3.0, 60.0])
+def test_one_throttle_slows_every_caller_of_the_fleet(stated: float) -> None:
+    """What AWS says to one caller holds for all, in other processes too: once it is known none sends before its end."""
+    sent: list[float] = []
 
     async def main() -> None:
-        client = ScriptedClient([refusal("RequestLimitExceeded", retryAfterSeconds=stated), *[OK] * 100], latency=0.1)
-        calls = Calls(cast("Clients", client), VirtualPacing(), timeout=timedelta(seconds=20))
+        tables = make_tables()
 
-        async def call() -> None:
-            try:
+        async def call(calls: Calls) -> None:
+            with suppress(OutOfTurns, Throttled):
                 await calls.call(TARGET, "ec2", "ModifyLaunchTemplate", {})
-            except Throttled:
-                assert stated == "60"
 
-        # 90 may be sent at once; the others wait for their turn when the first one's throttle is known.
         async with asyncio.TaskGroup() as callers:
-            for _ in range(100):
-                callers.create_task(call())
-        later = [at - client.sent[0] for at in client.sent if at > client.sent[0] + 0.05]
-        assert len(later) >= 10
-        assert min(later) >= min(float(stated), 10)
+            for script in ([refusal("RequestLimitExceeded", retryAfterSeconds=str(stated))], []):
+                client = ScriptedClient([*script, *[OK] * 100], latency=0.1, sent=sent)
+                calls = Calls(cast("Clients", client), pace(tables), timeout=timedelta(seconds=20))
+                for _ in range(100):
+                    callers.create_task(call(calls))
 
     run_virtually(main)
+    # The answer takes 0.1 s, and no turn is handed out more than a second ahead.
+    later = [at - sent[0] for at in sent if at > sent[0] + 1.1]
+    assert len(later) >= 10 or stated > 10
+    assert min(later, default=stated) >= stated

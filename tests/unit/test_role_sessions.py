@@ -15,11 +15,11 @@ import pytest
 from aiobotocore.awsrequest import AioAWSResponse
 
 from tests.fakes.guards import ScriptedGuard
+from tests.fakes.pacing import pace
 from tests.fakes.virtual_time import now, run_virtually
 from workers.aws.calls import Calls
 from workers.aws.clients import Clients
 from workers.aws.guarding import guarded
-from workers.aws.pacing import Pacing
 from workers.core.errors import AccessDenied, PrelaunchError, ServiceUnavailable
 from workers.core.model.group import Target
 
@@ -124,8 +124,7 @@ def play(aws: Aws, act: Callable[[Stage], Any]) -> Stage:
 
     async def main() -> Stage:
         async with Clients(connections=1, clock=clock) as clients:
-            pacing = Pacing(asyncio.get_running_loop().time)
-            stage = Stage(aws, clients, Calls(clients, pacing, timeout=timedelta(seconds=20)))
+            stage = Stage(aws, clients, Calls(clients, pace(), timeout=timedelta(seconds=20)))
             (await clients.own("sts")).meta.events.register("before-send", aws.answer_sts)
             (await clients.target("drs", TARGET)).meta.events.register("before-send", aws.answer_drs)
             await act(stage)
@@ -212,7 +211,8 @@ def test_a_renewal_that_fails_in_good_time_fails_no_call() -> None:
 
     aws = Aws([HOUR])
     stage = play(aws, act)
-    assert set(aws.signed_with[:11]) == {"session1"}
+    # The eleventh call begins the renewal and may be signed with either.
+    assert set(aws.signed_with[:10]) == {"session1"}
     assert set(aws.signed_with[11:]) == {"session2"}
     assert len(aws.signed_with) == 20
     assert stage.guard.unanswered == 0

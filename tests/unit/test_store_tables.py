@@ -57,13 +57,14 @@ class Scripted:
 
 @over_the_twin
 async def test_every_table_is_looked_for(store: TwinStore) -> None:
-    """Four of the stack's own; of another stack's a SetupError says that it is missing."""
+    """Five of the stack's own; of another stack's a SetupError says that it is missing."""
     await store.tables.check()
     assert {call.request["TableName"] for call in store.calls} == {
         "twin-groups",
         "twin-runs",
         "twin-keys",
         "twin-waves",
+        "twin-rate-buckets",
     }
     with pytest.raises(SetupError, match="'other'") as missing:
         await Tables(store.client, "other").check()

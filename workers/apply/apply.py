@@ -6,6 +6,7 @@ outcome is recorded once; everything after the record only looks whether the gro
 """
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -18,6 +19,7 @@ from workers.apply.claim import Claim, Current, Looks, WaitNotes, settled_by
 from workers.core.errors import (
     LeaseHeld,
     LeaseLost,
+    OutOfTurns,
     PermanentError,
     PrelaunchError,
     RetryableError,
@@ -28,7 +30,7 @@ from workers.core.errors import (
 )
 from workers.core.outcome import Acknowledge, Outcome, Redeliver
 from workers.core.plan.drift import DriftItem
-from workers.core.ports import Clock
+from workers.core.ports import Admission, Clock
 from workers.core.retry import back_off
 from workers.core.runs.settle import Aggregator
 from workers.core.settings import Settings
@@ -40,9 +42,12 @@ from workers.core.store.records import ServerError, ServerItem
 from workers.core.store.runs import Run, RunStore
 
 log = structlog.get_logger()
+_JITTER = random.SystemRandom()
 
 MAX_ATTEMPTS = 5
 """Claims without an outcome before a source server is given up as WORKER_LOST."""
+SUSPICIOUS = 2
+"""After so many of them the next one begins a random while later than what was claimed beside it."""
 FIRST_WAIT = timedelta(seconds=1)
 LONGEST_WAIT = timedelta(minutes=15)
 
@@ -59,6 +64,7 @@ class ApplyServer:
         journal: Journal,
         aggregator: Aggregator,
         bring: BringServer,
+        admission: Admission,
         settings: Settings,
         clock: Clock,
     ) -> None:
@@ -68,6 +74,7 @@ class ApplyServer:
         self._journal = journal
         self._aggregator = aggregator
         self._bring = bring
+        self._admission = admission
         self._settings = settings
         self._clock = clock
         self._notes = WaitNotes(runs, clock)
@@ -81,6 +88,14 @@ class ApplyServer:
         if not current.is_due(source_server_id):
             return await self._pass_by(current)
         run = current.run
+        try:
+            async with self._admission.enter(run.head.account_id, run.target.region):
+                return await self._apply_admitted(group_id, source_server_id, run)
+        except OutOfTurns as refused:
+            await self._notes.note(run, source_server_id, refused)
+            return Redeliver(refused.code, refused.retry_after)
+
+    async def _apply_admitted(self, group_id: str, source_server_id: str, run: Run) -> Outcome:
         try:
             lease = await self._leases.take(
                 run.head.account_id, run.target.region, source_server_id, work=f"{group_id}#{run.head.generation}"
@@ -150,6 +165,9 @@ class ApplyServer:
             raise WorkerLost(f"{lost}: the workers died. Look at their logs, then apply again.")
         try:
             async with self._renewed(claim.lease):
+                if claim.lease.attempt > SUSPICIOUS:
+                    # Its workers died again and again: it must not take those beside it down each time.
+                    await asyncio.sleep(_JITTER.uniform(0, self._settings.lease.total_seconds() / 4))
                 return await self._bring.bring(_work(claim, self._journal_of(claim)), claim.trail)
         except (PrelaunchError, asyncio.CancelledError):
             raise

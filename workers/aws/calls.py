@@ -1,8 +1,8 @@
 """
 One call to AWS in a target account: paced, bounded in time, retried where that is all it takes, errors ours.
 
-A throttle answer costs no attempt; it pauses the API's bucket for every caller of this process. A write is sent
-only after its guard agreed, at the last moment before the send.
+A throttle answer costs no attempt; it slows the API's bucket for the whole fleet. A write is sent only after its guard
+agreed, at the last moment before the send.
 """
 
 import asyncio
@@ -17,10 +17,19 @@ from botocore.parsers import ResponseParserError
 from workers.aws.clients import Clients
 from workers.aws.errors import translate
 from workers.aws.guarding import guarded
-from workers.aws.pacing import PacedBucket, Pacing
-from workers.core.errors import CredentialsExpired, PrelaunchError, RetryableError, ServiceUnavailable, Throttled
+from workers.aws.pacing.lanes import SharedBucket
+from workers.aws.pacing.pacing import Pacing
+from workers.core.errors import (
+    CredentialsExpired,
+    OutOfTurns,
+    PrelaunchError,
+    RetryableError,
+    ServiceUnavailable,
+    Throttled,
+)
 from workers.core.model.group import Target
 from workers.core.ports import Guard
+from workers.core.priority import read_priority
 from workers.core.retry import back_off
 
 TRANSIENT_TRIES = 3
@@ -32,6 +41,8 @@ FIRST_WAIT = timedelta(milliseconds=400)
 
 @dataclass(slots=True)
 class _Tries:
+    throttle: Throttled | None = None
+    """AWS's last throttle answer."""
     throttled: int = 0
     transient: int = 0
     expired: int = 0
@@ -39,6 +50,7 @@ class _Tries:
     def plan_wait(self, error: PrelaunchError) -> timedelta | None:
         """Tell how long to wait before the next try; None where this layer gives up."""
         if isinstance(error, Throttled):
+            self.throttle = error
             self.throttled += 1
             count, limit = self.throttled, THROTTLED_TRIES
         elif isinstance(error, ServiceUnavailable):
@@ -95,15 +107,13 @@ class Calls:
                 tries.expired += 1
                 if tries.expired > 1:
                     raise
-            except Throttled as error:
-                wait = tries.plan_wait(error)
-                # Also where this call gives up: what AWS said to one caller it says to all of them.
-                self._bucket(target, service, operation).pause(wait or LONGEST_WAIT)
-                if wait is None:
-                    raise
+            except OutOfTurns as error:
+                # What AWS said last tells more than that our own turn has not come since.
+                raise tries.throttle or error from error
             except RetryableError as error:
                 wait = tries.plan_wait(error)
-                if wait is None or not repeatable:
+                # A throttled call never happened.
+                if wait is None or not (repeatable or isinstance(error, Throttled)):
                     raise
                 await asyncio.sleep(wait.total_seconds())
 
@@ -119,7 +129,8 @@ class Calls:
         # Made before the turn, which would else be over when it is used; and asked for again when the turn has come,
         # for by then the client may be forgotten, and all who waited would learn one by one that its session is over.
         await self._clients.target(service, target)
-        await self._bucket(target, service, operation).take()
+        bucket = self._bucket(target, service, operation)
+        turn = await bucket.take(read_priority(), LONGEST_WAIT)
         client = await self._clients.target(service, target)
         try:
             with guarded(guard):
@@ -129,7 +140,10 @@ class Calls:
             translated = translate(error, service, operation)
             if isinstance(translated, CredentialsExpired):
                 self._clients.forget(client)
+            if isinstance(translated, Throttled):
+                # What AWS said to one caller it says to all of them.
+                await bucket.report_throttle(turn, translated.retry_after)
             raise translated from error
 
-    def _bucket(self, target: Target, service: str, operation: str) -> PacedBucket:
-        return self._pacing.bucket(target.account_id or "", target.region, service, operation)
+    def _bucket(self, target: Target, service: str, operation: str) -> SharedBucket:
+        return self._pacing.bucket(target.account_id, target.region, service, operation)

@@ -63,6 +63,12 @@ class LeaseHeld(RetryableError):
     code = "LEASE_HELD"
 
 
+class OutOfTurns(RetryableError):
+    """The turn for a call did not come in time: the account's rate is used up by other work of ours."""
+
+    code = "OUT_OF_TURNS"
+
+
 class CredentialsExpired(RetryableError):
     """The session's credentials ran out; a new session is made."""
 

@@ -5,6 +5,7 @@ Every method may raise the errors of `workers.core.errors` and no others.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -17,6 +18,13 @@ from workers.core.plan.plan import CreateTemplateVersion
 
 Clock = Callable[[], datetime]
 """Answers the present, aware, in UTC."""
+
+
+class Admission(Protocol):
+    """Lets jobs begin, so that none holds a slot or takes turns in vain."""
+
+    def enter(self, account_id: str, region: str) -> AbstractAsyncContextManager[None]:
+        """Let a job be at work while the block runs; OutOfTurns says when to try again."""
 
 
 class Guard(Protocol):

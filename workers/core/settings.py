@@ -250,3 +250,13 @@ def choose_aws(profile: str | None, region: str | None) -> None:
         environment["AWS_PROFILE"] = profile
     if region is not None:
         environment["AWS_REGION"] = environment["AWS_DEFAULT_REGION"] = region
+
+
+def choose_threads(threads: int) -> None:
+    """
+    Choose the threads of the workers that this process forks: they share their slots out by the setting.
+
+    Parameters:
+        threads: How many source servers each of them works on at once.
+    """
+    os.environ[_name("threads")] = str(threads)  # noqa: TID251  # written, not read

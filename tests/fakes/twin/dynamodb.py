@@ -15,6 +15,7 @@ KEY_SCHEMAS: Mapping[str, tuple[str, str | None]] = {
     "runs": ("groupId", "item"),
     "keys": ("key", None),
     "waves": ("waveId", "item"),
+    "rate-buckets": ("bucket", None),
 }
 INDEX_SCHEMAS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "groups": {"named": ("named", "name")},
@@ -203,7 +204,9 @@ class Tables:
     def _write_alone(self, kind: str, operation: str, request: Mapping[str, Any]) -> _Planned:
         planned = self._plan(kind, request, operation)
         if not planned.holds:
-            raise refuse("ConditionalCheckFailedException", operation)
+            held = self.peek(planned.table, *planned.key)
+            shown = held is not None and request.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
+            raise refuse("ConditionalCheckFailedException", operation, **({"Item": held} if shown else {}))
         self._store(planned)
         return planned
 

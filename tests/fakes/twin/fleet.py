@@ -11,7 +11,7 @@ from typing import Any, TypeVar, cast
 
 from producer.main import wire as wire_producer
 from producer.services import Services
-from tests.fakes.twin.process import TwinClients, time_of
+from tests.fakes.twin.process import ACCOUNT, TwinClients, time_of
 from tests.fakes.twin.sqs import Message
 from tests.fakes.twin.world import STACK, Life, World
 from workers.actors import carry_out
@@ -26,7 +26,6 @@ from workers.core.store.tables import Tables
 from workers.core.store.writes import decode
 from workers.main import WorkerUseCases, wire
 
-ACCOUNT = "111122223333"
 ROUND_SECONDS = 15.0
 """How often the queue is looked at while everything settles."""
 COMES_AGAIN = timedelta(seconds=5)
@@ -88,7 +87,8 @@ class Fleet:
 
     def __init__(self, world: World, time_scale: float = 1.0) -> None:
         self.world = world
-        self.settings = Settings(stack=STACK, time_scale=time_scale)
+        # As many threads as there can be: every message that is visible is delivered at once.
+        self.settings = Settings(stack=STACK, time_scale=time_scale, threads=512)
         self._started = 0
         self.results: list[str] = []
         """What became of every message that was delivered, in order."""

@@ -11,6 +11,8 @@ from workers.aws.guarding import ask_guard
 from workers.core.clock import Time
 from workers.core.model.group import Target
 
+ACCOUNT = "111122223333"
+
 
 class TwinClient:
     """Stands where a client of the SDK does."""
@@ -21,7 +23,8 @@ class TwinClient:
         self._service = service
         self._backend = backend
         model = SimpleNamespace(operation_model=lambda _name: create_version_model())
-        self.meta = SimpleNamespace(service_model=model, endpoint_url=f"https://{service}")
+        events = SimpleNamespace(register=lambda _event, _handler: None)
+        self.meta = SimpleNamespace(service_model=model, endpoint_url=f"https://{service}", events=events)
 
     def __getattr__(self, operation: str) -> Any:
         effect = getattr(self._backend, operation)
@@ -48,6 +51,10 @@ class TwinClients:
     async def target(self, service: str, _target: Target) -> Any:
         """Answer a client for DRS or EC2."""
         return self._clients[service]
+
+    async def account_id(self) -> str:
+        """Answer the account that we run in."""
+        return ACCOUNT
 
     def forget(self, _client: object) -> None:
         """Nothing of a client is kept."""

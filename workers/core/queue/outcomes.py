@@ -15,6 +15,7 @@ import structlog
 from dramatiq import Actor, Broker, Middleware
 from dramatiq.broker import MessageProxy
 
+from workers.core.priority import set_priority
 from workers.core.queue.job import JobMessage
 from workers.core.queue.redelivery import (
     Acknowledge,
@@ -48,6 +49,10 @@ class Outcomes(Middleware):
     def before_declare_actor(self, broker: Broker, actor: "Actor[..., Any]") -> None:  # noqa: ARG002
         """Keep dramatiq from logging what is logged here, and the instructions of actors as errors."""
         actor.options.setdefault("throws", (BaseException,))
+
+    def before_process_message(self, broker: Broker, message: MessageProxy) -> None:  # noqa: ARG002
+        """Set the priority of what the actor does: its coroutine runs in a copy of this thread's context."""
+        set_priority(message.queue_name)
 
     def after_process_message(
         self,

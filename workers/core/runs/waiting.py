@@ -6,7 +6,7 @@ A note only: nothing is decided by it, and it is believed for a short while, sin
 
 from datetime import datetime, timedelta
 
-from workers.core.errors import JobInProgress, LeaseHeld, QuotaExceeded, RetryableError, Throttled
+from workers.core.errors import JobInProgress, LeaseHeld, OutOfTurns, QuotaExceeded, RetryableError, Throttled
 from workers.core.status import Status
 from workers.core.store.records import GroupStatus, RunHead
 
@@ -30,6 +30,8 @@ def describe_wait(error: RetryableError, source_server_id: str) -> str:
     match error:
         case Throttled():
             return f"tokens: AWS throttles {error.operation or 'the account'}"
+        case OutOfTurns():
+            return f"tokens: {error.operation or 'AWS'} is called as often as the account may"
         case LeaseHeld():
             return f"lease: another worker is at work on {source_server_id}"
         case JobInProgress() | QuotaExceeded():

@@ -1,6 +1,6 @@
 """What DynamoDB refuses, and what that means to us: a decision of the caller's, contention, or a missing table."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -35,10 +35,12 @@ SERVER_ERROR = 500
 class ConditionFailed(Exception):
     """The condition of a write did not hold; nothing was written."""
 
-    def __init__(self, failed: Sequence[int] = (0,)) -> None:
+    def __init__(self, failed: Sequence[int] = (0,), item: Mapping[str, Any] | None = None) -> None:
         super().__init__(f"The condition of write {', '.join(map(str, failed))} did not hold.")
         self.failed = tuple(failed)
         """Positions, in the transaction, of the writes whose condition did not hold."""
+        self.item = item
+        """The item as it is, in DynamoDB's types, where the write asked for it."""
 
 
 class TableMissing(SetupError):
@@ -87,7 +89,7 @@ def translate(error: Exception, stack: str, tables: Sequence[str]) -> Exception:
 def raise_failed_conditions(error: ClientError) -> None:
     """Raise ConditionFailed where the condition of a write did not hold."""
     if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
-        raise ConditionFailed from error
+        raise ConditionFailed(item=error.response.get("Item")) from error
     reasons = error.response.get("CancellationReasons") or []
     failed = [n for n, reason in enumerate(reasons) if reason.get("Code") == "ConditionalCheckFailed"]
     if failed:

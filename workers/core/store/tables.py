@@ -226,13 +226,16 @@ class Tables:
         async with self._translated(request["TableName"]):
             return await self._client.query(**request)
 
-    async def write(self, write: Write, *, returning: Literal["ALL_NEW", "ALL_OLD"] = "ALL_NEW") -> Item:
+    async def write(
+        self, write: Write, *, returning: Literal["ALL_NEW", "ALL_OLD"] = "ALL_NEW", shows_refused: bool = False
+    ) -> Item:
         """
         Do one conditional write and answer the item that an update leaves or finds; {} where there is none.
 
         Parameters:
             write: The write.
             returning: Whether an update answers the item as it leaves or as it found it.
+            shows_refused: Whether ConditionFailed holds the item that it did not hold for.
 
         Returns:
             The item, or {}.
@@ -244,6 +247,8 @@ class Tables:
         request = render_write(write, self.name(write.table))
         if write.kind == "Update":
             request["ReturnValues"] = returning
+        if shows_refused:
+            request["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
         async with self._translated(request["TableName"]):
             answer = await self._retry_contention(operation, request)
         return decode(answer.get("Attributes") or {})

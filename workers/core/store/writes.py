@@ -13,12 +13,13 @@ from boto3.dynamodb.conditions import ConditionBase, ConditionExpressionBuilder
 from boto3.dynamodb.types import Binary, TypeDeserializer, TypeSerializer
 
 Item = dict[str, Any]
-TableName = Literal["groups", "runs", "keys", "waves"]
+TableName = Literal["groups", "runs", "keys", "waves", "rate-buckets"]
 KEYS: Mapping[TableName, tuple[str, str | None]] = {
     "groups": ("groupId", "item"),
     "runs": ("groupId", "item"),
     "keys": ("key", None),
     "waves": ("waveId", "item"),
+    "rate-buckets": ("bucket", None),
 }
 Index = Literal["named", "unsettled"]
 INDEXES: Mapping[Index, tuple[TableName, str]] = {"named": ("groups", "name"), "unsettled": ("runs", "resendAfter")}

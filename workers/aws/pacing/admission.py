@@ -1,0 +1,93 @@
+"""
+Which jobs may begin: no account takes more than its places, and nobody begins what would only wait for turns.
+
+A job that began too early would read, wait, give up and read again: its reads would take turns from all the others.
+"""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+from workers.aws.pacing.pacing import Pacing
+from workers.core.errors import OutOfTurns
+from workers.core.priority import Priority, read_priority
+
+SCARCEST = ("ec2", "CreateLaunchTemplateVersion")
+"""The API with the lowest rate that most jobs need."""
+LONGEST_QUEUE_SECONDS = 8.0
+"""How long those who are admitted may have to wait for their turns: less than what they wait at most."""
+LONGEST_WAIT_SECONDS = 10.0
+"""How long a job waits here: it holds one of the worker's slots."""
+LOOK_SECONDS = 0.25
+ACCOUNT_WAIT_SECONDS = 1.0
+"""How long a job waits for one of its account's places: the slot it holds is another account's."""
+COMES_AGAIN_SECONDS = (3.0, 12.0)
+
+
+class Admission:
+    """
+    Lets the jobs of a process begin. Belongs to one event loop.
+
+    Parameters:
+        pacing: The buckets.
+        places: How many jobs of one account may be at work at once; what is urgent needs none.
+        dice: Spreads the jobs that come again.
+    """
+
+    def __init__(self, pacing: Pacing, places: int, dice: random.Random | None = None) -> None:
+        self._pacing = pacing
+        self._places = places
+        self._dice = dice or random.Random()  # noqa: S311  # nosec B311  # spreads jobs
+        self._inside: Counter[tuple[str, str]] = Counter()
+        self._taken: Counter[str] = Counter()
+
+    @asynccontextmanager
+    async def enter(self, account_id: str, region: str) -> AsyncIterator[None]:
+        """
+        Let a job be at work while the block runs.
+
+        Parameters:
+            account_id: The account whose source server it names.
+            region: The Region.
+
+        Yields:
+            Nothing, once.
+
+        Raises:
+            OutOfTurns: It did not come in; it says when to try again.
+        """
+        takes_place = read_priority() is not Priority.URGENT
+        if takes_place and not await self._wait(ACCOUNT_WAIT_SECONDS, lambda: self._taken[account_id] < self._places):
+            raise self._refuse(f"Account {account_id} has as many jobs at work here as it may")
+        self._taken[account_id] += takes_place
+        try:
+            if not await self._wait(LONGEST_WAIT_SECONDS, lambda: self._is_turn_near(account_id, region)):
+                raise self._refuse(f"The rate of account {account_id} is used up by what is at work already")
+            self._inside[account_id, region] += 1
+            try:
+                yield
+            finally:
+                self._inside[account_id, region] -= 1
+        finally:
+            self._taken[account_id] -= takes_place
+
+    def _is_turn_near(self, account_id: str, region: str) -> bool:
+        bucket = self._pacing.bucket(account_id, region, *SCARCEST)
+        if not bucket.count_waiting():
+            return True
+        return self._inside[account_id, region] < LONGEST_QUEUE_SECONDS * bucket.find_pace()
+
+    async def _wait(self, seconds: float, is_there: Callable[[], bool]) -> bool:
+        ends_at = asyncio.get_running_loop().time() + seconds
+        while not is_there():
+            if asyncio.get_running_loop().time() >= ends_at:
+                return False
+            await asyncio.sleep(LOOK_SECONDS)
+        return True
+
+    def _refuse(self, why: str) -> OutOfTurns:
+        again = timedelta(seconds=self._dice.uniform(*COMES_AGAIN_SECONDS))
+        return OutOfTurns(f"{why}.", retry_after=again, operation="ec2.CreateLaunchTemplateVersion")

@@ -1,0 +1,246 @@
+"""
+The callers of one process who wait for a turn in one bucket, those of each priority in a lane of their own.
+
+A lane reserves a few turns at a time for those who wait in it and lets them go when their time comes. Nobody holds
+more than one batch, so a process that dies, or is told to slow down, takes little with it.
+"""
+
+import asyncio
+import random
+from collections import deque
+from collections.abc import Awaitable, Callable
+from contextvars import Context
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Protocol
+
+import structlog
+
+from workers.aws.pacing.law import SECOND, BucketState, find_rate
+from workers.aws.pacing.quotas import Quota
+from workers.aws.pacing.store import Turns
+from workers.core.errors import OutOfTurns, PrelaunchError
+from workers.core.priority import Priority
+
+log = structlog.get_logger()
+
+STORE_SECONDS = 2.0
+"""How long DynamoDB may take for a reservation."""
+ALONE_SHARE = 0.1
+"""The share of the last known rate that a process takes when DynamoDB does not answer."""
+ALONE_SECONDS = 2.0
+"""How long it does so before it asks again."""
+FEWEST_GIVEN, MOST_GIVEN = 4, 16
+"""How many of the latest turns tell the pace of a process."""
+FIRST_SPREAD, LONGEST_SPREAD = 0.2, 12.0
+"""Over how many seconds the processes of a fleet spread their tries for the same turns; doubles each time in vain."""
+
+
+class Store(Protocol):
+    """Where the buckets of the fleet are."""
+
+    async def reserve(
+        self, key: str, quota: Quota, priority: Priority, *, known: BucketState, now: int, wanted: int
+    ) -> Turns:
+        """Reserve turns, as many as one batch may have."""
+
+    async def cut(self, key: str, quota: Quota, *, known: BucketState, now: int, retry_after: int) -> BucketState:
+        """Cut the rate once for all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """The right to send one call now; what it says when it is throttled counts in the state it was reserved in."""
+
+    state: BucketState
+
+
+class SharedBucket:
+    """
+    One bucket of the fleet, as a process draws on it. Belongs to one event loop.
+
+    Parameters:
+        key: Account, Region and API.
+        quota: What AWS grants.
+        store: Where the fleet's state of it is.
+        now: Tells the time that the fleet has agreed on, in microseconds since the epoch.
+        dice: Spreads tries.
+    """
+
+    def __init__(
+        self, key: str, quota: Quota, store: Store, now: Callable[[], int], dice: random.Random | None = None
+    ) -> None:
+        self.key = key
+        self.quota = quota
+        self.now = now
+        self.dice = dice or random.Random()  # noqa: S311  # nosec B311  # spreads tries
+        self.state = BucketState()
+        self._store = store
+        self._lanes = {priority: _Lane(self, priority) for priority in Priority}
+        self._given: deque[int] = deque(maxlen=MOST_GIVEN)
+        self._alone_until = 0
+        self._alone_turn = 0
+
+    async def take(self, priority: Priority, patience: timedelta) -> Turn:
+        """
+        Wait for a turn.
+
+        Parameters:
+            priority: Whose turn comes first.
+            patience: How long to wait at most.
+
+        Returns:
+            The turn.
+
+        Raises:
+            OutOfTurns: It did not come in time.
+        """
+        try:
+            async with asyncio.timeout(patience.total_seconds()):
+                return await self._lanes[priority].join()
+        except TimeoutError as error:
+            raise OutOfTurns(
+                f"No turn for {self.key} came within {patience.total_seconds():.0f} s.",
+                operation=self.key.rpartition("#")[2],
+            ) from error
+
+    async def close(self) -> None:
+        """Hand out no more turns."""
+        for lane in self._lanes.values():
+            await lane.close()
+
+    def count_waiting(self) -> int:
+        """Count the callers of this process who wait."""
+        return sum(lane.count() for lane in self._lanes.values())
+
+    def find_pace(self) -> float:
+        """Tell how many turns a second this process was given lately; all of the fleet's while that is not known."""
+        if len(self._given) < FEWEST_GIVEN:
+            return find_rate(self.state, self.quota)
+        return len(self._given) * SECOND / max(self.now() - self._given[0], 1)
+
+    def note_turn(self) -> None:
+        """Note that a turn was given to a caller of this process."""
+        self._given.append(self.now())
+
+    async def report_throttle(self, turn: Turn, retry_after: timedelta | None) -> None:
+        """
+        Slow the fleet down: AWS throttled a call.
+
+        Parameters:
+            turn: The turn that it was sent in.
+            retry_after: For how long AWS asks to be left alone.
+        """
+        pause = round((retry_after or timedelta(0)).total_seconds() * SECOND)
+        if turn.state.cuts < self.state.cuts and not pause:
+            return
+        try:
+            known = self.state if turn.state.cuts == self.state.cuts else turn.state
+            async with asyncio.timeout(STORE_SECONDS):
+                self.state = await self._store.cut(self.key, self.quota, known=known, now=self.now(), retry_after=pause)
+        except (PrelaunchError, TimeoutError) as error:
+            self._go_alone(error)
+
+    async def reserve(self, priority: Priority, wanted: int) -> Turns:
+        """Reserve turns for callers who wait; where the fleet cannot be asked, one of a small share."""
+        now = self.now()
+        if now < self._alone_until:
+            return self._reserve_alone(now)
+        try:
+            async with asyncio.timeout(STORE_SECONDS):
+                turns = await self._store.reserve(
+                    self.key, self.quota, priority, known=self.state, now=now, wanted=wanted
+                )
+        except (PrelaunchError, TimeoutError) as error:
+            self._go_alone(error)
+            return self._reserve_alone(now)
+        self.state = turns.state
+        return turns
+
+    def _go_alone(self, error: Exception) -> None:
+        self._alone_until = self.now() + round(ALONE_SECONDS * SECOND)
+        log.warning("pacing.alone", bucket=self.key, error=str(error) or type(error).__name__)
+
+    def _reserve_alone(self, now: int) -> Turns:
+        interval = round(SECOND / (find_rate(self.state, self.quota) * ALONE_SHARE))
+        self._alone_turn = max(self._alone_turn + interval, now)
+        return Turns(self.state, (self._alone_turn,))
+
+
+class _Lane:
+    """Callers of one priority, first come, first served."""
+
+    def __init__(self, bucket: SharedBucket, priority: Priority) -> None:
+        self._bucket = bucket
+        self._priority = priority
+        self._waiting: deque[asyncio.Future[Turn]] = deque()
+        self._serving: asyncio.Task[None] | None = None
+        self._spread = FIRST_SPREAD
+
+    def count(self) -> int:
+        """Count those who wait."""
+        return sum(not waiter.done() for waiter in self._waiting)
+
+    def join(self) -> Awaitable[Turn]:
+        """Queue; whoever is cancelled leaves."""
+        waiter: asyncio.Future[Turn] = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiter)
+        if self._serving is None or self._serving.done():
+            # In a context of its own: what it logs is not about whoever came first.
+            self._serving = asyncio.create_task(self._serve(), context=Context())
+            self._serving.add_done_callback(self._ended)
+        return waiter
+
+    async def close(self) -> None:
+        """Let nobody go any more."""
+        if self._serving is not None:
+            self._serving.cancel()
+            await asyncio.wait([self._serving])
+
+    def _ended(self, serving: "asyncio.Task[None]") -> None:
+        error = None if serving.cancelled() else serving.exception()
+        for waiter in self._waiting:
+            if error is not None and not waiter.done():
+                # A bug of ours: whoever waits must hear of it.
+                waiter.set_exception(error)
+
+    async def _serve(self) -> None:
+        while wanted := self.count():
+            reserved = await self._bucket.reserve(self._priority, wanted)
+            if reserved.turns:
+                # Also whoever was first lets others come first the next time, the longer the more there are.
+                self._spread = max(self._spread / 2, FIRST_SPREAD)
+                spread_until = self._bucket.now() + self._choose_spread()
+                await self._let_go(reserved)
+                if self._spread > FIRST_SPREAD:
+                    await self._sleep_until(spread_until)
+            else:
+                await self._sleep_until(reserved.opens_at + self._choose_spread())
+                self._spread = min(self._spread * 2, LONGEST_SPREAD)
+        self._waiting.clear()
+
+    def _choose_spread(self) -> int:
+        return round(self._bucket.dice.uniform(0, self._spread) * SECOND)
+
+    async def _sleep_until(self, at: int) -> None:
+        await asyncio.sleep(max(at - self._bucket.now(), 0) / SECOND)
+
+    async def _let_go(self, reserved: Turns) -> None:
+        turn = Turn(reserved.state)
+        for at in reserved.turns:
+            if at > self._bucket.now():
+                await self._sleep_until(at)
+            if self._bucket.state.cuts != reserved.state.cuts:
+                # The rate was cut meanwhile: whoever goes on in these turns would be throttled too.
+                return
+            if not self._next(turn):
+                return
+
+    def _next(self, turn: Turn) -> bool:
+        while self._waiting:
+            waiter = self._waiting.popleft()
+            if not waiter.done():
+                waiter.set_result(turn)
+                self._bucket.note_turn()
+                return True
+        return False

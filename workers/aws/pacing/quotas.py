@@ -1,0 +1,31 @@
+"""What AWS grants an account in a Region, by API: a burst, and a refill."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """AWS's token bucket: so many calls at once, so many a second."""
+
+    capacity: int
+    per_second: float
+    published: bool = True
+    """Whether AWS says so. What is assumed is corrected by throttle answers, in both directions."""
+
+
+EC2_WRITE = Quota(100, 5)
+"""Source: AWS, request throttling for the Amazon EC2 API (launch template writes)."""
+EC2_READ = Quota(100, 20)
+"""Source: AWS, request throttling for the Amazon EC2 API (non-mutating, described by name)."""
+DRS_CALL = Quota(100, 10, published=False)
+"""AWS publishes no rates for DRS: assumed."""
+QUOTAS = {
+    ("ec2", "CreateLaunchTemplateVersion"): EC2_WRITE,
+    ("ec2", "ModifyLaunchTemplate"): EC2_WRITE,
+    ("ec2", "DescribeLaunchTemplateVersions"): EC2_READ,
+    ("ec2", "DescribeLaunchTemplates"): EC2_READ,
+    ("drs", "GetLaunchConfiguration"): DRS_CALL,
+    ("drs", "UpdateLaunchConfiguration"): DRS_CALL,
+    ("drs", "DescribeJobs"): Quota(100, 20, published=False),
+    ("drs", "StartRecovery"): Quota(10, 1, published=False),
+}
