@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from workers.core.model.conflicts import Conflict, find_conflicts
+from workers.core.model.conflicts import Conflict, find_conflicts, find_shared_addresses
 from workers.core.model.errors import INVALID_LAUNCH_CONFIG, FieldError
 from workers.core.model.group import InvalidBody, parse_group
 from workers.core.model.launch_config import Json, LaunchConfig
@@ -167,6 +167,7 @@ def test_an_override_that_clashes_with_the_defaults_is_pointed_at() -> None:
         ("/servers/0/launchConfig/targetInstanceTypeRightSizingMethod", _B),
         ("/servers/1/launchConfig/subnetId", _C),
     ]
+    assert {error.code for error in errors} == {INVALID_LAUNCH_CONFIG}
 
 
 def test_without_group_defaults_nothing_is_inherited() -> None:
@@ -191,6 +192,16 @@ def test_one_address_serves_one_server() -> None:
     assert _A in errors[0].message
 
 
+def test_a_server_without_an_address_hides_no_shared_one() -> None:
+    """Whichever server comes first."""
+    shared = find_shared_addresses(
+        {_A: LaunchConfig(), _B: LaunchConfig({"staticPrivateIp": _IP}), _C: LaunchConfig({"staticPrivateIp": _IP})}
+    )
+    assert [(server, conflict.field, conflict.others) for server, conflict in shared] == [
+        (_C, "staticPrivateIp", ("subnetId",))
+    ]
+
+
 def test_without_a_subnet_the_same_one_is_taken() -> None:
     """Two servers with one address and no subnet named are refused: most likely it is one subnet."""
     errors = _errors({}, _server(_A, staticPrivateIp=_IP), _server(_B, staticPrivateIp=_IP))
@@ -203,6 +214,21 @@ def test_a_wrong_field_makes_no_conflict_besides() -> None:
     assert _places(errors) == [("/launchConfig/subnetId", None)]
     errors = _errors({"securityGroupIds": _GROUPS}, *[_server(each, subnetId=1) for each in (_A, _B, _C)])
     assert _places(errors) == [(f"/servers/{n}/launchConfig/subnetId", each) for n, each in enumerate((_A, _B, _C))]
+    # Whether two servers have one subnet cannot be told either.
+    errors = _errors({"subnetId": "x"}, *[_server(each, staticPrivateIp=_IP) for each in (_A, _B)])
+    assert _places(errors) == [("/launchConfig/subnetId", None)]
+
+
+def test_a_wrong_field_is_wrong_for_every_server_that_inherits_it() -> None:
+    """Also for one of which something else is said."""
+    errors = _errors({"securityGroupIds": _GROUPS, "subnetId": "x"}, _server(_A, monitoring=True))
+    assert _places(errors) == [("/launchConfig/subnetId", None)]
+
+
+def test_a_field_with_something_wrong_inside_is_wrong() -> None:
+    """The default that it was to replace is not judged in its place."""
+    errors = _errors({"securityGroupIds": _GROUPS}, _server(_A, securityGroupIds=[*_GROUPS, "x"]), ids=(_A,))
+    assert _places(errors) == [("/servers/0/launchConfig/securityGroupIds/1", _A)]
 
 
 def test_a_wrong_default_that_an_override_replaces_hides_nothing() -> None:

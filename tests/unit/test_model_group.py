@@ -18,6 +18,7 @@ from workers.core.model.group import (
     parse_group,
     parse_group_update,
 )
+from workers.core.model.group_body import read_group
 from workers.core.model.launch_config import FIELDS, LaunchConfig
 
 _A, _B = "s-" + "a" * 17, "s-" + "b" * 17
@@ -31,6 +32,7 @@ def _body(**members: Any) -> dict[str, Any]:
 def _refusal(body: Any) -> list[tuple[str, str, str | None]]:
     with pytest.raises(InvalidBody) as refused:
         parse_group(body)
+    assert all(error.message for error in refused.value.errors), "an error that says nothing"
     return [(error.pointer, error.code, error.source_server_id) for error in refused.value.errors]
 
 
@@ -160,6 +162,35 @@ def test_missing_members_point_at_their_parent() -> None:
     assert _refusal(_body(servers=[{"launchConfig": {}}])) == [("/servers/0", INVALID_BODY, None)]
 
 
+def test_the_longest_name_is_taken() -> None:
+    """To the character, what stands around it not counted; of a wrong one the message shows what was given."""
+    assert parse_group(_body(groupName=f" {'n' * 128}\n")).name == "n" * 128
+    with pytest.raises(InvalidBody) as refused:
+        parse_group(_body(groupName="a\tb"))
+    assert str(refused.value) == '/groupName: groupName must have 1 to 128 printable characters, not "a\\tb".'
+
+
+def test_selection_by_tags_is_refused_as_what_may_come() -> None:
+    """In the group and in an entry: not as a slip of the pen, and with what to do instead."""
+    tags = {"team": "pay"}
+    with pytest.raises(InvalidBody) as refused:
+        parse_group(_body(serverSelectionTags=tags, servers=[{"sourceServerId": _A, "serverSelectionTags": tags}]))
+    assert [(error.pointer, error.message) for error in refused.value.errors] == [
+        (pointer, "serverSelectionTags is not supported yet; list the servers in sourceServerIds.")
+        for pointer in ("/serverSelectionTags", "/servers/0/serverSelectionTags")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("update", "missing"), [({}, []), ({"update": False}, []), ({"update": True}, ["version is missing"])]
+)
+def test_only_an_update_names_a_version(update: dict[str, bool], missing: list[str]) -> None:
+    """What is not said to be an update is a new group."""
+    values, errors = read_group(_body(), **update)
+    assert values == _body()
+    assert [error.message.partition(";")[0] for error in errors] == missing
+
+
 @pytest.mark.parametrize("body", [None, [], "x", 1, True])
 def test_a_body_is_an_object(body: object) -> None:
     """Anything else is one error for the whole body."""
@@ -174,6 +205,14 @@ def test_server_ids_are_right_and_unique() -> None:
         ("/sourceServerIds/3", INVALID_BODY, _A),
         ("/sourceServerIds/4", INVALID_BODY, None),
         ("/sourceServerIds/5", INVALID_BODY, None),
+    ]
+
+
+def test_a_wrong_id_is_no_repetition() -> None:
+    """That it stands there twice is not said besides: each is to be put right."""
+    assert _refusal(_body(sourceServerIds=["x", "x"])) == [
+        ("/sourceServerIds/0", INVALID_BODY, None),
+        ("/sourceServerIds/1", INVALID_BODY, None),
     ]
 
 
@@ -258,6 +297,12 @@ def test_a_stored_group_that_cannot_be_read_is_a_value_error() -> None:
         {},
         {**stored, "future": 1},
         {**stored, "launchConfig": None},
+        {**stored, "accountId": 123456789012},
+        {**stored, "externalId": None},
+        {**stored, "sourceServerIds": _A},
+        {**stored, "servers": {}},
+        {**stored, "autoRepair": "true"},
+        {**stored, "servers": [{"sourceServerId": _A, "useGroupDefaults": 0}]},
         {**stored, "launchConfig": {"future": 1}},
         {**stored, "servers": [{}]},
         {**stored, "servers": [{"sourceServerId": _A, "future": 1}]},
@@ -266,6 +311,16 @@ def test_a_stored_group_that_cannot_be_read_is_a_value_error() -> None:
     for each in damaged:
         with pytest.raises(ValueError, match=r"stored group|another version"):
             GroupDefinition.from_json(each)
+
+
+def test_what_a_stored_group_leaves_out_is_as_in_a_request() -> None:
+    """Nothing is said of any server, or of one no more than that it is there: it inherits the defaults."""
+    least: dict[str, object] = {**_body()}
+    assert GroupDefinition.from_json(least) == parse_group(_body())
+    config, servers = {"monitoring": True}, [{"sourceServerId": _A}]
+    group = GroupDefinition.from_json({**least, "launchConfig": config, "servers": servers})
+    assert group == parse_group(_body(launchConfig=config, servers=servers))
+    assert group.effective(_A).values == config
 
 
 def test_what_was_accepted_stays_readable() -> None:

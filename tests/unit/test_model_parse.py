@@ -279,10 +279,19 @@ def test_a_field_of_a_newer_version_is_no_config() -> None:
         LaunchConfig.from_json({"recoveryMode": "FAST"})
 
 
-@pytest.mark.parametrize("value", [1.5, [1], b"x", object()])
-def test_what_to_json_never_writes_is_no_config(value: object) -> None:
-    """A stored value that no config can hold raises."""
-    with pytest.raises(ValueError, match="holds"):
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        (1.5, "no float"),
+        ([1], "text only"),
+        (b"x", "no bytes"),
+        (object(), "no object"),
+        ({"a": {"b": 1.5}}, "no float"),
+    ],
+)
+def test_what_to_json_never_writes_is_no_config(value: object, why: str) -> None:
+    """A stored value that no config can hold raises, and says of what kind it is."""
+    with pytest.raises(ValueError, match=f"holds {why}"):
         LaunchConfig.from_json({"name": value})
 
 
@@ -303,6 +312,25 @@ def test_a_long_value_is_shown_in_part() -> None:
     _, [error] = _parse({"instanceType": "é" + "x" * 10_000})
     assert "\\u00e9xxx" in error.message
     assert len(error.message) < 250
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("staticPrivateIp", "10.0.0", 'staticPrivateIp must be an IPv4 address such as 10.0.1.17, not "10.0.0".'),
+        ("tags", {"": "v"}, 'The tag key "" must have 1 to 128 characters, no control characters.'),
+        ("tags", {"k": "a\tb"}, 'no control characters; "a\\tb" is refused.'),
+        ("tags", {"AWSElasticDisasterRecoveryX": ""}, 'The tag "AWSElasticDisasterRecoveryX" is managed by DRS'),
+        ("tags", {"k": 1}, "tags.k must be an object of tag keys with text values"),
+        ("metadataOptions", {"httpTokens": "x"}, 'metadataOptions.httpTokens must be "optional" or "required"'),
+        ("metadataOptions", {"httpToken": "required"}, "did you mean httpTokens?"),
+        ("copyTags", 0, "copyTags must be true or false, not 0."),
+    ],
+)
+def test_a_message_shows_what_was_given(name: str, value: Any, said: str) -> None:
+    """And what it must be, under its own name."""
+    _, (error,) = _parse({name: value})
+    assert said in error.message
 
 
 def test_a_number_too_long_to_print_is_an_error_and_no_crash() -> None:

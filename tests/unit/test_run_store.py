@@ -8,7 +8,7 @@ from tests.fakes.virtual_time import run_virtually
 from workers.core.errors import ServiceUnavailable
 from workers.core.store.groups import GroupStore
 from workers.core.store.records import to_item
-from workers.core.store.runs import RunStore
+from workers.core.store.runs import RUNS_CACHED, RunStore
 from workers.core.store.tables import Tables
 
 RUN = run_over(MEMBERS, frozenset(MEMBERS))
@@ -83,3 +83,20 @@ def test_that_there_is_no_run_is_not_remembered() -> None:
     before, after = run_virtually(begin)
     assert before is None
     assert after.listed == RUN.listed
+
+
+def test_only_the_latest_runs_are_kept() -> None:
+    """A process that lives for months reads a run of long ago again, instead of keeping them all."""
+    tables = CountedTables()
+    store = _store(tables)
+
+    async def read(*generations: int) -> int:
+        before = tables.reads
+        for generation in generations:
+            await store.read_run("pg-1", generation)
+        return (tables.reads - before) // 2
+
+    async def begin() -> list[int]:
+        return [await read(*range(RUNS_CACHED)), await read(0), await read(RUNS_CACHED), await read(0), await read(1)]
+
+    assert run_virtually(begin) == [RUNS_CACHED, 0, 1, 0, 1]

@@ -63,6 +63,21 @@ async def test_a_run_is_read_as_it_was_put(store: TwinStore) -> None:
         assert await store.runs.read_run(group_id, generation) is None
 
 
+@pytest.mark.parametrize("generation", [1, 2, 3])
+def test_a_member_on_no_list_is_ready_with_what_is_wanted_alone(generation: int) -> None:
+    """Whichever generation applied it; with another launch config it is not."""
+    run, member = run_of(), MEMBERS[2]
+    assert member not in run.listed
+    applied = replace(READY, source_server_id=member, generation=generation, config_hash=run.config_hashes[member])
+    for recorded, status in (
+        ({member: applied}, Status.READY),
+        ({member: replace(applied, config_hash="sha256:other")}, Status.FAILED),
+        ({member: replace(applied, status=Status.FAILED)}, Status.FAILED),
+        ({}, Status.FAILED),
+    ):
+        assert run.read_statuses(recorded) == {A: Status.PENDING, B: Status.PENDING, member: status}
+
+
 @over_the_twin
 async def test_a_run_of_a_deleted_group_is_none(store: TwinStore) -> None:
     """Its head stands for a while; its definition does not."""

@@ -237,12 +237,18 @@ def test_a_table_that_is_gone_is_named() -> None:
     """Whichever call meets it first: DynamoDB itself does not say which one is missing."""
     gone = refuse("ResourceNotFoundException", "BatchWriteItem")
     keys = [encode({"groupId": "pg-1", "item": "a"})]
+    write = Write("Put", "runs", ("pg-1", "a"), {})
+    both = [write, Write("Delete", "keys", ("name#web",)), Write("Delete", "runs", ("pg-1", "b"))]
 
-    async def meet(work: Callable[[], Awaitable[object]]) -> None:
+    async def meet(work: Callable[[], Awaitable[object]], *names: str) -> None:
         with pytest.raises(TableMissing) as missing:
             await work()
-        assert missing.value.names == ("s-runs",)
+        assert missing.value.names == (names or ("s-runs",))
 
+    run_virtually(lambda: meet(lambda: Tables(Scripted(gone), "s").get("runs", "pg-1", "a")))
+    run_virtually(lambda: meet(lambda: Tables(Scripted(gone), "s").delete_all("runs", "pg-1", "")))
+    run_virtually(lambda: meet(lambda: Tables(Scripted(gone), "s").write(write)))
+    run_virtually(lambda: meet(lambda: Tables(Scripted(gone), "s").transact(both), "s-runs", "s-keys"))
     run_virtually(lambda: meet(lambda: Tables(Scripted({"Items": keys}, gone), "s").delete_all("runs", "pg-1", "")))
     run_virtually(lambda: meet(lambda: Tables(Scripted(gone), "s").get_many("runs", [("pg-1", "a")])))
 

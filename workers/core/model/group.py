@@ -40,6 +40,16 @@ __all__ = [
 ]
 
 
+_STORED_KINDS: Mapping[str, type] = {
+    "sourceServerIds": list,
+    "launchConfig": dict,
+    "servers": list,
+    "autoRepair": bool,
+    "useGroupDefaults": bool,
+}
+"""The kinds of a stored group's members that are no texts."""
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """Where the group's servers are, and how we get there."""
@@ -260,14 +270,16 @@ def _text(value: object) -> str | None:
 def _stored_object(raw: object, required: frozenset[str], optional: frozenset[str]) -> Mapping[str, object]:
     if not isinstance(raw, dict) or not required <= raw.keys() <= required | optional:
         raise ValueError("The stored group lacks a member, or was written by another version.")
+    for name, value in raw.items():
+        # Passed over, a damaged account id would be none, and the group one of our own account.
+        if not isinstance(value, _STORED_KINDS.get(name, str)):
+            raise ValueError(f"The stored group has something else where its {name} belongs.")  # noqa: TRY004
     return raw
 
 
 def _stored_config(members: Mapping[str, object]) -> LaunchConfig:
-    config = members.get("launchConfig", {})
-    if not isinstance(config, dict):
-        raise ValueError("The stored group has no launch config where one belongs.")  # noqa: TRY004
-    return LaunchConfig.from_json(config)
+    config = members.get("launchConfig")
+    return LaunchConfig.from_json(config if isinstance(config, dict) else {})
 
 
 def _stored_override(raw: object) -> ServerOverride:
