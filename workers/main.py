@@ -19,6 +19,7 @@ from dramatiq.middleware import MiddlewareError
 from workers.actors import declare_actors
 from workers.apply.apply import ApplyServer
 from workers.apply.bring import BringServer
+from workers.apply.survey import Surveys
 from workers.aws.calls import Calls
 from workers.aws.clients import Clients
 from workers.aws.drs import DrsLaunchConfigurations, DrsRecovery
@@ -42,6 +43,7 @@ from workers.core.store.groups import GroupStore
 from workers.core.store.journal import Journal
 from workers.core.store.leases import LeaseStore
 from workers.core.store.runs import RunStore
+from workers.core.store.surveys import SurveyStore
 from workers.core.store.tables import Tables
 from workers.core.store.waves import WaveStore
 from workers.sweep.sweep import Sweep
@@ -106,9 +108,10 @@ async def wire(settings: Settings, clients: Clients, time: Time | None = None) -
     )
     pacing = Pacing(BucketStore(tables), fleet_clock.now, await clients.account_id())
     calls = Calls(clients, pacing, timeout=settings.call_timeout)
+    templates = Ec2LaunchTemplates(calls, clock)
     bring = BringServer(
         configurations=DrsLaunchConfigurations(calls),
-        templates=Ec2LaunchTemplates(calls, clock),
+        templates=templates,
         settings=settings,
         clock=clock,
     )
@@ -119,6 +122,7 @@ async def wire(settings: Settings, clients: Clients, time: Time | None = None) -
         journal=journal,
         aggregator=aggregator,
         bring=bring,
+        surveys=Surveys(runs=runs, store=SurveyStore(tables), templates=templates, clock=clock),
         admission=Admission(pacing, places=max(settings.threads // 2, 1)),
         settings=settings,
         clock=clock,

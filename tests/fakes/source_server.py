@@ -1,6 +1,6 @@
 """One source server behind the ports of DRS and EC2: versions, promotion, late reads, scripted failures."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -79,6 +79,10 @@ class FakeSourceServer:
             number for since, number in self.defaults if since <= max(begun_at - self.stale, self.defaults[0][0])
         ][-1]
         return ObservedTemplate(template_id, version, self.versions[version], begun_at)
+
+    async def read_default_versions(self, _target: Target, template_ids: Sequence[str]) -> Mapping[str, int]:
+        self._call("ec2.list")
+        return dict.fromkeys(template_ids, self.defaults[-1][1])
 
     async def create_version(self, _target: Target, step: CreateTemplateVersion, guard: Guard) -> int:
         guard.check()

@@ -16,6 +16,7 @@ import structlog
 
 from workers.apply.bring import BringServer, Brought, Work
 from workers.apply.claim import Claim, Current, Looks, WaitNotes, settled_by
+from workers.apply.survey import Surveys
 from workers.core.errors import (
     LeaseHeld,
     LeaseLost,
@@ -40,6 +41,7 @@ from workers.core.store.journal import Journal
 from workers.core.store.leases import Lease, LeaseStore
 from workers.core.store.records import ServerError, ServerItem
 from workers.core.store.runs import Run, RunStore
+from workers.core.store.surveys import Surveyed
 
 log = structlog.get_logger()
 _JITTER = random.SystemRandom()
@@ -64,6 +66,7 @@ class ApplyServer:
         journal: Journal,
         aggregator: Aggregator,
         bring: BringServer,
+        surveys: Surveys,
         admission: Admission,
         settings: Settings,
         clock: Clock,
@@ -74,6 +77,7 @@ class ApplyServer:
         self._journal = journal
         self._aggregator = aggregator
         self._bring = bring
+        self._surveys = surveys
         self._admission = admission
         self._settings = settings
         self._clock = clock
@@ -168,7 +172,8 @@ class ApplyServer:
                 if claim.lease.attempt > SUSPICIOUS:
                     # Its workers died again and again: it must not take those beside it down each time.
                     await asyncio.sleep(_JITTER.uniform(0, self._settings.lease.total_seconds() / 4))
-                return await self._bring.bring(_work(claim, self._journal_of(claim)), claim.trail)
+                surveyed = await self._surveys.find(claim.current.run, claim.current.item)
+                return await self._bring.bring(_work(claim, self._journal_of(claim), surveyed), claim.trail)
         except (PrelaunchError, asyncio.CancelledError):
             raise
         except Exception as error:
@@ -266,7 +271,7 @@ def _plan_wait(error: RetryableError, lease: Lease) -> timedelta:
     return error.retry_after or back_off(lease.hand_backs + 1, first=FIRST_WAIT, longest=LONGEST_WAIT)
 
 
-def _work(claim: Claim, journal: Callable[[Sequence[DriftItem]], Awaitable[None]]) -> Work:
+def _work(claim: Claim, journal: Callable[[Sequence[DriftItem]], Awaitable[None]], surveyed: Surveyed | None) -> Work:
     run = claim.current.run
     return Work(
         target=run.target,
@@ -275,5 +280,6 @@ def _work(claim: Claim, journal: Callable[[Sequence[DriftItem]], Awaitable[None]
         last_write_at=claim.last_write_at,
         guard=claim.lease,
         journal=journal,
+        surveyed=surveyed,
         salt=claim.refused_version or 0,
     )

@@ -20,6 +20,7 @@ from workers.core.plan.observed import ObservedConfiguration, ObservedTemplate
 from workers.core.plan.plan import find_observed_conflicts, plan_launch_configuration, plan_template
 from workers.core.ports import Clock, Guard, LaunchConfigurations, LaunchTemplates
 from workers.core.settings import Settings
+from workers.core.store.surveys import Surveyed
 
 READ_BACK_WAIT = timedelta(milliseconds=100)
 LONGEST_WAIT = timedelta(seconds=1)
@@ -44,6 +45,8 @@ class Work:
     guard: Guard
     journal: Callable[[Sequence[DriftItem]], Awaitable[None]]
     """Writes down what is about to be changed; awaited before each write to AWS."""
+    surveyed: Surveyed | None = None
+    """The launch template in the survey of its run, where that shows what was read back with the same config before."""
     salt: int = 0
     """Number of the version that EC2 refused last; the next one needs a token of its own."""
 
@@ -114,9 +117,14 @@ class BringServer:
         conflicts = find_observed_conflicts(work.desired, observed)
         if conflicts:
             raise InvalidLaunchConfig(" ".join(conflicts))
-        observed = await self._update_configuration(work, observed, trail)
+        updated = await self._update_configuration(work, observed, trail)
         if not any(FIELDS[name].half is Half.EC2 for name in work.desired.values):
-            return Brought(begun_at, observed.launch_template_id, None)
+            return Brought(begun_at, updated.launch_template_id, None)
+        # An update of DRS's half may have written the template, too.
+        seen = work.surveyed if updated is observed else None
+        if seen is not None and seen.template_id == observed.launch_template_id and self._is_known(work, seen, trail):
+            return Brought(min(begun_at, seen.begun_at), seen.template_id, seen.version)
+        observed = updated
         template = await self._templates.read_default(work.target, observed.launch_template_id)
         step = plan_template(work.desired, template, salt=work.salt)
         if step is None:
@@ -165,17 +173,22 @@ class BringServer:
             # Also where it failed: a write whose answer was lost took effect as late as now.
             trail.wrote_at = self._clock()
 
+    def _is_known(self, work: Work, seen: Surveyed, trail: Trail) -> bool:
+        return self._find_missing_age(work, seen.begun_at, trail) <= timedelta(0)
+
     def _check_age(self, work: Work, template: ObservedTemplate, trail: Trail) -> None:
         """Refuse to call a template right that may be the one from before our last write."""
-        writes = [at for at in (work.last_write_at, trail.wrote_at) if at is not None]
-        if not writes:
-            return
-        missing = max(writes) + self._settings.settle_time - template.begun_at
+        missing = self._find_missing_age(work, template.begun_at, trail)
         if missing > timedelta(0):
             raise ObservationTooYoung(
                 "The launch template reads right, but too soon after a write to be believed.",
                 retry_after=missing,
             )
+
+    def _find_missing_age(self, work: Work, begun_at: datetime, trail: Trail) -> timedelta:
+        """Tell how much later an observation would have to have begun to be believed; 0 or less where it is."""
+        writes = [at for at in (work.last_write_at, trail.wrote_at) if at is not None]
+        return max(writes) + self._settings.settle_time - begun_at if writes else timedelta(0)
 
     async def _read_back(self, work: Work, template_id: str, version: int) -> ObservedTemplate:
         """Read until the promoted version is the default; what it holds can then be judged at once."""

@@ -21,11 +21,11 @@ from botocore.exceptions import BotoCoreError, ClientError, ProfileNotFound
 from workers.aws.errors import translate
 from workers.aws.guarding import watch
 from workers.aws.role_session import RoleSession
-from workers.aws.shared_work import SharedWork
 from workers.core.clock import read_clock
 from workers.core.errors import PrelaunchError, ServiceUnavailable, SetupError
 from workers.core.model.group import Target
 from workers.core.ports import Clock
+from workers.core.shared_work import SharedWork
 
 log = structlog.get_logger(__name__)
 

@@ -5,7 +5,7 @@ A template is never recreated, for DRS needs its tag; `$Latest` is never promote
 """
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from botocore.model import ListShape, Shape, StructureShape
@@ -37,6 +37,18 @@ class Ec2LaunchTemplates:
         shape = await self._calls.find_input_shape(target, "ec2", "CreateLaunchTemplateVersion")
         data = to_request_shape(version.get("LaunchTemplateData") or {}, shape.members["LaunchTemplateData"])
         return ObservedTemplate(template_id, version["VersionNumber"], data, begun_at)
+
+    async def read_default_versions(self, target: Target, template_ids: Sequence[str]) -> Mapping[str, int]:
+        """Read which version is the default of each of at most 200 templates."""
+        request: dict[str, Any] = {"LaunchTemplateIds": list(template_ids)}
+        versions: dict[str, int] = {}
+        while True:
+            page = await self._calls.call(target, "ec2", "DescribeLaunchTemplates", request)
+            templates = page["LaunchTemplates"]
+            versions.update({each["LaunchTemplateId"]: int(each["DefaultVersionNumber"]) for each in templates})
+            if not page.get("NextToken"):
+                return versions
+            request["NextToken"] = page["NextToken"]
 
     async def create_version(self, target: Target, step: CreateTemplateVersion, guard: Guard) -> int:
         """Create a version; what EC2 stores with a warning could not be launched, so it is a failure."""

@@ -72,6 +72,9 @@ class LaunchTemplates(Protocol):
     async def read_default(self, target: Target, template_id: str) -> ObservedTemplate:
         """Read the version that is the default now."""
 
+    async def read_default_versions(self, target: Target, template_ids: Sequence[str]) -> Mapping[str, int]:
+        """Read which version is the default of each of at most 200 templates; StaleTemplate where one is gone."""
+
     async def create_version(self, target: Target, step: CreateTemplateVersion, guard: Guard) -> int:
         """Create a version and answer its number; a warning is a failure."""
 

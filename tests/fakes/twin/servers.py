@@ -59,6 +59,9 @@ class Template:
         return self.newest
 
 
+MOST_IN_A_CALL = 200
+
+
 class SourceServers:
     """
     DRS and EC2 of every account and Region at once.
@@ -134,6 +137,16 @@ class SourceServers:
         assert request["Versions"] == ["$Default"]
         number = template.default_at(self._now() - self._choose_lag())
         return {"LaunchTemplateVersions": [{"VersionNumber": number, DATA: template.versions[number]}]}
+
+    def describe_launch_templates(self, **request: Any) -> dict[str, Any]:
+        """Tell default versions, perhaps those of a moment ago; one template that is gone fails it."""
+        asked = request["LaunchTemplateIds"]
+        assert len(asked) <= MOST_IN_A_CALL
+        templates = [self._template({"LaunchTemplateId": each}, "DescribeLaunchTemplates") for each in asked]
+        at = self._now() - self._choose_lag()
+        versions = {each.template_id: each.default_at(at) for each in templates}
+        found = [{"LaunchTemplateId": each, "DefaultVersionNumber": number} for each, number in versions.items()]
+        return {"LaunchTemplates": found}
 
     def create_launch_template_version(self, **request: Any) -> dict[str, Any]:
         """Add a version; the same token answers the same number again."""
