@@ -88,13 +88,25 @@ class WorkerUseCases:
 
 
 async def wire(settings: Settings, clients: Clients, time: Time | None = None) -> WorkerUseCases:
-    """Wire the use cases over the clients of the running loop, in the machine's own time unless another is given."""
+    """
+    Wire the use cases over the clients of the running loop.
+
+    Parameters:
+        settings: The installation's.
+        clients: Those of the running loop.
+        time: The time that everything goes by; None for the machine's own, and for the fleet's buckets DynamoDB's.
+
+    Returns:
+        The use cases.
+    """
+    is_given = time is not None
     time = time or Time(read_clock)
     clock = time.wall
     dynamodb = await clients.own("dynamodb")
     tables = Tables(dynamodb, settings.stack)
     fleet_clock = ServerClock(lambda: round(clock().timestamp() * SECOND))
-    fleet_clock.watch(dynamodb)
+    if not is_given:
+        fleet_clock.watch(dynamodb)
     groups = GroupStore(tables)
     runs = RunStore(tables, groups)
     journal = Journal(tables)

@@ -22,6 +22,7 @@ from producer.main import open_services
 from producer.services import Services
 from tests.integration.conftest import make_client
 from tests.integration.databases import Database
+from workers.core.clock import Time
 from workers.core.contract import APPLY_ACTOR, Queue
 from workers.core.model.group import parse_group_update
 from workers.core.outcome import Acknowledge, Outcome
@@ -175,6 +176,13 @@ class Product:
         sqs = self.client("sqs")
         sqs.purge_queue(QueueUrl=sqs.get_queue_url(QueueName=f"{self.settings.stack}-{queue.value}")["QueueUrl"])
 
+    def forget_throttles(self) -> None:
+        """Forget what the fleet has learnt of AWS's rates in earlier tests."""
+        dynamodb, table = self.client("dynamodb"), f"{self.settings.stack}-rate-buckets"
+        for page in dynamodb.get_paginator("scan").paginate(TableName=table):
+            for item in page["Items"]:
+                dynamodb.delete_item(TableName=table, Key={"bucket": item["bucket"]})
+
     def forget_unsettled(self) -> None:
         """Take the runs that earlier tests left unsettled out of the sweeper's sight."""
         dynamodb, runs = self.client("dynamodb"), f"{self.settings.stack}-runs"
@@ -248,13 +256,14 @@ async def open_product(local: StandIn, clock: MovableClock, database: Database) 
             settings=settings,
             clock=clock,
             services=app.state.services,
-            workers=await wire(settings, database.clients),
+            workers=await wire(settings, database.clients, Time(clock)),
             api=api,
             subnet_id=ec2.describe_subnets()["Subnets"][0]["SubnetId"],
             security_group_id=ec2.describe_security_groups()["SecurityGroups"][0]["GroupId"],
         )
         # What an earlier test left in queues and unsettled is not this test's.
         product.forget_unsettled()
+        product.forget_throttles()
         product.take_jobs(Queue.URGENT)
         product.take_jobs()
         product.count_anew()

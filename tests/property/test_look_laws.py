@@ -34,17 +34,25 @@ def test_trace_17_what_gets_on_is_never_sent_again(head: RunHead, age: timedelta
         assert decision.look.stalls == 0
 
 
-@given(ago=st.integers(0, 599).map(lambda seconds: timedelta(seconds=seconds)))
-def test_what_stops_getting_on_is_sent_again_one_interval_after_its_last_outcome(ago: timedelta) -> None:
-    """However soon after that outcome somebody looked: a lost job is sent again well before the deadline."""
-    now = OPENED_AT + PERIODS.stall_after
-    head = replace(HEAD, sent_at=OPENED_AT, done=1, done_seen=0, done_at=now - ago, resend_after=now)
-    look = decide(head, now, PERIODS).look
-    assert look.next_at == min(now - ago + PERIODS.stall_after, head.deadline)
-    later = replace(head, done_seen=1, resend_after=look.next_at)
-    assert decide(later, look.next_at, PERIODS).act is (Act.REVIVE if look.next_at < head.deadline else Act.GIVE_UP)
-    unseen = replace(head, resend_after=look.next_at, deadline=head.deadline + timedelta(days=1))
-    assert decide(unseen, now - ago + PERIODS.stall_after, PERIODS).act is Act.REVIVE
+@given(last=st.integers(0, 3 * 3600).map(lambda seconds: timedelta(seconds=seconds)), steps=st.integers(1, 40))
+def test_a_lost_job_is_sent_again_ten_minutes_after_the_last_outcome(last: timedelta, steps: int) -> None:
+    """Whenever the last of many outcomes was: sent again once before its run is given up, and never before its time."""
+    head = replace(HEAD, sent_at=OPENED_AT, resend_after=OPENED_AT + PERIODS.stall_after)
+    outcomes = [last * step / steps for step in range(steps + 1)]
+    acts: list[tuple[Act, timedelta]] = []
+    # Source servers settle in even steps, at most ten minutes apart: a longer pause is a loss by itself.
+    while last / steps < PERIODS.stall_after and (not acts or acts[-1][0] is Act.WATCH):
+        age = head.resend_after - OPENED_AT
+        done = [at for at in outcomes if at <= age]
+        head = replace(head, done=len(done), done_at=OPENED_AT + done[-1])
+        decision = decide(head, head.resend_after, PERIODS)
+        acts.append((decision.act, age))
+        head = replace(head, resend_after=decision.after.next_at, deadline=decision.after.deadline, done_seen=head.done)
+    if acts:
+        act, age = acts[-1]
+        assert act is Act.REVIVE
+        assert last + PERIODS.stall_after <= age <= last + PERIODS.stall_after + PERIODS.send_after
+        assert OPENED_AT + last + PERIODS.base_deadline <= head.deadline
 
 
 @given(head=heads(), age=ages)
@@ -113,11 +121,11 @@ def test_an_outage_is_more_than_a_look_that_comes_a_little_late() -> None:
 
 
 def test_the_deadline_itself_is_over_for_what_stands_still() -> None:
-    """What gets on, or was never sent, is given the time of a new run from then on."""
+    """What got on lately has the time of a new run from its last outcome; what was never sent has it from now on."""
     now = HEAD.deadline
     still = replace(HEAD, sent_at=OPENED_AT, done=1, done_seen=1, resend_after=now)
     assert decide(still, now, PERIODS).act is Act.GIVE_UP
-    for head, act in ((replace(still, done_seen=0), Act.WATCH), (replace(still, sent_at=None), Act.SEND)):
-        decision = decide(head, now, PERIODS)
-        assert decision.act is act
-        assert decision.look.deadline == now + PERIODS.base_deadline
+    gets_on = decide(replace(still, done_seen=0, done_at=now - PERIODS.send_after), now, PERIODS)
+    assert (gets_on.act, gets_on.look.deadline) == (Act.WATCH, now - PERIODS.send_after + PERIODS.base_deadline)
+    unsent = decide(replace(still, sent_at=None), now, PERIODS)
+    assert (unsent.act, unsent.look.deadline) == (Act.SEND, now + PERIODS.base_deadline)

@@ -65,7 +65,10 @@ def _prolong(head: RunHead, now: datetime, periods: RunPeriods) -> datetime:
     late = now - head.resend_after
     outage = late if late > periods.late_after else timedelta(0)
     deadline = min(head.deadline + outage, latest)
-    if now >= deadline and (head.done > head.done_seen or head.sent_at is None):
+    if head.done_at is not None:
+        # What stops settling is sent again before its time is over, whenever the last outcome was.
+        deadline = max(deadline, min(head.done_at + periods.base_deadline, latest))
+    if now >= deadline and head.sent_at is None:
         deadline = min(now + periods.base_deadline, latest)
     return deadline
 
