@@ -87,17 +87,18 @@ def read_log(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def test_sixty_four_source_servers_are_worked_on_at_once(aws: StandIn, tmp_path: Path) -> None:
-    """Of 80 jobs one process has 64 under way before the first call is answered, and no more."""
+def test_one_account_takes_half_of_a_workers_slots(aws: StandIn, tmp_path: Path) -> None:
+    """Of 80 jobs of one account a process of 64 slots has 32 under way before a call is answered, and looks at all."""
     environment = make_environment(aws.environment)
     # Nobody is answered: what arrives is what runs at once.
     aws.control("PUT", "faults", [{"service": "drs", "operation": "GetLaunchConfiguration", "kind": "hang"}])
     with running_api(environment, tmp_path / "api.log") as api:
         Group(aws, api, 80)
         with running(environment, "worker", log=tmp_path / "worker.log"):
-            wait_until(lambda: count_calls(aws, "drs.GetLaunchConfiguration") >= 64, "the 64th call")
-            assert count_calls(aws, "drs.GetLaunchConfiguration") == 64
-            assert count_messages(aws, "jobs") == (16, 64)
+            wait_until(lambda: count_calls(aws, "drs.GetLaunchConfiguration") >= 32, "the 32nd call")
+            # The others are handed back after a second, for the slots that they would hold are another account's.
+            wait_until(lambda: count_messages(aws, "jobs") == (0, 80), "a look at every job")
+            assert count_calls(aws, "drs.GetLaunchConfiguration") == 32
 
 
 def test_a_worker_told_to_stop_hands_back_and_another_finishes(aws: StandIn, tmp_path: Path) -> None:
@@ -107,15 +108,17 @@ def test_a_worker_told_to_stop_hands_back_and_another_finishes(aws: StandIn, tmp
     first, second = tmp_path / "first.log", tmp_path / "second.log"
     with running_api(environment, tmp_path / "api.log") as api:
         group = Group(aws, api, SERVERS)
-        with running(environment, "worker", "--threads", "16", log=first) as worker:
+        # What its death would leave hidden would stay so for ten minutes, longer than anybody waits here.
+        patient = {**environment, "PRELAUNCH_TIME_SCALE": "10"}
+        with running(patient, "worker", "--threads", "16", log=first) as worker:
             wait_until(lambda: count_calls(aws, "ec2.CreateLaunchTemplateVersion") > 0, "the first version")
             assert terminate(worker) == 0
         status = group.read_status()
         assert status["status"] == "pending"
         settled = status["appliedServers"]
         assert 0 < settled < SERVERS
-        # A message that is still hidden would come back a minute later only.
-        assert count_messages(aws, "jobs") == (SERVERS - settled, 0)
+        assert sum(count_messages(aws, "jobs")) == SERVERS - settled
+        wait_until(lambda: count_messages(aws, "jobs") == (SERVERS - settled, 0), "what was handed back")
         with running(environment, "worker", log=second):
             group.wait_until_settled()
             wait_until(lambda: count_messages(aws, "jobs") == (0, 0), "the last acknowledgement")

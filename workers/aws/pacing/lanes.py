@@ -33,7 +33,9 @@ ALONE_SECONDS = 2.0
 FEWEST_GIVEN, MOST_GIVEN = 4, 16
 """How many of the latest turns tell the pace of a process."""
 FIRST_SPREAD, LONGEST_SPREAD = 0.2, 12.0
-"""Over how many seconds the processes of a fleet spread their tries for the same turns; doubles each time in vain."""
+"""Over how many seconds the processes of a fleet spread their tries for the same turns."""
+SPREAD_STEP, SPREAD_FACTOR = 0.8, 0.7
+"""It grows by so much with each try in vain, and shrinks by that with each success: so all come to the same."""
 
 
 class Store(Protocol):
@@ -209,14 +211,14 @@ class _Lane:
             reserved = await self._bucket.reserve(self._priority, wanted)
             if reserved.turns:
                 # Also whoever was first lets others come first the next time, the longer the more there are.
-                self._spread = max(self._spread / 2, FIRST_SPREAD)
+                self._spread = max(self._spread * SPREAD_FACTOR, FIRST_SPREAD)
                 spread_until = self._bucket.now() + self._choose_spread()
                 await self._let_go(reserved)
                 if self._spread > FIRST_SPREAD:
                     await self._sleep_until(spread_until)
             else:
                 await self._sleep_until(reserved.opens_at + self._choose_spread())
-                self._spread = min(self._spread * 2, LONGEST_SPREAD)
+                self._spread = min(self._spread + SPREAD_STEP, LONGEST_SPREAD)
         self._waiting.clear()
 
     def _choose_spread(self) -> int:

@@ -73,8 +73,8 @@ class BucketStore:
                 known = refused.state
             else:
                 return Turns(state, batch.turns(state.next_at))
-        one = plan(known, quota, priority, now, 1)
-        return Turns(known, opens_at=now + max(known.next_at - one.latest, 0))
+        batch = plan(known, quota, priority, now, wanted)
+        return Turns(known, opens_at=now + max(known.next_at - batch.latest, 0))
 
     async def cut(self, key: str, quota: Quota, *, known: BucketState, now: int, retry_after: int) -> BucketState:
         """
