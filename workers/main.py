@@ -196,6 +196,7 @@ class OpenUseCases(dramatiq.Middleware):
 
     async def _open(self) -> None:
         clients = await self._closing.enter_async_context(Clients(connections=2 * self._settings.threads))
+        await clients.warm()
         self._wired = await wire(self._settings, clients)
         self._sweeps = asyncio.create_task(self._wired.run_sweeps())
 

@@ -35,6 +35,7 @@ READ_SECONDS = 15
 STORE_TRIES = 5
 LONGEST_MAKING = timedelta(seconds=20)
 """Until a client stands, its role assumed: whoever waits for it gives up together."""
+TARGET_SERVICES = ("drs", "ec2")
 ROLE_SESSION_NAME = "prelaunch"
 T = TypeVar("T")
 Key = tuple[Target | None, str]
@@ -76,6 +77,7 @@ class Clients:
             ) from error
         except BotoCoreError as error:
             raise SetupError(f"AWS's configuration cannot be used: {error}. Check AWS_PROFILE.") from error
+        self._models = self._session._session.get_component("data_loader")  # noqa: SLF001  # no public door
         self._store_tries = store_tries
         self._connections = connections
         self._stack = AsyncExitStack()
@@ -88,6 +90,17 @@ class Clients:
 
     async def __aexit__(self, *_exc: object) -> None:
         await self.close()
+
+    async def warm(self) -> None:
+        """Load what the SDK knows of DRS and EC2, on another thread: a loop at work would stand still for it."""
+        await asyncio.to_thread(self._load)
+
+    def _load(self) -> None:
+        for service in TARGET_SERVICES:
+            for kind in ("service-2", "endpoint-rule-set-1"):
+                self._models.load_service_model(service, kind)
+        for data in ("endpoints", "partitions", "sdk-default-configuration"):
+            self._models.load_data(data)
 
     async def close(self) -> None:
         """Close every client that was made, and make no more of what is being made."""
@@ -188,7 +201,7 @@ class Clients:
     async def _make_target(self, service: str, target: Target) -> _Made:
         # One end for both steps, so that nobody waits longer than it says; and each step is named for itself.
         ends_at = _find_end()
-        role = RoleSession(await self._assume(target, ends_at)) if target.assume_role_name else None
+        role = RoleSession(await self._assume(target, ends_at), self._models) if target.assume_role_name else None
         retries = {"mode": "standard", "total_max_attempts": 1}
         making = self._make(role.session if role else self._session, service, target.region, retries)
         late = _not_made(f"A client for {service} in {target.region} was not made")

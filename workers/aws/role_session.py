@@ -22,13 +22,20 @@ REST = timedelta(seconds=60)
 
 
 class RoleSession:
-    """Credentials of one role, and the SDK's session that signs with them."""
+    """
+    Credentials of one role, and the SDK's session that signs with them.
 
-    def __init__(self, credentials: Mapping[str, Any]) -> None:
+    Parameters:
+        credentials: As STS answers them.
+        models: The SDK's models of the services, as another session has loaded them: EC2's takes 30 MB.
+    """
+
+    def __init__(self, credentials: Mapping[str, Any], models: Any) -> None:
         self._credentials = AioCredentials("", "", method="sts-assume-role")
         self.take(credentials)
         session = AioSession()
         session._credentials = self._credentials  # noqa: SLF001  # no public door
+        session.register_component("data_loader", models)
         self.session = aioboto3.Session(botocore_session=session)
 
     def take(self, credentials: Mapping[str, Any]) -> None:

@@ -1,0 +1,63 @@
+"""What the SDK knows of a service is loaded once a process: EC2's model alone takes 30 MB and a quarter of a second."""
+
+import asyncio
+import threading
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from botocore.loaders import JSONFileLoader
+
+from workers.aws.clients import TARGET_SERVICES, Clients
+from workers.core.model.group import Target
+
+CREDENTIALS = {
+    "AccessKeyId": "AKIAEXAMPLE",
+    "SecretAccessKey": "secret",  # nosec B105
+    "SessionToken": "token",
+    "Expiration": datetime.now(UTC) + timedelta(hours=1),
+}
+
+
+@pytest.fixture
+def loaded(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bool]]:
+    """Note every file of the SDK's that is loaded, and whether on the event loop's thread."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "x")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    files: list[tuple[str, bool]] = []
+    load = JSONFileLoader.load_file
+
+    def note(self: Any, file_path: str) -> Any:
+        found = load(self, file_path)
+        if found is not None:
+            files.append((file_path, threading.current_thread() is threading.main_thread()))
+        return found
+
+    monkeypatch.setattr(JSONFileLoader, "load_file", note)
+    return files
+
+
+def test_clients_of_many_accounts_load_a_service_once(
+    loaded: list[tuple[str, bool]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Clients of five accounts: each file once, those of the services before anybody asks and off the loop's thread."""
+
+    async def assume(_self: Clients, _target: Target, _ends_at: float) -> Any:
+        return CREDENTIALS
+
+    monkeypatch.setattr(Clients, "_assume", assume)
+
+    async def make() -> None:
+        async with Clients(connections=1) as clients:
+            await clients.warm()
+            for number in range(5):
+                for service in TARGET_SERVICES:
+                    await clients.target(service, Target("us-east-1", f"11112222333{number}", "DrsRole"))
+
+    asyncio.run(make())
+    files = [path for path, _ in loaded]
+    assert sorted(files) == sorted(set(files))
+    models = [on_loop for path, on_loop in loaded if any(f"/{service}/" in path for service in TARGET_SERVICES)]
+    assert models
+    assert not any(models)
