@@ -22,9 +22,11 @@ LONGEST_QUEUE_SECONDS = 8.0
 LONGEST_WAIT_SECONDS = 10.0
 """How long a job waits here: it holds one of the worker's slots."""
 LOOK_SECONDS = 0.25
-ACCOUNT_WAIT_SECONDS = 1.0
-"""How long a job waits for one of its account's places: the slot it holds is another account's."""
-COMES_AGAIN_SECONDS = (3.0, 12.0)
+ACCOUNT_WAIT_SECONDS, ALONE_WAIT_SECONDS = 1.0, 4.0
+"""How long a job waits for one of its account's places: the slot it holds is another account's, if there is one."""
+LATELY_SECONDS = 30.0
+"""For so long after a job of it an account counts as being there."""
+COMES_AGAIN_SECONDS = (2.0, 6.0)
 
 
 class Admission:
@@ -43,6 +45,7 @@ class Admission:
         self._dice = dice or random.Random()  # noqa: S311  # nosec B311  # spreads jobs
         self._inside: Counter[tuple[str, str]] = Counter()
         self._taken: Counter[str] = Counter()
+        self._seen_at: dict[str, float] = {}
 
     @asynccontextmanager
     async def enter(self, account_id: str, region: str) -> AsyncIterator[None]:
@@ -60,7 +63,8 @@ class Admission:
             OutOfTurns: It did not come in; it says when to try again.
         """
         takes_place = read_priority() is not Priority.URGENT
-        if takes_place and not await self._wait(ACCOUNT_WAIT_SECONDS, lambda: self._taken[account_id] < self._places):
+        self._seen_at[account_id] = asyncio.get_running_loop().time()
+        if takes_place and not await self._wait_for_place(account_id):
             raise self._refuse(f"Account {account_id} has as many jobs at work here as it may")
         self._taken[account_id] += takes_place
         try:
@@ -73,6 +77,20 @@ class Admission:
                 self._inside[account_id, region] -= 1
         finally:
             self._taken[account_id] -= takes_place
+
+    async def _wait_for_place(self, account_id: str) -> bool:
+        waited = 0.0
+        while self._taken[account_id] >= self._places:
+            if waited >= (ALONE_WAIT_SECONDS if self._is_alone(account_id) else ACCOUNT_WAIT_SECONDS):
+                return False
+            await asyncio.sleep(LOOK_SECONDS)
+            waited += LOOK_SECONDS
+        return True
+
+    def _is_alone(self, account_id: str) -> bool:
+        lately = asyncio.get_running_loop().time() - LATELY_SECONDS
+        self._seen_at = {each: at for each, at in self._seen_at.items() if at >= lately}
+        return not self._seen_at.keys() - {account_id}
 
     def _is_turn_near(self, account_id: str, region: str) -> bool:
         bucket = self._pacing.bucket(account_id, region, *SCARCEST)
