@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,27 @@ UNDATED: dict[str, Any] = {"Date": None, "Creator": None}
 SIZE, WIDE = (8.0, 4.5), (9.0, 4.5)
 MOST_SERVERS = 1050
 STEP = 10
-MARKS = {1: "o", 2: "s", 4: "^"}
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Points of one kind."""
+
+    end: str
+    """What the names of their figures end with."""
+    figure: str
+    color: str
+    mark: str
+    label: str
+
+
+SERIES = (
+    Series("-1: time", "seconds", "tab:blue", "o", "prelaunch, 1 worker process"),
+    Series("-2: time", "seconds", "tab:blue", "s", "prelaunch, 2 worker processes"),
+    Series("-4: time", "seconds", "tab:blue", "^", "prelaunch, 4 worker processes"),
+    Series("-4: time", "unpaced", "tab:green", "x", "prelaunch, 4 worker processes, rates off"),
+    Series("neighbour-300: time", "seconds", "tab:purple", "D", "prelaunch beside a neighbour"),
+)
 
 
 def draw(folder: Path, results: Sequence[Result]) -> None:
@@ -28,6 +49,7 @@ def draw(folder: Path, results: Sequence[Result]) -> None:
             # Names of shapes are else drawn by chance.
             "svg.hashsalt": "prelaunch",
             "axes.grid": True,
+            "axes.axisbelow": True,
             "grid.alpha": 0.3,
             "axes.spines.top": False,
             "axes.spines.right": False,
@@ -52,45 +74,31 @@ def _draw_time(path: Path, results: Sequence[Result]) -> None:
                 linestyle=":",
                 label="the serial way (computed from 100)",
             )
-        for processes, mark in MARKS.items():
-            _dot(
-                axes,
-                results,
-                f"-{processes}: time",
-                "seconds",
-                color="tab:blue",
-                mark=mark,
-                label=f"prelaunch, {processes} processes",
-            )
-        _dot(
-            axes, results, "-4: time", "unpaced", color="tab:green", mark="x", label="prelaunch, rates off, 4 processes"
-        )
-        _dot(
-            axes,
-            results,
-            "neighbour-300: time",
-            "seconds",
-            color="tab:purple",
-            mark="D",
-            label="prelaunch beside a neighbour",
-        )
-        for mode, mark in (("standard", "v"), ("adaptive", "P")):
-            failed = sum(int(r.figures["failed"]) for r in results if r.name == f"script-300-{mode}: time")
-            label = f"a script, {mode}: {failed} failed"
-            _dot(axes, results, f"script-300-{mode}: time", "seconds", color="tab:orange", mark=mark, label=label)
+        for series in (*SERIES, *_name_scripts(results)):
+            _dot(axes, results, series)
         axes.set_xlabel("changed source servers")
         axes.set_ylabel("seconds until all are settled")
+        axes.set_ylim(bottom=0)
         axes.legend(fontsize="small")
 
 
-def _dot(axes: Axes, results: Sequence[Result], end: str, figure: str, *, color: str, mark: str, label: str) -> None:
+def _name_scripts(results: Sequence[Result]) -> Iterator[Series]:
+    """Say of each script how many source servers it did not do: else its time looks good."""
+    for result in results:
+        mode = result.line.removeprefix("script-300-")
+        if "failed" in result.figures:
+            label = f"a script, {mode} retries: {result.figures['failed']:.0f} failed"
+            yield Series(result.name, "seconds", "tab:orange", "v" if mode == "standard" else "P", label)
+
+
+def _dot(axes: Axes, results: Sequence[Result], series: Series) -> None:
     points = [
-        (result.figures["servers"], result.figures[figure])
+        (result.figures["servers"], result.figures[series.figure])
         for result in results
-        if result.name.endswith(end) and figure in result.figures
+        if result.name.endswith(series.end) and series.figure in result.figures
     ]
     if points:
-        axes.plot(*zip(*points, strict=True), mark, color=color, label=label, fillstyle="none")
+        axes.plot(*zip(*points, strict=True), series.mark, color=series.color, label=series.label, fillstyle="none")
 
 
 def _draw_throttled(path: Path, results: Sequence[Result]) -> None:

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote
 
 import aioboto3
 
@@ -23,6 +24,9 @@ BATCH = 10
 AT_ONCE = 8
 MOST_OVER = 1.5
 SEND = "sqs.SendMessageBatch"
+QUERY = "dynamodb.Query"
+PAGE = 1000
+MOST_READS_A_PAGE = 4
 LOOK_SECONDS = 0.02
 
 
@@ -32,9 +36,10 @@ def measure_submit(line: str, signals: StopSignals, servers: int) -> Iterator[Re
         body = make_body("submitted", bench.add_servers(servers))
         bench.stage.aws.control("DELETE", "calls")
         meter = bench.meter()
-        whole, sending = _submit(bench, body)
+        group_id, whole, sending = _submit(bench, body)
         load = meter.read({})
         calls = _count_sends(bench)
+        pages, queries, reads = _read_status(bench, group_id)
         bare = asyncio.run(_send_bare(bench, servers))
     most = -(-servers // BATCH)
     yield Result(
@@ -48,6 +53,9 @@ def measure_submit(line: str, signals: StopSignals, servers: int) -> Iterator[Re
         bar=MOST_OVER,
         bottleneck=name_bottleneck(load),
     )
+    shown = f"{pages} pages of {PAGE:,} source servers while their run is under way"
+    yield Result(f"{line}: queries a page of its status", queries / pages, "calls", shown, bar=1)
+    yield Result(f"{line}: single reads a page of its status", reads / pages, "calls", shown, bar=MOST_READS_A_PAGE)
     yield Result(
         f"{line}: whole request",
         whole,
@@ -56,8 +64,8 @@ def measure_submit(line: str, signals: StopSignals, servers: int) -> Iterator[Re
     )
 
 
-def _submit(bench: Bench, body: dict[str, Any]) -> tuple[float, float]:
-    """Send the request; answer how long it took, and how long from before its first batch."""
+def _submit(bench: Bench, body: dict[str, Any]) -> tuple[str, float, float]:
+    """Send the request; answer the group, how long it took, and how long from before its first batch."""
     answers: list[Any] = []
 
     def request() -> None:
@@ -79,7 +87,21 @@ def _submit(bench: Bench, body: dict[str, Any]) -> tuple[float, float]:
     ended = time.monotonic()
     if not answers or answers[0].is_error:
         raise DemoFailed(f"the request was refused: {answers and answers[0].text[:300]}")
-    return ended - begun, ended - unsent_at
+    return str(answers[0].json()["groupId"]), ended - begun, ended - unsent_at
+
+
+def _read_status(bench: Bench, group_id: str) -> tuple[int, int, int]:
+    """Read every page of the status; answer how many there are, and DynamoDB's queries and other reads for them."""
+    bench.stage.aws.control("DELETE", "calls")
+    path = f"/protection-groups/{group_id}/launch-config-status?limit={PAGE}"
+    pages, more = 0, ""
+    while pages == 0 or more:
+        answer = bench.stage.call("GET", path + more)
+        pages += 1
+        more = f"&nextToken={quote(answer['nextToken'])}" if answer.get("nextToken") else ""
+    counted: dict[str, dict[str, int]] = bench.stage.aws.control("GET", "calls")
+    made = {name: counts["count"] for name, counts in counted.items() if name.startswith("dynamodb.")}
+    return pages, made.get(QUERY, 0), sum(made.values()) - made.get(QUERY, 0)
 
 
 def _count_sends(bench: Bench) -> int:
