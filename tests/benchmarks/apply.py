@@ -14,7 +14,8 @@ from tests.benchmarks.floor import MINIMAL_PLAN, WRITES, find_floor
 from tests.benchmarks.results import Result
 from tests.benchmarks.stage import Bench, Measured, make_body, open_bench
 
-REGIONS = ("us-east-1", "us-east-2", "us-west-1", "us-west-2", "eu-west-1", "eu-central-1")
+REGIONS = ("us-east-2", "us-west-1", "us-west-2", "eu-west-1", "eu-west-2", "eu-central-1")
+"""Not the one of the run before, whose buckets prelaunch still believes to be empty."""
 MOST_OVER = 1.08
 MOST_MORE_SECONDS = 5.0
 MOST_THROTTLED_PERCENT = 0.1

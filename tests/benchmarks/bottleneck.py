@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 
 ALL_BUT_BUSY = 0.85
 """From this share of a core on a process is what the others wait for."""
+DISTURBING = 0.25
+"""From this share of all cores on others slow down what is measured."""
 ALL_BUT_EMPTY = 0.90
 """From this share of its tokens on a bucket is."""
 
@@ -49,7 +51,8 @@ def _name(load: Load) -> str:
     if max(load.workers, default=0.0) >= ALL_BUT_BUSY:
         return "a worker process"
     if load.machine >= ALL_BUT_BUSY * load.cores:
-        return "the machine's cores"
+        shared = load.others >= DISTURBING * load.cores
+        return "the machine's cores, which others used too" if shared else "the machine's cores"
     return "nothing was busy: waits of prelaunch's own, or AWS's latency"
 
 

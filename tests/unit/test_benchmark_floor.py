@@ -58,7 +58,8 @@ def test_a_neighbour_takes_half_of_a_refill() -> None:
         (Load(0.3, use={CREATE: 0.98, DESCRIBE: 0.5}), "the quota of CreateLaunchTemplateVersion"),
         (Load(0.95, (0.4,), use={CREATE: 0.5}), "the stand-in"),
         (Load(0.5, (0.2, 0.9)), "a worker process"),
-        (Load(0.5, (0.4, 0.4), machine=1.9, cores=2), "the machine's cores"),
+        (Load(0.7, (0.6, 0.5), machine=1.9, cores=2), "the machine's cores ("),
+        (Load(0.5, (0.4, 0.4), machine=1.9, cores=2), "the machine's cores, which others used too ("),
         (Load(0.5, (0.4, 0.4), machine=1.3, cores=2), "nothing was busy"),
     ],
 )
