@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from tests.acceptance.commands import find_processes_with, kill_group, make_environment, wait_until
 from tests.chaos.processes import tied
 from tests.measuring import VARIABLE
@@ -48,6 +50,8 @@ def read_written() -> dict[str, bytes | None]:
     return {name: path.read_bytes() if path.exists() else None for name, path in paths.items()}
 
 
+# With the demo and the chaos, one after the other: what they show is time.
+@pytest.mark.xdist_group("demo")
 def test_lines_are_measured_with_fewer_source_servers(tmp_path: Path) -> None:
     """Each line has its figures, nothing of them is published, and no process is left."""
     before = read_written()
@@ -64,6 +68,7 @@ def test_lines_are_measured_with_fewer_source_servers(tmp_path: Path) -> None:
     assert read_written() == before
 
 
+@pytest.mark.xdist_group("demo")
 def test_a_benchmark_told_to_stop_leaves_no_process(tmp_path: Path) -> None:
     """SIGTERM in the middle: status 1, nothing is written, nothing left."""
     before = read_written()

@@ -106,7 +106,7 @@ def _judge_again(line: str, servers: int, again: Measured) -> Iterator[Result]:
     describes = sum(counts["count"] for name, counts in again.calls.items() if name.startswith("ec2.Describe"))
     gets = again.count("drs.GetLaunchConfiguration")
     floor = find_floor(servers, plan={"drs.GetLaunchConfiguration": 1})
-    took = f"in {again.seconds:.1f} s; one Get for each takes {floor:.1f} s at least"
+    took = f"{again.throttled} calls throttled; {again.seconds:.1f} s, one Get for each takes {floor:.1f} s at least"
     yield Result(
         f"{line}: writes",
         writes,
@@ -115,7 +115,7 @@ def _judge_again(line: str, servers: int, again: Measured) -> Iterator[Result]:
         bar=0,
         bottleneck=name_bottleneck(again.load),
     )
-    yield Result(f"{line}: DRS Gets", gets, "calls", f"{servers:,} source servers, {took}", bar=servers)
+    yield Result(f"{line}: DRS Gets", gets, "calls", f"{servers:,} source servers; {took}", bar=servers)
     pages = -(-servers // SURVEY_PAGE)
     yield Result(
         f"{line}: EC2 describes",

@@ -153,7 +153,7 @@ def _judge(line: str, servers: int, measured: Measured, ours: Calls, neighbour: 
         f"{line}: time",
         measured.seconds,
         "s",
-        f"{floor:.1f} s, the floor of the half that he leaves",
+        f"{floor:.1f} s, the floor of the half that he leaves; who is faster took it from him",
         bar=MOST_OVER * floor + MOST_MORE_SECONDS,
         bottleneck=name_bottleneck(measured.load),
         figures={
