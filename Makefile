@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PACKAGES := producer workers infra
 
-.PHONY: help check test test-release chaos mutants demo format lock clean
+.PHONY: help check test test-release chaos mutants bench demo format lock clean
 
 help:
 	@echo "make demo    apply two groups' launch settings ahead, then start a wave (local stack)"
@@ -14,6 +14,7 @@ help:
 	@echo "make test-release  every law with 10,000 examples instead of 200: hours"
 	@echo "make chaos   workers and API killed, stopped, restarted for 5 minutes, under readers who check every answer"
 	@echo "make mutants the share of small faults in pure modules and the store that the tests find; at least 90 %"
+	@echo "make bench   every line of docs/performance.md, measured anew: within 25 minutes; ONLY='apply-300 wave' a few of them"
 	@echo "make format  rewrite the code in the one format"
 	@echo "make lock    renew the locked requirements"
 
@@ -68,6 +69,9 @@ mutants: $(VENV)/.dev
 	@$(BIN)/python -m tests.mutation leave-out
 	@$(MUTMUT)
 	@$(BIN)/python -m tests.mutation report
+
+bench: $(VENV)/.dev
+	@$(BIN)/python -m tests.benchmarks $(ONLY)
 
 demo: $(VENV)/.local
 	@$(BIN)/prelaunch demo
