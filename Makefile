@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PACKAGES := producer workers infra
 
-.PHONY: help check test test-release chaos mutants bench demo format lock clean
+.PHONY: help check test test-release chaos mutants bench simulate demo format lock clean
 
 help:
 	@echo "make demo    apply two groups' launch settings ahead, then start a wave (local stack)"
@@ -15,6 +15,7 @@ help:
 	@echo "make chaos   workers and API killed, stopped, restarted for 5 minutes, under readers who check every answer"
 	@echo "make mutants the share of small faults in pure modules and the store that the tests find; at least 90 %"
 	@echo "make bench   every line of docs/performance.md, measured anew: within 25 minutes; ONLY='apply-300 wave' a few of them"
+	@echo "make simulate the limiter of a fleet, and the SDK's, against AWS's buckets in virtual time: a few minutes"
 	@echo "make format  rewrite the code in the one format"
 	@echo "make lock    renew the locked requirements"
 
@@ -72,6 +73,9 @@ mutants: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	@$(BIN)/python -m tests.benchmarks $(ONLY)
+
+simulate: $(VENV)/.dev
+	@$(BIN)/python -m tests.simulation
 
 demo: $(VENV)/.local
 	@$(BIN)/prelaunch demo

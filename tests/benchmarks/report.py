@@ -16,6 +16,7 @@ from tests.benchmarks.results import (
     show_holds,
     show_value,
 )
+from tests.document_parts import replace_part
 
 BEGIN, END = "<!-- make bench: {} -->", "<!-- /make bench: {} -->"
 """What stands around the parts that are written by it."""
@@ -58,27 +59,11 @@ def publish(document: Path, pictures: Path, results: Sequence[Result]) -> None:
     when = sorted({result.measured_at[:16].replace("T", " ") for result in results})
     span = when[0] if len(when) == 1 else f"between {when[0]} and {when[-1]}"
     figures = f"Measured {span} UTC. {summarise(results)}\n\n{render_table(results)}"
-    text = replace_part(document.read_text(), "figures", figures)
-    document.write_text(replace_part(text, "bottlenecks", render_bottlenecks(results)))
+    text = _put(document.read_text(), "figures", figures)
+    document.write_text(_put(text, "bottlenecks", render_bottlenecks(results)))
     pictures.mkdir(parents=True, exist_ok=True)
     draw(pictures, results)
 
 
-def replace_part(text: str, name: str, part: str) -> str:
-    """
-    Put a part in the place of the one before.
-
-    Parameters:
-        text: The whole page, with the marks around the part.
-        name: The part's name.
-        part: What it says now.
-
-    Returns:
-        The page. Whatever stands outside of the marks is as it was.
-    """
-    begin, end = BEGIN.format(name), END.format(name)
-    before, found, rest = text.partition(begin)
-    _, ended, after = rest.partition(end)
-    if not found or not ended:
-        raise ValueError(f"the page has no {begin} … {end}")
-    return f"{before}{begin}\n\n{part}\n\n{end}{after}"
+def _put(text: str, name: str, part: str) -> str:
+    return replace_part(text, BEGIN.format(name), END.format(name), part)

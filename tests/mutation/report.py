@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from tests.document_parts import replace_part
 from tests.mutation.results import Counts, MutatedModule
 
 LEAST = 90
@@ -30,10 +31,7 @@ def render(modules: Sequence[MutatedModule]) -> str:
 
 def write_part(document: Path, name: str, text: str) -> None:
     """Put a part of the document in the place of the one before."""
-    begin, end = BEGIN.format(name), END.format(name)
-    before, _, rest = document.read_text().partition(begin)
-    _, _, after = rest.partition(end)
-    document.write_text(f"{before}{begin}\n\n{text}\n\n{end}{after}")
+    document.write_text(replace_part(document.read_text(), BEGIN.format(name), END.format(name), text))
 
 
 def _add(modules: Iterable[MutatedModule]) -> Counts:

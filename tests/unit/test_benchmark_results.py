@@ -9,7 +9,7 @@ from rich.console import Console
 from tests.benchmarks.floor import MINIMAL_PLAN
 from tests.benchmarks.lines import LINES, NoSuchLine, choose
 from tests.benchmarks.probe import find_percentile
-from tests.benchmarks.report import BEGIN, END, publish, replace_part, show, summarise
+from tests.benchmarks.report import BEGIN, END, publish, show, summarise
 from tests.benchmarks.results import (
     Result,
     find_broken,
@@ -22,6 +22,7 @@ from tests.benchmarks.results import (
     show_value,
     write,
 )
+from tests.document_parts import replace_part
 
 TIME = Result(
     "apply-300-2: time",
@@ -119,7 +120,7 @@ def test_only_what_is_between_the_marks_is_written(tmp_path: Path) -> None:
 def test_a_page_without_marks_is_refused() -> None:
     """What would be lost in silence is said."""
     with pytest.raises(ValueError, match="make bench: figures"):
-        replace_part("# Ours\n", "figures", "x")
+        replace_part("# Ours\n", BEGIN.format("figures"), END.format("figures"), "x")
 
 
 def test_lines_are_chosen_by_what_they_begin_with() -> None:
