@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 
 ALL_BUT_BUSY = 0.85
 """From this share of a core on a process is what the others wait for."""
+HALF_BUSY = 0.5
+"""From this share of a core on a process is most of what was waited for, where nothing is the whole of it."""
 DISTURBING = 0.25
 """From this share of all cores on others slow down what is measured."""
 ALL_BUT_EMPTY = 0.90
@@ -53,6 +55,10 @@ def _name(load: Load) -> str:
     if load.machine >= ALL_BUT_BUSY * load.cores:
         shared = load.others >= DISTURBING * load.cores
         return "the machine's cores, which others used too" if shared else "the machine's cores"
+    each = {"the stand-in": load.stand_in, "a worker process": max(load.workers, default=0.0), "the API": load.api}
+    busiest = max(each, key=lambda name: each[name])
+    if each[busiest] >= HALF_BUSY:
+        return f"one after the other, most of the time {busiest}"
     return "nothing was busy: waits of prelaunch's own, or AWS's latency"
 
 

@@ -73,6 +73,11 @@ def choose(names: Sequence[str]) -> list[Run]:
         The runs, in order. NoSuchLine is raised for a name that chooses nothing.
     """
     for name in names:
-        if not any(line.startswith(name) for line in LINES):
+        if not any(_names(name, line) for line in LINES):
             raise NoSuchLine(name)
-    return [run for run in RUNS if not names or any(line.startswith(name) for line in run.lines for name in names)]
+    return [run for run in RUNS if not names or any(_names(name, line) for line in run.lines for name in names)]
+
+
+def _names(name: str, line: str) -> bool:
+    # Whole words: apply-100 is not the long apply-1000.
+    return f"{line}-".startswith(f"{name}-")

@@ -60,7 +60,9 @@ def test_a_neighbour_takes_half_of_a_refill() -> None:
         (Load(0.5, (0.2, 0.9)), "a worker process"),
         (Load(0.7, (0.6, 0.5), machine=1.9, cores=2), "the machine's cores ("),
         (Load(0.5, (0.4, 0.4), machine=1.9, cores=2), "the machine's cores, which others used too ("),
-        (Load(0.5, (0.4, 0.4), machine=1.3, cores=2), "nothing was busy"),
+        (Load(0.6, (0.4, 0.4), machine=1.4, cores=2), "one after the other, most of the time the stand-in"),
+        (Load(0.3, (0.2,), api=0.7, machine=1.2, cores=2), "one after the other, most of the time the API"),
+        (Load(0.4, (0.4, 0.4), machine=1.3, cores=2), "nothing was busy"),
     ],
 )
 def test_what_a_run_waited_for_is_what_was_busy(load: Load, named: str) -> None:

@@ -128,6 +128,7 @@ def test_lines_are_chosen_by_what_they_begin_with() -> None:
     assert [line for run in choose([]) for line in run.lines] == [*LINES]
     assert [run.lines for run in choose(["reapply"])] == [("apply-1000-4", "reapply-1000")]
     assert len(choose(["apply-300", "wave"])) == 4
+    assert [run.servers for run in choose(["apply-100"])] == [100, 100, 100], "and not 1,000"
     with pytest.raises(NoSuchLine, match=r"'walk'.*wave-100"):
         choose(["walk"])
 
