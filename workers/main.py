@@ -8,6 +8,7 @@ import asyncio
 import ctypes
 import multiprocessing
 import os
+import random
 import signal
 import sys
 from contextlib import AsyncExitStack
@@ -87,7 +88,9 @@ class WorkerUseCases:
         await self._sweep.run()
 
 
-async def wire(settings: Settings, clients: Clients, time: Time | None = None) -> WorkerUseCases:
+async def wire(
+    settings: Settings, clients: Clients, time: Time | None = None, dice: random.Random | None = None
+) -> WorkerUseCases:
     """
     Wire the use cases over the clients of the running loop.
 
@@ -95,6 +98,7 @@ async def wire(settings: Settings, clients: Clients, time: Time | None = None) -
         settings: The installation's.
         clients: Those of the running loop.
         time: The time that everything goes by; None for the machine's own, and for the fleet's buckets DynamoDB's.
+        dice: Spreads what many processes try at once.
 
     Returns:
         The use cases.
@@ -118,7 +122,8 @@ async def wire(settings: Settings, clients: Clients, time: Time | None = None) -
         periods=settings.run_periods,
         clock=clock,
     )
-    pacing = Pacing(BucketStore(tables), fleet_clock.now, await clients.account_id())
+    dice = dice or random.Random()  # noqa: S311  # nosec B311  # nothing is to be kept secret
+    pacing = Pacing(BucketStore(tables), fleet_clock.now, await clients.account_id(), dice)
     calls = Calls(clients, pacing, timeout=settings.call_timeout)
     templates = Ec2LaunchTemplates(calls, clock)
     bring = BringServer(
@@ -135,7 +140,7 @@ async def wire(settings: Settings, clients: Clients, time: Time | None = None) -
         aggregator=aggregator,
         bring=bring,
         surveys=Surveys(runs=runs, store=SurveyStore(tables), templates=templates, clock=clock),
-        admission=Admission(pacing, places=max(settings.threads // 2, 1)),
+        admission=Admission(pacing, places=max(settings.threads // 2, 1), dice=dice),
         settings=settings,
         clock=clock,
     )

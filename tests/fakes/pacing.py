@@ -1,5 +1,6 @@
 """The fleet's buckets over tables in memory that answer at once, in the running loop's virtual time."""
 
+import random
 from types import SimpleNamespace
 from typing import Any
 
@@ -39,4 +40,4 @@ def make_tables() -> TwinTables:
 def pace(tables: TwinTables | None = None) -> Pacing:
     """Make the buckets of one process, of a fleet of its own unless its tables are given."""
     store = BucketStore(Tables(InstantClient(tables or make_tables()), STACK))
-    return Pacing(store, lambda: round((EPOCH + now()) * SECOND), OWN_ACCOUNT)
+    return Pacing(store, lambda: round((EPOCH + now()) * SECOND), OWN_ACCOUNT, random.Random(1))

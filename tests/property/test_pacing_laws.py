@@ -5,6 +5,7 @@ import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import cast
 
 import pytest
 from hypothesis import given
@@ -15,7 +16,7 @@ from tests.fakes.virtual_time import now, run_virtually
 from tests.simulation.case import Case
 from tests.simulation.fleet import simulate
 from workers.aws.pacing.admission import Admission
-from workers.aws.pacing.lanes import SharedBucket, Turn
+from workers.aws.pacing.lanes import SharedBucket, Store, Turn
 from workers.aws.pacing.law import CUT_INTERVAL, SECOND, BucketState, cut, find_rate
 from workers.aws.pacing.pacing import Pacing
 from workers.aws.pacing.quotas import QUOTAS, Quota
@@ -210,7 +211,10 @@ def test_without_dynamodb_a_process_takes_a_small_share() -> None:
     """Never open, never shut: a tenth of the last known rate, without a burst, and throttles are survived."""
 
     async def play() -> int:
-        bucket = SharedBucket("1#us-east-1#ec2.X", Quota(100, 5), Unreachable(), lambda: round(now() * SECOND))  # type: ignore[arg-type]  # answers nothing
+        store = cast("Store", Unreachable())
+        bucket = SharedBucket(
+            "1#us-east-1#ec2.X", Quota(100, 5), store, lambda: round(now() * SECOND), random.Random(1)
+        )
         sent = 0
         begun = now()
         while now() < begun + 100:

@@ -109,7 +109,7 @@ class Fleet:
         """Start a worker."""
         process = self._start("worker")
         clients = cast("Clients", TwinClients(self.world, process.life))
-        return process, await wire(self.settings, clients, time_of(self.world))
+        return process, await wire(self.settings, clients, time_of(self.world), self.world.dice)
 
     def _start(self, kind: str) -> Process:
         self._started += 1

@@ -39,10 +39,10 @@ class Admission:
         dice: Spreads the jobs that come again.
     """
 
-    def __init__(self, pacing: Pacing, places: int, dice: random.Random | None = None) -> None:
+    def __init__(self, pacing: Pacing, places: int, dice: random.Random) -> None:
         self._pacing = pacing
         self._places = places
-        self._dice = dice or random.Random()  # noqa: S311  # nosec B311  # spreads jobs
+        self._dice = dice
         self._inside: Counter[tuple[str, str]] = Counter()
         self._taken: Counter[str] = Counter()
         self._seen_at: dict[str, float] = {}

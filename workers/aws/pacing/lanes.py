@@ -69,13 +69,11 @@ class SharedBucket:
         dice: Spreads tries.
     """
 
-    def __init__(
-        self, key: str, quota: Quota, store: Store, now: Callable[[], int], dice: random.Random | None = None
-    ) -> None:
+    def __init__(self, key: str, quota: Quota, store: Store, now: Callable[[], int], dice: random.Random) -> None:
         self.key = key
         self.quota = quota
         self.now = now
-        self.dice = dice or random.Random()  # noqa: S311  # nosec B311  # spreads tries
+        self.dice = dice
         self.state = BucketState()
         self._store = store
         self._lanes = {priority: _Lane(self, priority) for priority in Priority}
