@@ -67,7 +67,8 @@ def redrive(
     Do again what dead letters ask for: one apply run a group, on the queue for bulk work.
 
     A letter is deleted once its work is under way. What cannot be done again is named with the reason, and stays; then
-    the status is 1. A recovery that is no drill is started again only where --message names it.
+    the status is 1. A recovery that is no drill is started again only where --message names it, and a wave that is no
+    longer what it was accepted over has failed then.
     """
     _check_choice(everything=everything, chosen=bool(messages or group), options="--message, --group or --all")
     with answering(as_json=json):
@@ -88,7 +89,11 @@ def purge(
     profile: Profile = None,
     region: RegionName = None,
 ) -> None:
-    """Delete dead letters for good. What they asked for is not done again."""
+    """
+    Delete dead letters for good. What they asked for is not done again.
+
+    A wave that waits for one of them to start has failed then.
+    """
     _check_choice(everything=everything, chosen=bool(messages), options="--message or --all")
     if not (yes or sys.stdin.isatty()):
         raise typer.BadParameter("nobody can be asked here; say --yes to delete", param_hint="--yes")

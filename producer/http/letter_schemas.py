@@ -47,7 +47,10 @@ class RedrivenLetter(_Letter):
 
     result: Annotated[
         Literal["applying", "sent", "done"],
-        Field(description="a run has it in hand, its message was sent again, or nothing was left to do"),
+        Field(
+            description="a run has it in hand; its message was sent again; or nothing is left to do: also where it is a"
+            " wave's that is no longer what was accepted, which ends as failed"
+        ),
     ]
     runId: str | None
 

@@ -176,7 +176,13 @@ class WaveError(TypedDict):
 
     groupId: str
     sourceServerIds: list[str]
-    code: str
+    code: Annotated[
+        str,
+        Field(
+            description="AWS's own code where AWS refused it; GROUP_DELETED, NOT_READY or PURGED where the wave's"
+            " message was a dead letter, and it was not to be started any more"
+        ),
+    ]
     message: str | None
     requestId: str | None
 

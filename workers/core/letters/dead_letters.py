@@ -11,12 +11,15 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from workers.core.contract import WaveWork
+from workers.core.errors import PrelaunchError
 from workers.core.letters.letter import Letter, LetterBox, Selection
 from workers.core.letters.redrive import Left, Outcome, Redrive
 from workers.core.ports import Clock
-from workers.core.requests import Requester
+from workers.core.requests import Conflict, Requester
 from workers.core.store.receipts import Receipt, Receipts
 from workers.core.store.tables import Tables
+from workers.core.wave_ends import WaveEnds
 
 log = structlog.get_logger()
 
@@ -49,9 +52,19 @@ class Listing:
 class DeadLetters:
     """Lists, redrives and purges."""
 
-    def __init__(self, *, box: LetterBox, redrive: Redrive, receipts: Receipts, tables: Tables, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        box: LetterBox,
+        redrive: Redrive,
+        ends: WaveEnds,
+        receipts: Receipts,
+        tables: Tables,
+        clock: Clock,
+    ) -> None:
         self._box = box
         self._redrive = redrive
+        self._ends = ends
         self._receipts = receipts
         self._tables = tables
         self._clock = clock
@@ -112,7 +125,7 @@ class DeadLetters:
 
     async def purge(self, selection: Selection, requester: Requester) -> Outcome:
         """
-        Delete letters for good.
+        Delete letters for good. A wave that waits for one of them to start ends with it.
 
         Parameters:
             selection: Which letters.
@@ -137,9 +150,12 @@ class DeadLetters:
         """Delete as many as can be held at once; tell whether there is to be another round."""
         async with self._box.hold(MOST_LETTERS, WORKED_ON_FOR) as held:
             chosen = [letter for letter in held.letters if selection.takes(letter)]
-            undeleted = await held.delete(chosen)
-            kept = {each.letter.message_id for each in undeleted}
-            outcome.left = [Left(each.letter, f"SQS did not delete it: {each.cause}.") for each in undeleted]
+            unended = await _end_waves(self._ends, chosen)
+            waiting = {left.letter.message_id for left in unended}
+            undeleted = await held.delete([letter for letter in chosen if letter.message_id not in waiting])
+            kept = waiting | {each.letter.message_id for each in undeleted}
+            refused = [Left(each.letter, f"SQS did not delete it: {each.cause}.") for each in undeleted]
+            outcome.left = [*unended, *refused]
             outcome.purged += [letter for letter in chosen if letter.message_id not in kept]
             outcome.unknown = selection.find_unknown([*held.letters, *outcome.purged])
             outcome.truncated = held.truncated
@@ -156,6 +172,21 @@ class DeadLetters:
             if not marked or await self._tables.commit(marked, _never_stored):
                 return None
         return None
+
+
+async def _end_waves(ends: WaveEnds, letters: Sequence[Letter]) -> list[Left]:
+    """End the waves whose start is thrown away, before it is: who dies in between leaves the letter."""
+    left = []
+    for letter in letters:
+        if not isinstance(letter.work, WaveWork):
+            continue
+        try:
+            await ends.end_purged(letter.work.wave_id)
+        except Conflict as conflict:
+            left.append(Left(letter, conflict.detail))
+        except PrelaunchError as error:
+            left.append(Left(letter, error.message))
+    return left
 
 
 def _note(event: str, requester: Requester, gone: Sequence[Letter], outcome: Outcome) -> None:
