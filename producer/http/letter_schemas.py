@@ -52,7 +52,7 @@ class RedrivenLetter(_Letter):
             " wave's that is no longer what was accepted, which ends as failed"
         ),
     ]
-    runId: str | None
+    runId: Annotated[str | None, Field(description="of the run that has it in hand")]
 
 
 @with_config(_CLOSED)

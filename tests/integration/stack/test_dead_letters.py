@@ -326,6 +326,29 @@ async def test_a_letter_of_what_is_ready_is_done(product: Product, desk: Desk) -
     assert len((await product.services.history.runs(group_id, 10, None)).runs) == 1
 
 
+@pytest.mark.parametrize("settled", [True, False])
+async def test_a_letter_of_what_no_run_has_to_do_is_done(product: Product, desk: Desk, *, settled: bool) -> None:
+    """Of two source servers one is ready: the run that is there for the other, new or in progress, is not its own."""
+    bad, good = product.add_servers(2)
+    group_id = await product.create([bad, good], launchConfig={"copyTags": True})
+    jobs = {job.arguments["sourceServerId"]: job for job in product.take_jobs()}
+    await product.run(jobs[good])
+    if settled:
+        product.faults({"service": "drs", "operation": "UpdateLaunchConfiguration", "code": "ValidationException"})
+        await product.run(jobs[bad])
+        product.faults()
+    for member in (bad, good):
+        desk.bury_job(group_id, member)
+    entries = {entry["sourceServerId"]: entry for entry in (await desk.redrive()).json()["redriven"]}
+    (head,) = (await product.services.history.runs(group_id, 1, None)).runs
+    assert head.generation == (2 if settled else 1)
+    assert {member: (entry["result"], entry["runId"]) for member, entry in entries.items()} == {
+        bad: ("applying", head.run_id),
+        good: ("done", None),
+    }
+    assert (jobs_of(product), desk.count()) == ([(group_id, bad)], (0, 0))
+
+
 async def test_waves_and_sweeps_are_sent_again(product: Product, desk: Desk) -> None:
     """A wave that has not started gets its message again, one that has does not; a sweep is a sweep."""
     group_ids = [await product.create_ready([member]) for member in product.add_servers(2)]

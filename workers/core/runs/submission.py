@@ -40,6 +40,9 @@ class Submitted:
     """The run that answers it; None where the group has no launch config."""
     accepted: bool
     """Whether work is under way for it; otherwise there was nothing to do."""
+    in_hand: frozenset[str] = frozenset()
+    """The members that the run has still to bring to their launch config, as far as they were asked for; of a request
+    that was repeated, none."""
 
 
 class Submission:
@@ -164,7 +167,8 @@ class Submission:
             await self._with.sender.send_if_unsent(run, status)
             if request.resend:
                 await self._with.sender.send_members(run, find_waiting(statuses, request), queue)
-            return await self._answer(status, group_id, requester)
+            answer = await self._answer(status, group_id, requester)
+            return answer and replace(answer, in_hand=find_waiting(statuses, request))
         next_run = await self._with.planner.plan(
             head,
             await self._with.groups.read_definition(group_id, head.version),
@@ -186,7 +190,7 @@ class Submission:
         if not await self._with.tables.commit(writes, lambda: self._is_open(next_run)):
             return None
         await self._with.sender.send(next_run, opened, queue)
-        return Submitted(next_run.head.run_id, accepted=True)
+        return Submitted(next_run.head.run_id, accepted=True, in_hand=listed)
 
     async def _repeat(self, receipt: Receipt) -> Submitted:
         head = await self._with.runs.read_head(receipt.subject, receipt.generation)
