@@ -33,12 +33,16 @@ Everything = Annotated[bool, typer.Option("--all", help="Every dead letter.")]
 @dlq.command("list")
 def list_letters(
     *,
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many are shown at most.")] = 100,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many are shown at most: the latest.")] = 100,
     json: AsJson = False,
     profile: Profile = None,
     region: RegionName = None,
 ) -> None:
-    """List dead letters, the latest first, with the reasons. They stay where they are."""
+    """
+    List dead letters, the latest first, with the reasons. They stay where they are.
+
+    At most 1,000 of each queue are looked through. It says so where there are more than those, or than are shown.
+    """
     with answering(as_json=json):
         listing = ask(lambda services: services.dead_letters.list(limit), AwsChoice(profile, region))
     document = render_letters(listing)
@@ -48,7 +52,10 @@ def list_letters(
         print_rows(HEADINGS, [_row(letter) for letter in document["deadLetters"]])
     if document["truncated"]:
         counts = ", ".join(f"{queue} {count}" for queue, count in document["approximateCounts"].items())
-        complain(f"There may be more dead letters than are shown. SQS counts about: {counts}.")
+        complain(
+            "There are more dead letters than are shown, or may be more than were looked through: 1,000 of a queue, and"
+            f" none that others look at. SQS counts about: {counts}."
+        )
 
 
 @dlq.command()
@@ -128,7 +135,7 @@ def _check_choice(*, everything: bool, chosen: bool, options: str) -> None:
 
 
 def _ask_first(messages: Sequence[str] | None, aws: AwsChoice) -> None:
-    count = len(messages) if messages else sum(ask(lambda services: services.dead_letters.list(1), aws).counts.values())
+    count = len(messages) if messages else ask(lambda services: services.dead_letters.count(), aws)
     about = "" if messages else "all dead letters, about "
     if not typer.confirm(f"Delete {about}{count}, for good?", err=True):
         complain("Nothing was deleted.")

@@ -38,7 +38,13 @@ class DeadLetterList(TypedDict):
 
     deadLetters: list[DeadLetter]
     approximateCounts: Annotated[dict[str, Count], Field(description="by queue; SQS counts roughly")]
-    truncated: Annotated[bool, Field(description="whether there may be more than are shown")]
+    truncated: Annotated[
+        bool,
+        Field(
+            description="whether a queue may have more than the 1,000 that were looked through, in no order of theirs,"
+            " also because somebody else looks at some; or whether more were found than are shown"
+        ),
+    ]
 
 
 @with_config(_CLOSED)

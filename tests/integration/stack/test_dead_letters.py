@@ -145,6 +145,22 @@ async def test_a_list_is_bounded_and_says_so(product: Product, desk: Desk) -> No
     assert desk.count() == (12, 0)
 
 
+async def test_a_list_shows_the_latest(product: Product, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever order SQS has them in, of all queues; where not all were looked through it says so."""
+    queues = (Queue.NORMAL, Queue.BULK)
+    for number in range(14):
+        desk.bury_job("pg-1", f"s-{number:017d}", queue=queues[number % 2])
+    everything = await desk.list(limit=1000)
+    assert (len(everything["deadLetters"]), everything["truncated"]) == (14, False)
+    for limit in (1, 3, 13):
+        part = await desk.list(limit=limit)
+        assert (part["deadLetters"], part["truncated"]) == (everything["deadLetters"][:limit], True)
+    monkeypatch.setattr(dead_letters, "LOOKED_THROUGH", 6)
+    part = await desk.list(limit=20)
+    assert (len(part["deadLetters"]), part["truncated"]) == (12, True)
+    assert await product.services.dead_letters.count() == 14
+
+
 async def test_letters_that_somebody_else_holds_are_not_passed_over_in_silence(product: Product, desk: Desk) -> None:
     """Two look at the same time: who finds less is told that there may be more."""
     desk.bury_job("pg-1", "s-00000000000000001")

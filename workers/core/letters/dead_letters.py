@@ -26,7 +26,9 @@ log = structlog.get_logger()
 REASON = "redrive"
 MOST_LETTERS = 4000
 """Letters of each queue that are looked through at once: those of a group of the greatest size."""
-LISTED_FOR = timedelta(seconds=30)
+LOOKED_THROUGH = 1000
+"""Letters of each queue that a list looks through: SQS gives them in no order, so that the latest are found only so."""
+LISTED_FOR = timedelta(minutes=1)
 """How long a letter stays hidden from others if a listing dies."""
 WORKED_ON_FOR = timedelta(minutes=2)
 """The same, of a redrive or a purge."""
@@ -46,7 +48,7 @@ class Listing:
     counts: Mapping[str, int]
     """About how many there are, by queue."""
     truncated: bool
-    """Whether there may be more than these."""
+    """Whether there may be more than were looked through, or there are more than these."""
 
 
 class DeadLetters:
@@ -77,15 +79,28 @@ class DeadLetters:
             limit: The most that are shown.
 
         Returns:
-            The letters, the latest first.
+            The letters, the latest first, of those that were looked through.
 
         Raises:
             QueueError: A dead-letter queue is missing or does not answer.
         """
-        async with self._box.hold(limit, LISTED_FOR) as held:
-            latest = sorted(held.letters, key=lambda letter: letter.arrived_at, reverse=True)
+        async with self._box.hold(LOOKED_THROUGH, LISTED_FOR) as held:
+            latest = sorted(held.letters, key=lambda letter: (letter.arrived_at, letter.message_id), reverse=True)
             cut = len(latest) > limit
             return Listing(tuple(latest[:limit]), dict(held.counts), held.truncated or cut)
+
+    async def count(self) -> int:
+        """
+        Count the letters of every queue, roughly, as SQS does.
+
+        Returns:
+            About how many there are.
+
+        Raises:
+            QueueError: A dead-letter queue is missing or does not answer.
+        """
+        async with self._box.hold(1, LISTED_FOR) as held:
+            return sum(held.counts.values())
 
     async def redrive(self, selection: Selection, requester: Requester) -> Outcome:
         """
