@@ -27,6 +27,12 @@ Messages = Annotated[
     list[str] | None,
     typer.Option("--message", metavar="ID", help="A dead letter, by the id that 'dlq list' shows; may be repeated."),
 ]
+Group = Annotated[
+    str | None,
+    typer.Option(
+        "--group", metavar="GROUP", help="Those of a protection group, by its id or name; by its id if it is deleted."
+    ),
+]
 Everything = Annotated[bool, typer.Option("--all", help="Every dead letter.")]
 
 
@@ -62,9 +68,7 @@ def list_letters(
 def redrive(
     *,
     messages: Messages = None,
-    group: Annotated[
-        str | None, typer.Option("--group", metavar="GROUP", help="Those of a protection group, by its id or name.")
-    ] = None,
+    group: Group = None,
     everything: Everything = False,
     json: AsJson = False,
     profile: Profile = None,
@@ -77,7 +81,7 @@ def redrive(
     the status is 1. A recovery that is no drill is started again only where --message names it, and a wave that is no
     longer what it was accepted over has failed then.
     """
-    _check_choice(everything=everything, chosen=bool(messages or group), options="--message, --group or --all")
+    _check_choice(everything=everything, chosen=bool(messages or group))
     with answering(as_json=json):
         document = ask(lambda services: _redrive(services, messages, group), AwsChoice(profile, region))
     if not json:
@@ -90,6 +94,7 @@ def redrive(
 def purge(
     *,
     messages: Messages = None,
+    group: Group = None,
     everything: Everything = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask first.")] = False,
     json: AsJson = False,
@@ -101,14 +106,14 @@ def purge(
 
     A wave that waits for one of them to start has failed then.
     """
-    _check_choice(everything=everything, chosen=bool(messages), options="--message or --all")
+    _check_choice(everything=everything, chosen=bool(messages or group))
     if not (yes or sys.stdin.isatty()):
         raise typer.BadParameter("nobody can be asked here; say --yes to delete", param_hint="--yes")
     aws = AwsChoice(profile, region)
     with answering(as_json=json):
         if not yes:
-            _ask_first(messages, aws)
-        document = ask(lambda services: _purge(services, messages), aws)
+            _ask_first(messages, group, aws)
+        document = ask(lambda services: _purge(services, messages, group), aws)
     if not json:
         count = len(document["purged"])
         print_text(f"{count} dead letter{'s are' if count != 1 else ' is'} deleted.")
@@ -116,28 +121,34 @@ def purge(
 
 
 async def _redrive(services: Services, messages: Sequence[str] | None, group: str | None) -> Document:
-    group_id = await services.queries.find(group) if group is not None else None
-    requester = make_requester(services)
-    return render_redriven(await services.dead_letters.redrive(_select(messages, group_id), requester))
+    selection = await _select(services, messages, group)
+    return render_redriven(await services.dead_letters.redrive(selection, make_requester(services)))
 
 
-async def _purge(services: Services, messages: Sequence[str] | None) -> Document:
-    return render_purged(await services.dead_letters.purge(_select(messages), make_requester(services)))
+async def _purge(services: Services, messages: Sequence[str] | None, group: str | None) -> Document:
+    selection = await _select(services, messages, group)
+    return render_purged(await services.dead_letters.purge(selection, make_requester(services)))
 
 
-def _select(messages: Sequence[str] | None, group_id: str | None = None) -> Selection:
+async def _select(services: Services, messages: Sequence[str] | None, group: str | None) -> Selection:
+    group_id = await services.queries.find_also_deleted(group) if group is not None else None
     return Selection(frozenset(messages) if messages else None, group_id)
 
 
-def _check_choice(*, everything: bool, chosen: bool, options: str) -> None:
+def _check_choice(*, everything: bool, chosen: bool) -> None:
     if everything == chosen:
-        raise typer.BadParameter(f"say which dead letters: {options}", param_hint="--all")
+        raise typer.BadParameter("say which dead letters: --message, --group or --all", param_hint="--all")
 
 
-def _ask_first(messages: Sequence[str] | None, aws: AwsChoice) -> None:
-    count = len(messages) if messages else ask(lambda services: services.dead_letters.count(), aws)
-    about = "" if messages else "all dead letters, about "
-    if not typer.confirm(f"Delete {about}{count}, for good?", err=True):
+def _ask_first(messages: Sequence[str] | None, group: str | None, aws: AwsChoice) -> None:
+    if messages:
+        meant = str(len(messages))
+    elif group is not None:
+        meant = "all dead letters"
+    else:
+        meant = f"all dead letters, about {ask(lambda services: services.dead_letters.count(), aws)}"
+    of_group = "" if group is None else f" of {clean(group)}"
+    if not typer.confirm(f"Delete {meant}{of_group}, for good?", err=True):
         complain("Nothing was deleted.")
         raise typer.Exit(ExitStatus.FAILED)
 

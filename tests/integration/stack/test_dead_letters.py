@@ -355,7 +355,9 @@ async def test_a_letter_of_what_no_run_has_to_do_is_done(product: Product, desk:
         product.faults()
     for member in (bad, good):
         desk.bury_job(group_id, member)
-    entries = {entry["sourceServerId"]: entry for entry in (await desk.redrive()).json()["redriven"]}
+    redriven = (await desk.redrive()).json()["redriven"]
+    entries = {entry["sourceServerId"]: entry for entry in redriven}
+    assert len(redriven) == len(entries)
     (head,) = (await product.services.history.runs(group_id, 1, None)).runs
     assert head.generation == (2 if settled else 1)
     assert {member: (entry["result"], entry["runId"]) for member, entry in entries.items()} == {

@@ -45,6 +45,11 @@ class Submitted:
     that was repeated, none."""
 
 
+def new_group_id() -> str:
+    """Make the id of a new group."""
+    return f"pg-{uuid.uuid4().hex[:17]}"
+
+
 class Submission:
     """Creates groups and opens generations of those that there are."""
 
@@ -69,7 +74,7 @@ class Submission:
             ServiceUnavailable: The stack's tables are too contended or do not answer; what was not answered may
                 have been stored.
         """
-        group_id = f"pg-{uuid.uuid4().hex[:17]}"
+        group_id = new_group_id()
         account_id = definition.target.account_id or self._with.account_id
         check_access(definition, account_id, self._with.account_id)
         # Stored by its number: one account has one bucket and one index, whether a group names it or means it.
