@@ -28,7 +28,7 @@ class DeadLetter(_Letter):
     reason: Annotated[str, Field(description="why it was dead-lettered")]
     receiveCount: Annotated[int, Field(ge=0, description="how often it had been received by then")]
     sentAt: datetime | None
-    deadLetteredAt: Annotated[datetime | None, Field(description="null where SQS itself moved it")]
+    deadLetteredAt: Annotated[datetime | None, Field(description="null where SQS itself, or somebody, moved it")]
     fault: Annotated[str | None, Field(description="why it cannot be redriven; null where it can")]
 
 

@@ -43,7 +43,7 @@ class Desk:
     def bury(self, body: str, reason: str = "KeyError: 'x'", queue: str = Queue.NORMAL) -> None:
         """Send a message, receive it, and dead-letter it as the workers do."""
         self.sqs.send_message(QueueUrl=self.url(queue), MessageBody=body)
-        source = SourceQueue(self.sqs, f"{self.stack}-{queue}", self.url(queue), self.url(queue, "-dlq"), 60)
+        source = SourceQueue(self.sqs, queue, f"{self.stack}-{queue}", self.url(queue), self.url(queue, "-dlq"), 60)
         (delivery,) = source.receive(1, wait_seconds=1)
         source.bury(delivery, reason)
         source.delete([delivery])
@@ -130,6 +130,7 @@ async def test_odd_letters_hide_no_other(product: Product, desk: Desk) -> None:
     assert all(letter["receiveCount"] < 10 for letter in letters)
     (request,) = [letter for letter in letters if letter["queue"] == "requests"]
     assert request["reason"] != "of mine"
+    assert "or somebody" in request["reason"]
     outcome = await product.services.dead_letters.purge(Selection(), Requester("ada", "cli", "asked"))
     assert len(outcome.purged) == 4
 
@@ -172,11 +173,12 @@ async def test_letters_that_somebody_else_holds_are_not_passed_over_in_silence(p
 
 
 async def test_what_sqs_moved_itself_is_a_letter_too(product: Product, desk: Desk) -> None:
-    """Without a reason of ours the letter says what SQS did, when it was sent, and can be redriven."""
+    """Also what somebody put there: without a reason of ours it says no more than is known, and can be redriven."""
     body = encode_job(APPLY_ACTOR, Queue.NORMAL, {"groupId": "pg-1", "sourceServerId": "s-00000000000000001"})
     desk.sqs.send_message(QueueUrl=desk.url(Queue.NORMAL, "-dlq"), MessageBody=body)
     (letter,) = (await desk.list())["deadLetters"]
-    assert "SQS itself moved it" in letter["reason"]
+    told = "No worker said why: SQS itself, or somebody, moved it here."
+    assert (letter["reason"], letter["receiveCount"]) == (f"{told} Received so far, looks at it here included: 1.", 1)
     assert (letter["groupId"], letter["fault"], letter["originalMessageId"]) == ("pg-1", None, None)
     assert (letter["deadLetteredAt"], letter["sentAt"] is None) == (None, False)
 
