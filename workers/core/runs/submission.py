@@ -7,7 +7,7 @@ is opened over a state other than the one that was read.
 
 import uuid
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import structlog
 
@@ -40,9 +40,9 @@ class Submitted:
     """The run that answers it; None where the group has no launch config."""
     accepted: bool
     """Whether work is under way for it; otherwise there was nothing to do."""
-    in_hand: frozenset[str] = frozenset()
+    in_hand: frozenset[str] = field(default=frozenset(), compare=False)
     """The members that the run has still to bring to their launch config, as far as they were asked for; of a request
-    that was repeated, none."""
+    that was repeated, none: no part of what is answered like the first."""
 
 
 def new_group_id() -> str:
