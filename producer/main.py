@@ -30,6 +30,7 @@ from workers.core.store.receipts import Receipts
 from workers.core.store.runs import RunStore
 from workers.core.store.tables import Tables
 from workers.core.store.waves import WaveStore
+from workers.core.wave_ends import WaveEnds
 from workers.core.waves import Waves
 
 CONNECTIONS = 50
@@ -89,7 +90,8 @@ def wire(
         account_id=caller.account_id,
     )
     submission = Submission(resources)
-    waves = _wire_waves(settings, resources, queue, queries)
+    ends = WaveEnds(waves=WaveStore(tables), queries=queries, clock=clock, max_ready_age=settings.max_ready_age)
+    waves = _wire_waves(settings, resources, queue, queries, ends)
     return Services(
         submission=submission,
         changes=Changes(resources),
@@ -100,6 +102,7 @@ def wire(
         dead_letters=DeadLetters(
             box=box,
             redrive=Redrive(submission=submission, waves=waves, queue=queue),
+            ends=ends,
             receipts=receipts,
             tables=tables,
             clock=clock,
@@ -110,10 +113,11 @@ def wire(
     )
 
 
-def _wire_waves(settings: Settings, resources: Resources, queue: JobSender, queries: Queries) -> Waves:
+def _wire_waves(settings: Settings, resources: Resources, queue: JobSender, queries: Queries, ends: WaveEnds) -> Waves:
     return Waves(
         tables=resources.tables,
         waves=WaveStore(resources.tables),
+        ends=ends,
         queries=queries,
         receipts=resources.receipts,
         queue=queue,

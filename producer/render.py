@@ -9,7 +9,7 @@ from workers.core.letters.dead_letters import Listing
 from workers.core.letters.letter import Letter
 from workers.core.letters.redrive import Outcome
 from workers.core.queries import GroupList, GroupView, StatusView
-from workers.core.runs.change import Reapply
+from workers.core.runs.change import Updated
 from workers.core.status import Status
 from workers.core.store.records import GroupHead, GroupStatus, RunHead, ServerError, ServerItem, to_item
 from workers.core.store.waves import Wave, WavePart
@@ -20,10 +20,11 @@ def render_group(view: GroupView) -> dict[str, Any]:
     return {**_summary(view.head, view.status), **view.definition.to_body(), "accountId": view.head.account_id}
 
 
-def render_update(view: GroupView, reapply: Reapply | None) -> dict[str, Any]:
-    """Render a group that was updated, with the run that follows from it."""
+def render_update(updated: Updated, status: GroupStatus | None) -> dict[str, Any]:
+    """Render a group as an update made it, with the run that follows from it, and where the group stands now."""
+    reapply = updated.reapply
     run = None if reapply is None else {"runId": reapply.run_id, "sourceServerIds": list(reapply.source_server_ids)}
-    return {**render_group(view), "reapply": run}
+    return {**render_group(GroupView(updated.head, updated.definition, status)), "reapply": run}
 
 
 def render_group_list(page: GroupList) -> dict[str, Any]:

@@ -27,18 +27,28 @@ Messages = Annotated[
     list[str] | None,
     typer.Option("--message", metavar="ID", help="A dead letter, by the id that 'dlq list' shows; may be repeated."),
 ]
+Group = Annotated[
+    str | None,
+    typer.Option(
+        "--group", metavar="GROUP", help="Those of a protection group, by its id or name; by its id if it is deleted."
+    ),
+]
 Everything = Annotated[bool, typer.Option("--all", help="Every dead letter.")]
 
 
 @dlq.command("list")
 def list_letters(
     *,
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many are shown at most.")] = 100,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many are shown at most: the latest.")] = 100,
     json: AsJson = False,
     profile: Profile = None,
     region: RegionName = None,
 ) -> None:
-    """List dead letters, the latest first, with the reasons. They stay where they are."""
+    """
+    List dead letters, the latest first, with the reasons. They stay where they are.
+
+    At most 1,000 of each queue are looked through. It says so where there are more than those, or than are shown.
+    """
     with answering(as_json=json):
         listing = ask(lambda services: services.dead_letters.list(limit), AwsChoice(profile, region))
     document = render_letters(listing)
@@ -48,16 +58,17 @@ def list_letters(
         print_rows(HEADINGS, [_row(letter) for letter in document["deadLetters"]])
     if document["truncated"]:
         counts = ", ".join(f"{queue} {count}" for queue, count in document["approximateCounts"].items())
-        complain(f"There may be more dead letters than are shown. SQS counts about: {counts}.")
+        complain(
+            "There are more dead letters than are shown, or may be more than were looked through: 1,000 of a queue, and"
+            f" none that others look at. SQS counts about: {counts}."
+        )
 
 
 @dlq.command()
 def redrive(
     *,
     messages: Messages = None,
-    group: Annotated[
-        str | None, typer.Option("--group", metavar="GROUP", help="Those of a protection group, by its id or name.")
-    ] = None,
+    group: Group = None,
     everything: Everything = False,
     json: AsJson = False,
     profile: Profile = None,
@@ -67,9 +78,10 @@ def redrive(
     Do again what dead letters ask for: one apply run a group, on the queue for bulk work.
 
     A letter is deleted once its work is under way. What cannot be done again is named with the reason, and stays; then
-    the status is 1. A recovery that is no drill is started again only where --message names it.
+    the status is 1. A recovery that is no drill is started again only where --message names it, and a wave that is no
+    longer what it was accepted over has failed then.
     """
-    _check_choice(everything=everything, chosen=bool(messages or group), options="--message, --group or --all")
+    _check_choice(everything=everything, chosen=bool(messages or group))
     with answering(as_json=json):
         document = ask(lambda services: _redrive(services, messages, group), AwsChoice(profile, region))
     if not json:
@@ -82,21 +94,26 @@ def redrive(
 def purge(
     *,
     messages: Messages = None,
+    group: Group = None,
     everything: Everything = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask first.")] = False,
     json: AsJson = False,
     profile: Profile = None,
     region: RegionName = None,
 ) -> None:
-    """Delete dead letters for good. What they asked for is not done again."""
-    _check_choice(everything=everything, chosen=bool(messages), options="--message or --all")
+    """
+    Delete dead letters for good. What they asked for is not done again.
+
+    A wave that waits for one of them to start has failed then.
+    """
+    _check_choice(everything=everything, chosen=bool(messages or group))
     if not (yes or sys.stdin.isatty()):
         raise typer.BadParameter("nobody can be asked here; say --yes to delete", param_hint="--yes")
     aws = AwsChoice(profile, region)
     with answering(as_json=json):
         if not yes:
-            _ask_first(messages, aws)
-        document = ask(lambda services: _purge(services, messages), aws)
+            _ask_first(messages, group, aws)
+        document = ask(lambda services: _purge(services, messages, group), aws)
     if not json:
         count = len(document["purged"])
         print_text(f"{count} dead letter{'s are' if count != 1 else ' is'} deleted.")
@@ -104,28 +121,34 @@ def purge(
 
 
 async def _redrive(services: Services, messages: Sequence[str] | None, group: str | None) -> Document:
-    group_id = await services.queries.find(group) if group is not None else None
-    requester = make_requester(services)
-    return render_redriven(await services.dead_letters.redrive(_select(messages, group_id), requester))
+    selection = await _select(services, messages, group)
+    return render_redriven(await services.dead_letters.redrive(selection, make_requester(services)))
 
 
-async def _purge(services: Services, messages: Sequence[str] | None) -> Document:
-    return render_purged(await services.dead_letters.purge(_select(messages), make_requester(services)))
+async def _purge(services: Services, messages: Sequence[str] | None, group: str | None) -> Document:
+    selection = await _select(services, messages, group)
+    return render_purged(await services.dead_letters.purge(selection, make_requester(services)))
 
 
-def _select(messages: Sequence[str] | None, group_id: str | None = None) -> Selection:
+async def _select(services: Services, messages: Sequence[str] | None, group: str | None) -> Selection:
+    group_id = await services.queries.find_also_deleted(group) if group is not None else None
     return Selection(frozenset(messages) if messages else None, group_id)
 
 
-def _check_choice(*, everything: bool, chosen: bool, options: str) -> None:
+def _check_choice(*, everything: bool, chosen: bool) -> None:
     if everything == chosen:
-        raise typer.BadParameter(f"say which dead letters: {options}", param_hint="--all")
+        raise typer.BadParameter("say which dead letters: --message, --group or --all", param_hint="--all")
 
 
-def _ask_first(messages: Sequence[str] | None, aws: AwsChoice) -> None:
-    count = len(messages) if messages else sum(ask(lambda services: services.dead_letters.list(1), aws).counts.values())
-    about = "" if messages else "all dead letters, about "
-    if not typer.confirm(f"Delete {about}{count}, for good?", err=True):
+def _ask_first(messages: Sequence[str] | None, group: str | None, aws: AwsChoice) -> None:
+    if messages:
+        meant = str(len(messages))
+    elif group is not None:
+        meant = "all dead letters"
+    else:
+        meant = f"all dead letters, about {ask(lambda services: services.dead_letters.count(), aws)}"
+    of_group = "" if group is None else f" of {clean(group)}"
+    if not typer.confirm(f"Delete {meant}{of_group}, for good?", err=True):
         complain("Nothing was deleted.")
         raise typer.Exit(ExitStatus.FAILED)
 

@@ -143,7 +143,7 @@ async def _update(services: Services, group: str, asked: Asked, *, wait: bool) -
     told = f"{clean(updated.head.name)} ({group_id}) is updated; source servers to apply: {count}."
     complain(f"{told} Request: {requester.request_id}.")
     view = await _settle(services, group_id, updated.head.name, wait=wait)
-    return _Changed(render_update(view, updated.reapply), await _find_failures(services, view))
+    return _Changed(render_update(updated, view.status), await _find_failures(services, view))
 
 
 async def _delete(services: Services, group_id: str) -> None:

@@ -30,8 +30,9 @@ def history(
     """
     Show what was done to a protection group.
 
-    It lists the apply runs, newest first. With --run it shows each field that the run changed, from what was observed
-    to what was desired; what was right already is not among them.
+    It lists the apply runs, newest first: how many source servers each lists, and how many of the whole group were
+    ready and had failed when it settled. With --run it shows each field that the run changed, from what was observed to
+    what was desired; what was right already is not among them.
     """
     aws = AwsChoice(profile, region)
     with answering(as_json=json):

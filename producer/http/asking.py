@@ -32,8 +32,11 @@ IdempotencyKey = Annotated[
     str | None,
     Header(
         alias="Idempotency-Key",
-        description="Names this request: its repetition has no second effect, and is answered like the first. Of dead"
-        " letters it takes those that were there at the first and still are, and is answered by what became of them.",
+        description="Names this request for 24 hours: its repetition has no second effect, and is answered by what the"
+        " first one did (the group that it created, the version that it made of one, its run, its wave), where these"
+        " stand as of now; with 404 once the group is deleted, but for a wave. A redrive that is repeated does what the"
+        " first one left: it takes the letters that were there then and still are, and is answered by what became of"
+        " them.",
         pattern=r"^[!-~]([ -~]{0,253}[!-~])?$",
     ),
 ]

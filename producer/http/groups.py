@@ -106,7 +106,8 @@ def _add_changes(app: FastAPI) -> None:
         raw, update = await read_body(request, parse_group_update)
         updated = await services.changes.update_group(groupId, update, name_request(requester, key, request, raw))
         await services.wait_for_group(groupId, patience.left())
-        return JSONResponse(render_update(await services.queries.group(groupId), updated.reapply))
+        view = await services.queries.group(groupId)
+        return JSONResponse(render_update(updated, view.status))
 
     @app.delete(GROUPS + "/{groupId}", **operation(Role.ADMIN, DELETED, refusals=NOT_FOUND))
     async def delete_group(groupId: GroupId, services: Operations, requester: Asker) -> Response:  # noqa: N803

@@ -28,7 +28,7 @@ class DeadLetter(_Letter):
     reason: Annotated[str, Field(description="why it was dead-lettered")]
     receiveCount: Annotated[int, Field(ge=0, description="how often it had been received by then")]
     sentAt: datetime | None
-    deadLetteredAt: Annotated[datetime | None, Field(description="null where SQS itself moved it")]
+    deadLetteredAt: Annotated[datetime | None, Field(description="null where SQS itself, or somebody, moved it")]
     fault: Annotated[str | None, Field(description="why it cannot be redriven; null where it can")]
 
 
@@ -38,7 +38,13 @@ class DeadLetterList(TypedDict):
 
     deadLetters: list[DeadLetter]
     approximateCounts: Annotated[dict[str, Count], Field(description="by queue; SQS counts roughly")]
-    truncated: Annotated[bool, Field(description="whether there may be more than are shown")]
+    truncated: Annotated[
+        bool,
+        Field(
+            description="whether a queue may have more than the 1,000 that were looked through, in no order of theirs,"
+            " also because somebody else looks at some; or whether more were found than are shown"
+        ),
+    ]
 
 
 @with_config(_CLOSED)
@@ -47,9 +53,12 @@ class RedrivenLetter(_Letter):
 
     result: Annotated[
         Literal["applying", "sent", "done"],
-        Field(description="a run has it in hand, its message was sent again, or nothing was left to do"),
+        Field(
+            description="a run has it in hand; its message was sent again; or nothing is left to do: also where it is a"
+            " wave's that is no longer what was accepted, which ends as failed"
+        ),
     ]
-    runId: str | None
+    runId: Annotated[str | None, Field(description="of the run that has it in hand")]
 
 
 @with_config(_CLOSED)

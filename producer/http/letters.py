@@ -1,13 +1,14 @@
 """Dead letters over HTTP."""
 
 from http import HTTPStatus
+from typing import Annotated
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Query, Request
 from fastapi.responses import JSONResponse
 
 from producer.access import Role
 from producer.http import examples
-from producer.http.asking import Asker, IdempotencyKey, Limit, Operations, name_request
+from producer.http.asking import Asker, IdempotencyKey, Operations, name_request
 from producer.http.body import read_body
 from producer.http.letter_schemas import DeadLetterList, RedrivenLetters
 from producer.http.openapi import Answer, Body, operation
@@ -17,10 +18,19 @@ from workers.core.model.bodies import RedriveRequestBody, parse_redrive
 
 LETTERS = "/dead-letters"
 LISTED = Answer(
-    HTTPStatus.OK, "Dead letters of all queues, the latest first; they stay there.", DeadLetterList, examples.LETTERS
+    HTTPStatus.OK, "Dead letters of all queues, the latest first. They stay there.", DeadLetterList, examples.LETTERS
 )
 REDRIVEN = Answer(HTTPStatus.ACCEPTED, "What became of each letter.", RedrivenLetters, examples.REDRIVEN)
 NOTHING_REDRIVEN = Answer(HTTPStatus.OK, "No letter was redriven; why not.", RedrivenLetters, examples.NOT_REDRIVEN)
+Latest = Annotated[
+    int,
+    Query(
+        ge=1,
+        le=1000,
+        description="How many are shown at most: the latest of those that were looked through, which are at most 1,000"
+        " of each queue.",
+    ),
+]
 BODY = Body(
     RedriveRequestBody,
     {
@@ -36,7 +46,7 @@ def add_letters(app: FastAPI) -> None:
     """Add the routes of dead letters."""
 
     @app.get(LETTERS, **operation(Role.READER, LISTED))
-    async def list_dead_letters(services: Operations, limit: Limit = 100) -> JSONResponse:
+    async def list_dead_letters(services: Operations, limit: Latest = 100) -> JSONResponse:
         """List the messages that no worker could do, with the reasons."""
         return JSONResponse(render_letters(await services.dead_letters.list(limit)))
 

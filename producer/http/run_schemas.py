@@ -21,9 +21,15 @@ class _Run(TypedDict):
     door: str
     requestId: Annotated[str | None, Field(description="of the request that asked for it")]
     version: Annotated[int, Field(description="of the group's definition")]
-    listedServers: Count
-    appliedServers: Count | None
-    failedServers: Count | None
+    listedServers: Annotated[Count, Field(description="how many source servers the run lists: those that it applies")]
+    appliedServers: Annotated[
+        Count | None,
+        Field(description="how many of the whole group were ready when the run settled; null where it has not"),
+    ]
+    failedServers: Annotated[
+        Count | None,
+        Field(description="how many of the whole group had failed when the run settled; null where it has not"),
+    ]
     openedAt: datetime
     settledAt: datetime | None
     deadline: datetime

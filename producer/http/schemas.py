@@ -78,7 +78,8 @@ class GroupLaunchConfigStatus(_GroupStatus):
         str | None,
         Field(
             description="what a pending group waits for, in words; settling: every source server has its outcome,"
-            " and the status is about to be written"
+            " and the status is about to be written; workers: for two minutes there was no outcome and no word of"
+            " any, so that no worker may run, or the jobs are dead letters; null while it is simply at work"
         ),
     ]
     serverConfigs: Annotated[dict[str, ServerStatus], Field(description="by source server id")]
@@ -176,7 +177,13 @@ class WaveError(TypedDict):
 
     groupId: str
     sourceServerIds: list[str]
-    code: str
+    code: Annotated[
+        str,
+        Field(
+            description="AWS's own code where AWS refused it; GROUP_DELETED, NOT_READY or PURGED where the wave's"
+            " message was a dead letter, and it was not to be started any more"
+        ),
+    ]
     message: str | None
     requestId: str | None
 

@@ -64,5 +64,7 @@ def test_bad_messages_are_dead_lettered_once_with_the_reason(aws: StandIn, tmp_p
     buried = [line for line in lines if line["event"] == "queue.buried"]
     assert [line["buried"] for line in buried] == list(range(1, len(BAD) + 1))
     assert {(sent[line["message_id"]], line["reason"]) for line in buried} == set(reasons.items())
+    named = [(line["event"], line["queue"]) for line in lines if line["event"] in {"queue.buried", "queue.unreadable"}]
+    assert set(named) == {("queue.buried", "jobs"), ("queue.unreadable", "jobs")}
     assert not [line for line in lines if line["level"] in {"error", "critical"}]
     assert not [line for line in lines if line["event"] in {"queue.job_failed", "queue.redelivered", "job.redelivered"}]

@@ -116,6 +116,34 @@ def test_letters_are_listed_redriven_and_purged(
     assert command("dlq", "list") == (0, "", "")
 
 
+def test_letters_of_a_group_are_chosen_by_its_id_or_name(
+    command: Command, environment: dict[str, str], shared_aws: StandIn, tmp_path: Path
+) -> None:
+    """Of a deleted one by its id: a redrive says why they stay, a purge deletes them, and no other group's."""
+    groups = [make_group(shared_aws, command, tmp_path, name) for name in ("kept", "gone")]
+    letters = {}
+    for group in groups:
+        arguments = {"groupId": group["groupId"], "sourceServerId": group["sourceServerIds"][0]}
+        letters[group["groupName"]] = put_letter(
+            shared_aws, encode_job(APPLY_ACTOR, "jobs", arguments), "KeyError: 'x'"
+        )
+    gone = groups[1]["groupId"]
+    assert command("group", "delete", "gone", "--yes")[0] == 0
+    status, printed, errors = command("dlq", "redrive", "--group", gone)
+    assert (status, printed) == (FAILED, "")
+    assert f"{letters['gone']} of jobs ({gone}, " in errors
+    assert f"stays: There is no protection group '{gone}'" in errors
+    status, _, errors = command("dlq", "purge", "--group", "gone", "--yes")
+    assert (status, "There is no protection group 'gone'" in errors) == (FAILED, True)
+    agreed = run_on_terminal(environment, "dlq", "purge", "--group", gone, typed="y\n")
+    assert agreed.returncode == 0
+    assert f"Delete all dead letters of {gone}, for good?" in agreed.stdout
+    assert "1 dead letter is deleted." in agreed.stdout
+    status, printed, _ = command("dlq", "purge", "--group", "kept", "--yes", "--json")
+    assert (status, [each["messageId"] for each in json.loads(printed)["purged"]]) == (0, [letters["kept"]])
+    assert command("dlq", "list") == (0, "", "")
+
+
 def test_queues_that_are_missing_are_one_clear_error(command: Command) -> None:
     """Another stack's queues: status 3 and one line, with a document for scripts."""
     command.set("PRELAUNCH_STACK", "elsewhere")

@@ -157,7 +157,7 @@ def test_version_is_printed_alone() -> None:
         (["dlq", "list", "--limit", "1001"], "--limit"),
         (["dlq", "redrive"], "--message, --group or --all"),
         (["dlq", "redrive", "--all", "--group", "web"], "--message, --group or --all"),
-        (["dlq", "purge", "--yes"], "--message or --all"),
+        (["dlq", "purge", "--yes"], "--message, --group or --all"),
         (["dlq", "purge", "--all"], "--yes"),
         (["dlq", "purge", "--message", "m"], "--yes"),
     ],

@@ -6,8 +6,9 @@ import pytest
 
 from tests.fakes.runs import OPENED_AT
 from workers.core.clock import read_clock
-from workers.core.queries import Queries
+from workers.core.queries import GROUP_ID, Queries
 from workers.core.requests import NotFound
+from workers.core.runs.submission import new_group_id
 from workers.core.store.records import GroupHead
 
 LONGEST = "n" * 128
@@ -59,3 +60,26 @@ async def test_what_is_neither_is_not_found(queries: Queries, called: str) -> No
     assert refused.value.code == "GROUP_NOT_FOUND"
     assert len(refused.value.detail) < 150
     assert repr(called[:80]) in refused.value.detail
+
+
+DELETED = "pg-0123456789abcdef0"
+
+
+@pytest.mark.parametrize(
+    ("called", "group_id"), [("web", "pg-1"), ("pg-1", "pg-1"), (DELETED, DELETED), (f" {DELETED} ", DELETED)]
+)
+async def test_a_deleted_group_is_found_by_its_id_alone(queries: Queries, called: str, group_id: str) -> None:
+    """Text of the form of an id that no group has any more is the id; what a group has is found as always."""
+    assert await queries.find_also_deleted(called) == group_id
+
+
+@pytest.mark.parametrize("called", ["nobody", "pg-", f"{DELETED}1", DELETED[:-1], DELETED.upper(), f"x{DELETED}", ""])
+async def test_what_can_be_no_id_is_no_deleted_group(queries: Queries, called: str) -> None:
+    """A misspelt name must not become a question about nothing."""
+    with pytest.raises(NotFound):
+        await queries.find_also_deleted(called)
+
+
+def test_every_new_group_has_an_id_of_this_form() -> None:
+    """Or its letters could not be asked for once it is deleted."""
+    assert GROUP_ID.fullmatch(new_group_id())

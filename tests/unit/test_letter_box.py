@@ -166,8 +166,14 @@ def test_what_a_request_says_of_itself_is_not_believed() -> None:
     """Whoever may send requests may write attributes: the letter says what SQS knows of it."""
     told = {"reason": "all is well", "receiveCount": "1", "messageId": "another", "sentAt": "2026-03-01T07:00:00+00:00"}
     letter = read_letter(make_message(1, body="{}", **told), "requests", "prelaunch")
-    assert (letter.reason, letter.received, letter.original_message_id) == (MOVED, 7, None)
+    assert (letter.reason, letter.received, letter.original_message_id) == (MOVED.format(count=7), 7, None)
     assert (letter.sent_at, letter.dead_lettered_at) == (letter.arrived_at, None)
+
+
+def test_a_count_beside_no_reason_of_ours_is_not_believed() -> None:
+    """Somebody put it there by hand, with an attribute of ours: SQS's own count is told."""
+    letter = read_letter(make_message(1, receiveCount="3"), "jobs", "prelaunch")
+    assert (letter.reason, letter.received) == (MOVED.format(count=7), 7)
 
 
 async def test_a_letter_that_cannot_be_read_hides_no_other(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,7 +48,9 @@ def parts() -> Iterator[Parts]:
     sqs, drain = ScriptedSqs(), Drain()
     worker = dramatiq.Worker(StubBroker(middleware=[]))
     drain.before_worker_boot(worker.broker, worker)
-    source = SourceQueue(sqs, name="q", url="q", dead_letter_url="dlq", visibility_seconds=60)
+    source = SourceQueue(
+        sqs, queue="jobs", name="prelaunch-jobs", url="q", dead_letter_url="dlq", visibility_seconds=60
+    )
     intake = Intake(
         queue=Queue.NORMAL,
         stack="prelaunch",

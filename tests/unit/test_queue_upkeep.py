@@ -26,7 +26,9 @@ def open_upkeep(sqs: ScriptedSqs) -> Iterator[Callable[[timedelta], Upkeep]]:
     opened: list[Upkeep] = []
 
     def open_one(heartbeat: timedelta) -> Upkeep:
-        source = SourceQueue(sqs, name="q", url="q", dead_letter_url="dlq", visibility_seconds=60)
+        source = SourceQueue(
+            sqs, queue="jobs", name="prelaunch-jobs", url="q", dead_letter_url="dlq", visibility_seconds=60
+        )
         opened.append(Upkeep(source, heartbeat=heartbeat))
         return opened[-1]
 
@@ -171,7 +173,9 @@ def test_slow_outcomes_leave_renewals_their_turn(sqs: ScriptedSqs) -> None:
         now += 20
 
     sqs.on_delete = take_long
-    source = SourceQueue(sqs, name="q", url="q", dead_letter_url="dlq", visibility_seconds=60)
+    source = SourceQueue(
+        sqs, queue="jobs", name="prelaunch-jobs", url="q", dead_letter_url="dlq", visibility_seconds=60
+    )
     upkeep = Upkeep(source, heartbeat=timedelta(seconds=15), clock=lambda: now)
     upkeep.hold(make_delivery(99))
     for n in range(40):

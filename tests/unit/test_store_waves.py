@@ -139,6 +139,53 @@ async def test_a_wave_ends_once(store: TwinStore) -> None:
     assert read[0] == started
 
 
+REFUSED = [
+    replace(part, **REFUSAL)  # type: ignore[arg-type]
+    for part in PARTS
+]
+
+
+@over_the_twin
+async def test_a_wave_is_refused_as_a_whole(store: TwinStore) -> None:
+    """With the reason at each part, once; after that nothing of it is started."""
+    await accept(store)
+    failed = WAVE.end(REFUSED)
+    assert await store.waves.refuse(failed, REFUSED) is True
+    assert await store.waves.read("w-1") == (replace(WAVE, status=WaveStatus.FAILED), REFUSED)
+    assert await store.waves.refuse(failed, REFUSED) is False
+    assert await store.waves.claim_part("w-1", PARTS[0], LATER) is None
+
+
+@pytest.mark.parametrize("since", ["claimed", "started", "refused", "ended"])
+@over_the_twin
+async def test_a_wave_is_refused_only_as_it_was_read(store: TwinStore, since: str) -> None:
+    """Whoever went on with a part, or ended the wave, has the word; nothing is written then, to no part."""
+    await accept(store)
+    match since:
+        case "claimed":
+            await claim(store, PARTS[2])
+        case "started":
+            # Released since, as after a job that was adopted.
+            await store.put(Write("Update", "waves", ("w-1", "part#0002"), {"jobId": "job-1"}))
+        case "refused":
+            await store.put(Write("Update", "waves", ("w-1", "part#0002"), {"errorCode": "AccessDenied"}))
+        case _:
+            await store.waves.finish(WAVE.end([]))
+    before = await store.waves.read("w-1")
+    assert await store.waves.refuse(WAVE.end(REFUSED), REFUSED) is False
+    assert await store.waves.read("w-1") == before
+
+
+def test_a_wave_ends_by_its_parts() -> None:
+    """One that is refused fails it; it started when the last one was answered."""
+    jobs = [replace(part, job_id="job-1", started_at=LATER - timedelta(seconds=part.number)) for part in PARTS]
+    assert WAVE.end(jobs) == replace(WAVE, status=WaveStatus.STARTED, started_at=LATER)
+    assert WAVE.end([REFUSED[0], *jobs[1:]]) == replace(
+        WAVE, status=WaveStatus.FAILED, started_at=LATER - timedelta(seconds=1)
+    )
+    assert WAVE.end(REFUSED).started_at is None
+
+
 @pytest.mark.parametrize("begun", [False, True])
 @over_the_twin
 async def test_a_wave_is_given_up_unless_somebody_has_begun(store: TwinStore, begun: bool) -> None:

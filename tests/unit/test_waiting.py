@@ -1,7 +1,7 @@
 """What a pending group waits for: what holds its source servers up, and once nothing does, its own status."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -16,6 +16,7 @@ from workers.core.store.runs import Run
 
 RUN = run_over(MEMBERS[:2], frozenset(MEMBERS[:2]))
 NOTED = replace(RUN.head, sent_at=OPENED_AT, waiting_for="tokens: AWS throttles", waiting_at=OPENED_AT)
+SILENT = "workers: no outcome since 2026-01-02T03:04:05Z: see whether workers run, and `prelaunch dlq list`"
 LATER = OPENED_AT + timedelta(seconds=1)
 
 
@@ -67,12 +68,14 @@ async def test_an_answer_never_tells_an_old_wait_beside_no_pending_server(record
     [
         (NOTED, 0, None, "tokens: AWS throttles"),
         (NOTED, 120, None, "tokens: AWS throttles"),
-        (NOTED, 121, None, None),
+        (NOTED, 121, None, SILENT),
         (NOTED, 0, "wave-1", "hold: wave-1 is launching this group"),
         (replace(NOTED, sent_at=None), 0, None, "jobs: they are not sent yet"),
         (replace(NOTED, waiting_for=None), 0, None, None),
         (replace(NOTED, waiting_at=None), 0, None, None),
         (replace(NOTED, waiting_for=None, waiting_at=None), 0, None, None),
+        (NOTED, 121, "wave-1", "hold: wave-1 is launching this group"),
+        (replace(NOTED, sent_at=None), 121, None, "jobs: they are not sent yet"),
     ],
 )
 def test_a_note_is_believed_for_a_while(
@@ -80,6 +83,40 @@ def test_a_note_is_believed_for_a_while(
 ) -> None:
     """A hold comes before it, and so does that nothing was sent; one without its time is none."""
     status = replace(status_of(RUN), counts=Counts(0, 0, 2), held_by=held_by)
+    assert read_wait(status, head, OPENED_AT + timedelta(seconds=seconds)) == waits_for
+
+
+@pytest.mark.parametrize(
+    ("done_at", "noted_at", "seconds", "waits_for"),
+    [
+        (None, None, 120, None),
+        (None, None, 121, SILENT),
+        (30, None, 150, None),
+        (30, None, 151, SILENT.replace("04:05Z", "04:35Z")),
+        # Recorded before it was sent again: what was sent last is what an outcome is to be expected of.
+        (-30, None, 100, None),
+        (-30, None, 121, SILENT),
+        # A note is no outcome; while it is believed it says more.
+        (None, 30, 150, "tokens"),
+        (None, 30, 151, SILENT),
+    ],
+)
+def test_a_run_without_a_sign_of_life_says_where_to_look(
+    done_at: int | None, noted_at: int | None, seconds: int, waits_for: str | None
+) -> None:
+    """Sent, and for two minutes no outcome and no note: workers, or dead letters, are what it waits for."""
+
+    def at(second: int | None) -> datetime | None:
+        return None if second is None else OPENED_AT + timedelta(seconds=second)
+
+    head = replace(
+        RUN.head,
+        sent_at=OPENED_AT,
+        done_at=at(done_at),
+        waiting_for=None if noted_at is None else "tokens",
+        waiting_at=at(noted_at),
+    )
+    status = replace(status_of(RUN), counts=Counts(0, 0, 2))
     assert read_wait(status, head, OPENED_AT + timedelta(seconds=seconds)) == waits_for
 
 

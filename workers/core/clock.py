@@ -11,6 +11,11 @@ def read_clock() -> datetime:
     return datetime.now(UTC)
 
 
+def say_time(at: datetime) -> str:
+    """Say a time to a person, in UTC and to the second."""
+    return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
 @dataclass(frozen=True, slots=True)
 class Time:
     """The time of one process: the clock on the wall, which is compared with others', and the one that only rises."""

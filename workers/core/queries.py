@@ -1,6 +1,7 @@
 """Answers about groups. None mixes two moments: the status is read before and after the items."""
 
 import asyncio
+import re
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -18,6 +19,7 @@ from workers.core.store.groups import GroupStore
 from workers.core.store.records import GroupHead, GroupStatus, ServerItem
 from workers.core.store.runs import Run, RunStore
 
+GROUP_ID = re.compile("pg-[0-9a-f]{17}")
 READ_TRIES = 10
 MAX_KEY = 200
 GROUPS = ("protection-groups",)
@@ -183,6 +185,15 @@ class Queries:
             if group_id is not None:
                 return group_id
         raise group_not_found(group)
+
+    async def find_also_deleted(self, group: str) -> str:
+        """Find a group as `find` does; text of the form of an id that no group has is the id of a deleted one."""
+        try:
+            return await self.find(group)
+        except NotFound:
+            if GROUP_ID.fullmatch(group.strip()):
+                return group.strip()
+            raise
 
     async def is_settled(self, group_id: str) -> bool:
         """Tell whether no run of the group is under way, by its status item alone."""

@@ -25,6 +25,7 @@ from workers.core.store.records import GroupStatus, ServerItem
 from workers.core.store.tables import Tables
 from workers.core.store.waves import Wave, WaveGroup, WavePart, WaveStatus, WaveStore, put_wave
 from workers.core.store.writes import Write
+from workers.core.wave_ends import WaveEnds
 
 PART_SIZE = 100
 """Source servers in one recovery job. Source: AWS, DRS service quotas."""
@@ -48,6 +49,7 @@ class Waves:
         *,
         tables: Tables,
         waves: WaveStore,
+        ends: WaveEnds,
         queries: Queries,
         receipts: Receipts,
         queue: JobQueue,
@@ -56,6 +58,7 @@ class Waves:
     ) -> None:
         self._tables = tables
         self._waves = waves
+        self._ends = ends
         self._queries = queries
         self._receipts = receipts
         self._queue = queue
@@ -123,28 +126,25 @@ class Waves:
 
     async def send_again(self, wave_id: str, *, named: bool) -> bool:
         """
-        Send a wave's message once more: it starts nothing twice, and nothing that nobody means any more.
+        Send a wave's message once more: it starts nothing twice. A wave that nobody means any more ends instead.
 
         Parameters:
             wave_id: The wave.
             named: Whether somebody asked for just this message; a recovery that is no drill is not sent otherwise.
 
         Returns:
-            Whether it was sent; False where the wave's start has ended.
+            Whether it was sent; False where the wave's start has ended, now or before.
 
         Raises:
             NotFound: There is no such wave.
-            Conflict: It is no drill and not named, or it was accepted over what is no longer so.
+            Conflict: It is no drill and not named, or somebody goes on with it just now.
             ServiceUnavailable: The message could not be sent.
         """
-        wave, _ = await self.get(wave_id)
-        if wave.status is not WaveStatus.STARTING:
+        wave, parts = await self.get(wave_id)
+        if wave.status is not WaveStatus.STARTING or await self._ends.end_stale(wave, parts):
             return False
         if not (wave.is_drill or named):
             raise Conflict(f"{wave_id} is a recovery and no drill: redrive it by its message id.")
-        stale = await self._find_stale(wave)
-        if stale is not None:
-            raise Conflict(f"{stale} Start a new wave, purge this one.", code="NOT_READY")
         await self._queue.send(Queue.URGENT, [_job(wave)])
         return True
 
@@ -173,22 +173,6 @@ class Waves:
             # The message may have got through all the same: a wave that a worker has begun is accepted.
             if await self._waves.give_up(wave, parts, self._receipts.take_back(requester, wave.wave_id)):
                 raise
-
-    async def _find_stale(self, wave: Wave) -> str | None:
-        """Tell why a wave is no longer what was accepted; None where nothing has changed since."""
-        if self._clock() - wave.accepted_at > self._max_ready_age:
-            return f"{wave.wave_id} was accepted too long ago ({wave.accepted_at})."
-        unchanged = await asyncio.gather(*(self._is_unchanged(group) for group in wave.groups))
-        changed = [group.group_id for group, same in zip(wave.groups, unchanged, strict=True) if not same]
-        return f"{', '.join(changed)} changed since {wave.wave_id} was accepted." if changed else None
-
-    async def _is_unchanged(self, group: WaveGroup) -> bool:
-        try:
-            view = await self._queries.group(group.group_id)
-        except NotFound:
-            return False
-        found = (view.status.generation, view.status.status) if view.status else (0, Status.READY)
-        return (view.head.version, *found) == (group.config_version, group.generation, Status.READY)
 
     async def _check_ready(self, views: Sequence[GroupView], now: datetime) -> None:
         errors = [

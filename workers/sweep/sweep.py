@@ -137,7 +137,8 @@ class Sweep:
             code=DEADLINE_EXCEEDED,
             message=(
                 f"{member} came to no outcome by the deadline of its run.{waited} See in the workers' log whether any"
-                " worker runs and what it met, then apply again."
+                " worker runs and what it met, and by `prelaunch dlq list` whether its job is a dead letter; then apply"
+                " again, or redrive that."
             ),
             at=now,
             attempt=0,

@@ -84,12 +84,11 @@ class StartWave:
         if waiting:
             return min(waiting, key=lambda outcome: outcome.after or timedelta(0))
         done = [outcome for outcome in outcomes if isinstance(outcome, WavePart)]
-        failed = [part for part in done if part.error_code is not None]
-        status = WaveStatus.FAILED if failed else WaveStatus.STARTED
-        answered = [part.started_at for part in done if part.started_at is not None]
-        await self._waves.finish(replace(wave, status=status, started_at=max(answered, default=None)))
-        log.info("wave.started", wave_id=wave_id, status=status, jobs=len(done) - len(failed), refused=len(failed))
-        return Acknowledge(status)
+        refused = sum(part.error_code is not None for part in done)
+        ended = wave.end(done)
+        await self._waves.finish(ended)
+        log.info("wave.started", wave_id=wave_id, status=ended.status, jobs=len(done) - refused, refused=refused)
+        return Acknowledge(ended.status)
 
     async def _read_targets(self, wave: Wave) -> Mapping[str, Target]:
         """Tell where each group's source servers are; a group that was deleted is left out."""

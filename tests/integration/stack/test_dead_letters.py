@@ -1,6 +1,7 @@
 """Dead letters: looked at without a trace, done again without a loss, and named where they cannot be."""
 
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -21,6 +22,7 @@ from workers.core.queue.letter_box import HeldLetters, SqsLetterBox
 from workers.core.queue.source import SourceQueue
 from workers.core.requests import Requester
 from workers.core.runs.submission import Submission
+from workers.core.store.waves import Wave, WavePart, WaveStore
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -41,7 +43,7 @@ class Desk:
     def bury(self, body: str, reason: str = "KeyError: 'x'", queue: str = Queue.NORMAL) -> None:
         """Send a message, receive it, and dead-letter it as the workers do."""
         self.sqs.send_message(QueueUrl=self.url(queue), MessageBody=body)
-        source = SourceQueue(self.sqs, f"{self.stack}-{queue}", self.url(queue), self.url(queue, "-dlq"), 60)
+        source = SourceQueue(self.sqs, queue, f"{self.stack}-{queue}", self.url(queue), self.url(queue, "-dlq"), 60)
         (delivery,) = source.receive(1, wait_seconds=1)
         source.bury(delivery, reason)
         source.delete([delivery])
@@ -128,6 +130,7 @@ async def test_odd_letters_hide_no_other(product: Product, desk: Desk) -> None:
     assert all(letter["receiveCount"] < 10 for letter in letters)
     (request,) = [letter for letter in letters if letter["queue"] == "requests"]
     assert request["reason"] != "of mine"
+    assert "or somebody" in request["reason"]
     outcome = await product.services.dead_letters.purge(Selection(), Requester("ada", "cli", "asked"))
     assert len(outcome.purged) == 4
 
@@ -143,6 +146,22 @@ async def test_a_list_is_bounded_and_says_so(product: Product, desk: Desk) -> No
     assert desk.count() == (12, 0)
 
 
+async def test_a_list_shows_the_latest(product: Product, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever order SQS has them in, of all queues; where not all were looked through it says so."""
+    queues = (Queue.NORMAL, Queue.BULK)
+    for number in range(14):
+        desk.bury_job("pg-1", f"s-{number:017d}", queue=queues[number % 2])
+    everything = await desk.list(limit=1000)
+    assert (len(everything["deadLetters"]), everything["truncated"]) == (14, False)
+    for limit in (1, 3, 13):
+        part = await desk.list(limit=limit)
+        assert (part["deadLetters"], part["truncated"]) == (everything["deadLetters"][:limit], True)
+    monkeypatch.setattr(dead_letters, "LOOKED_THROUGH", 6)
+    part = await desk.list(limit=20)
+    assert (len(part["deadLetters"]), part["truncated"]) == (12, True)
+    assert await product.services.dead_letters.count() == 14
+
+
 async def test_letters_that_somebody_else_holds_are_not_passed_over_in_silence(product: Product, desk: Desk) -> None:
     """Two look at the same time: who finds less is told that there may be more."""
     desk.bury_job("pg-1", "s-00000000000000001")
@@ -154,11 +173,12 @@ async def test_letters_that_somebody_else_holds_are_not_passed_over_in_silence(p
 
 
 async def test_what_sqs_moved_itself_is_a_letter_too(product: Product, desk: Desk) -> None:
-    """Without a reason of ours the letter says what SQS did, when it was sent, and can be redriven."""
+    """Also what somebody put there: without a reason of ours it says no more than is known, and can be redriven."""
     body = encode_job(APPLY_ACTOR, Queue.NORMAL, {"groupId": "pg-1", "sourceServerId": "s-00000000000000001"})
     desk.sqs.send_message(QueueUrl=desk.url(Queue.NORMAL, "-dlq"), MessageBody=body)
     (letter,) = (await desk.list())["deadLetters"]
-    assert "SQS itself moved it" in letter["reason"]
+    told = "No worker said why: SQS itself, or somebody, moved it here."
+    assert (letter["reason"], letter["receiveCount"]) == (f"{told} Received so far, looks at it here included: 1.", 1)
     assert (letter["groupId"], letter["fault"], letter["originalMessageId"]) == ("pg-1", None, None)
     assert (letter["deadLetteredAt"], letter["sentAt"] is None) == (None, False)
 
@@ -324,6 +344,31 @@ async def test_a_letter_of_what_is_ready_is_done(product: Product, desk: Desk) -
     assert len((await product.services.history.runs(group_id, 10, None)).runs) == 1
 
 
+@pytest.mark.parametrize("settled", [True, False])
+async def test_a_letter_of_what_no_run_has_to_do_is_done(product: Product, desk: Desk, *, settled: bool) -> None:
+    """Of two source servers one is ready: the run that is there for the other, new or in progress, is not its own."""
+    bad, good = product.add_servers(2)
+    group_id = await product.create([bad, good], launchConfig={"copyTags": True})
+    jobs = {job.arguments["sourceServerId"]: job for job in product.take_jobs()}
+    await product.run(jobs[good])
+    if settled:
+        product.faults({"service": "drs", "operation": "UpdateLaunchConfiguration", "code": "ValidationException"})
+        await product.run(jobs[bad])
+        product.faults()
+    for member in (bad, good):
+        desk.bury_job(group_id, member)
+    redriven = (await desk.redrive()).json()["redriven"]
+    entries = {entry["sourceServerId"]: entry for entry in redriven}
+    assert len(redriven) == len(entries)
+    (head,) = (await product.services.history.runs(group_id, 1, None)).runs
+    assert head.generation == (2 if settled else 1)
+    assert {member: (entry["result"], entry["runId"]) for member, entry in entries.items()} == {
+        bad: ("applying", head.run_id),
+        good: ("done", None),
+    }
+    assert (jobs_of(product), desk.count()) == ([(group_id, bad)], (0, 0))
+
+
 async def test_waves_and_sweeps_are_sent_again(product: Product, desk: Desk) -> None:
     """A wave that has not started gets its message again, one that has does not; a sweep is a sweep."""
     group_ids = [await product.create_ready([member]) for member in product.add_servers(2)]
@@ -351,12 +396,30 @@ async def bury_wave(product: Product, desk: Desk, group_id: str, **more: Any) ->
     return str(accepted.json()["waveId"])
 
 
-@pytest.mark.parametrize("since", ["a day", "a generation", "an update", "deleted"])
-async def test_a_wave_of_other_days_is_not_started_by_its_letter(product: Product, desk: Desk, since: str) -> None:
-    """Accepted too long ago, or over a group that is another since: nothing is sent, named or not; the letter stays."""
+async def read_wave(product: Product, wave_id: str) -> dict[str, Any]:
+    answer = await product.api.get(f"/waves/{wave_id}")
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+@pytest.mark.parametrize("drill", [True, False])
+@pytest.mark.parametrize(
+    ("since", "code", "said"),
+    [
+        ("a day", "NOT_READY", "was accepted too long ago (20"),
+        ("a generation", "NOT_READY", "it has version 1, generation 2, and is ready. Start a new wave."),
+        ("an update", "NOT_READY", "it has version 2, generation 1, and is ready. Start a new wave."),
+        ("deleted", "GROUP_DELETED", "was deleted before its recovery was started."),
+    ],
+)
+async def test_a_wave_of_other_days_is_ended_by_its_letter(
+    product: Product, desk: Desk, since: str, code: str, said: str, *, drill: bool
+) -> None:
+    """Accepted too long ago, or over a group that is another since: nothing is sent, the wave has failed, and why."""
     (member,) = product.add_servers(1)
     group_id = await product.create_ready([member])
-    await bury_wave(product, desk, group_id)
+    wave_id = await bury_wave(product, desk, group_id, isDrill=drill)
     match since:
         case "a day":
             product.clock.advance(product.settings.max_ready_age + timedelta(seconds=1))
@@ -367,11 +430,93 @@ async def test_a_wave_of_other_days_is_not_started_by_its_letter(product: Produc
             await product.update(group_id, {"description": "another"})
         case _:
             assert (await product.api.delete(f"/protection-groups/{group_id}")).status_code == 204
-    (letter,) = (await desk.list())["deadLetters"]
-    document = (await desk.redrive(messageIds=[letter["messageId"]])).json()
-    assert (document["redriven"], product.take_jobs(Queue.URGENT)) == ([], [])
-    (left,) = document["left"]
-    assert left["why"].endswith("Start a new wave, purge this one.")
+    document = (await desk.redrive()).json()
+    assert ([entry["result"] for entry in document["redriven"]], document["left"]) == (["done"], [])
+    assert (product.take_jobs(Queue.URGENT), desk.count(Queue.URGENT)) == ([], (0, 0))
+    wave = await read_wave(product, wave_id)
+    (error,) = wave["errors"]
+    assert (wave["status"], error["groupId"], error["sourceServerIds"]) == ("failed", group_id, [member])
+    assert (error["code"], said in error["message"]) == (code, True), error
+    assert (wave_id if since == "a day" else group_id) in error["message"]
+
+
+async def test_what_was_started_of_a_wave_that_is_ended_stays_started(product: Product, desk: Desk) -> None:
+    """A part with a job keeps it; one that was claimed says where to look; one whose group is as it was says why."""
+    changed, *others = [await product.create_ready([member]) for member in product.add_servers(4)]
+    accepted = await product.api.post("/waves", json={"groupIds": [changed, *others]})
+    wave_id = str(accepted.json()["waveId"])
+    (lost,) = product.take_jobs(Queue.URGENT)
+    desk.bury(encode_job(WAVE_ACTOR, Queue.URGENT, lost.arguments), queue=Queue.URGENT)
+    store = product.services.waves._waves
+    _, parts = await product.services.waves.get(wave_id)
+    now = product.clock()
+    for part in parts[1:3]:
+        claimed = await store.claim_part(wave_id, part, now)
+        assert claimed is not None
+        if part.number == 1:
+            await store.record_part(wave_id, replace(claimed, job_id="job-1", started_at=now))
+    await product.update(changed, {"description": "another"})
+    await desk.redrive()
+    wave = await read_wave(product, wave_id)
+    assert (wave["status"], [(job["groupId"], job["jobId"]) for job in wave["jobs"]]) == (
+        "failed",
+        [(others[0], "job-1")],
+    )
+    of_changed, of_claimed, of_last = (error["message"] for error in wave["errors"])
+    assert of_changed.startswith(f"Protection group {changed} changed")
+    assert of_claimed.startswith(f"Another group keeps its wave from starting: Protection group {changed} changed")
+    assert of_claimed.endswith(f"look for a recovery job with the tag prelaunch:waveId = {wave_id}.")
+    assert of_last == f"Another group keeps its wave from starting: {of_changed}"
+
+
+async def test_a_wave_that_somebody_goes_on_with_is_not_ended(
+    product: Product, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Claimed after it was read: the letter stays, whether it is redriven or purged, and the wave is what it was."""
+    (member,) = product.add_servers(1)
+    group_id = await product.create_ready([member])
+    wave_id = await bury_wave(product, desk, group_id)
+    await product.update(group_id, {"description": "another"})
+    refuse = WaveStore.refuse
+
+    async def claim_first(store: WaveStore, wave: Wave, refused: Sequence[WavePart]) -> bool:
+        await store.claim_part(wave_id, replace(refused[0], error_code=None, error_message=None), product.clock())
+        return await refuse(store, wave, [replace(part, starting_at=None) for part in refused])
+
+    monkeypatch.setattr(WaveStore, "refuse", claim_first)
+    (left,) = (await desk.redrive()).json()["left"]
+    requester = Requester("ada", "cli", "asked")
+    outcome = await product.services.dead_letters.purge(Selection(), requester)
+    told = f"Somebody goes on with the start of {wave_id} just now. Try again."
+    assert (left["why"], [each.why for each in outcome.left], outcome.purged) == (told, [told], [])
+    assert ((await read_wave(product, wave_id))["status"], desk.count(Queue.URGENT)) == ("starting", (1, 0))
+
+
+async def test_a_purged_letter_ends_the_wave_that_it_was_to_start(product: Product, desk: Desk) -> None:
+    """One that is still starting has failed, and says why; one that has started is as it was; nobody's just goes."""
+    first, second = [await product.create_ready([member]) for member in product.add_servers(2)]
+    ended = await bury_wave(product, desk, first)
+    started = await bury_wave(product, desk, second)
+    await product.workers.start_wave(started)
+    desk.bury(encode_job(WAVE_ACTOR, Queue.URGENT, {"waveId": "wave-none"}), queue=Queue.URGENT)
+    outcome = await product.services.dead_letters.purge(Selection(), Requester("ada", "cli", "asked"))
+    assert (len(outcome.purged), outcome.is_whole, desk.count(Queue.URGENT)) == (3, True, (0, 0))
+    wave = await read_wave(product, ended)
+    (error,) = wave["errors"]
+    told = f"The start of {ended} was purged from the dead letters. Start a new wave."
+    assert (wave["status"], error["groupId"], error["code"], error["message"]) == ("failed", first, "PURGED", told)
+    assert ((await read_wave(product, started))["status"]) == "started"
+
+
+async def test_a_letter_whose_wave_cannot_be_ended_is_not_purged(product: Product, desk: Desk) -> None:
+    """While the tables do not answer it stays, with the reason; those of no wave go."""
+    desk.bury(encode_job(WAVE_ACTOR, Queue.URGENT, {"waveId": "wave-1"}), queue=Queue.URGENT)
+    desk.bury_job("pg-1", "s-00000000000000001")
+    product.faults({"service": "dynamodb", "operation": "*", "code": "AccessDeniedException"})
+    outcome = await product.services.dead_letters.purge(Selection(), Requester("ada", "cli", "asked"))
+    product.faults()
+    assert [letter.names.group_id for letter in outcome.purged] == ["pg-1"]
+    assert [left.letter.names.wave_id for left in outcome.left] == ["wave-1"]
     assert desk.count(Queue.URGENT) == (1, 0)
 
 

@@ -83,6 +83,37 @@ async def test_a_repeated_update_answers_its_own_run(product: Product) -> None:
     assert quiet[0].head.version == quiet[1].head.version == 3
 
 
+async def test_a_repeated_update_answers_what_it_made(product: Product) -> None:
+    """Its own version, name and definition, whatever the group became since; where the group stands is as of now."""
+    members = product.add_servers(2)
+    group_id = await product.create_ready(members, groupName=f"first {members[0]}")
+    path, headers = f"/protection-groups/{group_id}", {"Idempotency-Key": "mine"}
+    mine = product.body(members, groupName=f"mine {members[0]}", launchConfig={"monitoring": True}, version=1)
+    first = (await product.api.put(path, json=mine, headers=headers)).json()
+    await product.drain()
+    product.clock.advance(timedelta(seconds=5))
+    theirs = product.body(members[:1], groupName=f"theirs {members[0]}", version=2)
+    assert (await product.api.put(path, json=theirs)).status_code == 200
+    again = await product.api.put(path, json=mine, headers=headers)
+    assert again.status_code == 200
+    now = (await product.api.get(path)).json()["launchConfigStatus"]
+    assert again.json() == {**first, "launchConfigStatus": now}
+    assert (again.json()["version"], now["generation"], now["status"]) == (2, 3, "pending")
+    assert (await product.api.delete(path)).status_code == 204
+    assert (await product.api.put(path, json=mine, headers=headers)).status_code == 404
+
+
+async def test_a_repeated_update_answers_the_run_that_was_in_hand(product: Product) -> None:
+    """Also where it opened none, for the run in progress does already what there is to do."""
+    members = product.add_servers(2)
+    group_id = await product.create(members)
+    updates = [
+        await product.update(group_id, {"description": "x"}, requester=keyed("in hand"), version=1) for _ in range(2)
+    ]
+    assert updates[0].reapply is not None
+    assert updates[0] == replace(updates[1], head=replace(updates[1].head, change_id=updates[0].head.change_id))
+
+
 async def test_a_repeated_wave_starts_once(product: Product) -> None:
     """One wave, and one recovery job, also where the repetition sent a second message."""
     group_id = await product.create_ready(product.add_servers(1))

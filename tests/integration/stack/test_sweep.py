@@ -94,6 +94,7 @@ async def test_a_run_that_stands_still_is_revived(product: Product) -> None:
     status = await product.status(group_id)
     assert status["status"] == "failed"
     assert {error["code"] for error in status["errors"]} == {"DEADLINE_EXCEEDED"}
+    assert all("`prelaunch dlq list`" in error["message"] for error in status["errors"])
     assert (await product.apply(group_id, onlyFailed=True)).status_code == 202
     await product.drain()
     assert (await product.status(group_id))["status"] == "ready"

@@ -1,4 +1,4 @@
-"""While a group is pending its status says what it waits for; once that is over, or nobody knows, it says nothing."""
+"""While a group is pending its status says what it waits for; where nobody says anything, whom to look for."""
 
 from datetime import timedelta
 from typing import Any
@@ -27,7 +27,7 @@ async def waiting_for(product: Product, group_id: str) -> str | None:
     ],
 )
 async def test_a_pending_group_says_what_it_waits_for(product: Product, fault: dict[str, Any], said: str) -> None:
-    """In words, as long as somebody noted it lately; a settled group waits for nothing."""
+    """In words, as long as somebody noted it lately, then for workers; a settled group waits for nothing."""
     (member,) = product.add_servers(1)
     product.faults({"service": "drs", "operation": "UpdateLaunchConfiguration", "times": 1, **fault})
     group_id = await product.create([member], launchConfig={"copyTags": True})
@@ -36,7 +36,9 @@ async def test_a_pending_group_says_what_it_waits_for(product: Product, fault: d
     await product.run(job)
     assert (await waiting_for(product, group_id) or "").startswith(said.format(member=member))
     product.clock.advance(timedelta(minutes=3))
-    assert await waiting_for(product, group_id) is None
+    silent = await waiting_for(product, group_id) or ""
+    assert silent.startswith("workers: no outcome since ")
+    assert silent.endswith("Z: see whether workers run, and `prelaunch dlq list`")
     await product.drain([job])
     assert (await product.status(group_id))["status"] == "ready"
     assert await waiting_for(product, group_id) is None

@@ -11,19 +11,24 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from workers.core.contract import WaveWork
+from workers.core.errors import PrelaunchError
 from workers.core.letters.letter import Letter, LetterBox, Selection
 from workers.core.letters.redrive import Left, Outcome, Redrive
 from workers.core.ports import Clock
-from workers.core.requests import Requester
+from workers.core.requests import Conflict, Requester
 from workers.core.store.receipts import Receipt, Receipts
 from workers.core.store.tables import Tables
+from workers.core.wave_ends import WaveEnds
 
 log = structlog.get_logger()
 
 REASON = "redrive"
 MOST_LETTERS = 4000
 """Letters of each queue that are looked through at once: those of a group of the greatest size."""
-LISTED_FOR = timedelta(seconds=30)
+LOOKED_THROUGH = 1000
+"""Letters of each queue that a list looks through: SQS gives them in no order, so that the latest are found only so."""
+LISTED_FOR = timedelta(minutes=1)
 """How long a letter stays hidden from others if a listing dies."""
 WORKED_ON_FOR = timedelta(minutes=2)
 """The same, of a redrive or a purge."""
@@ -43,15 +48,25 @@ class Listing:
     counts: Mapping[str, int]
     """About how many there are, by queue."""
     truncated: bool
-    """Whether there may be more than these."""
+    """Whether there may be more than were looked through, or there are more than these."""
 
 
 class DeadLetters:
     """Lists, redrives and purges."""
 
-    def __init__(self, *, box: LetterBox, redrive: Redrive, receipts: Receipts, tables: Tables, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        box: LetterBox,
+        redrive: Redrive,
+        ends: WaveEnds,
+        receipts: Receipts,
+        tables: Tables,
+        clock: Clock,
+    ) -> None:
         self._box = box
         self._redrive = redrive
+        self._ends = ends
         self._receipts = receipts
         self._tables = tables
         self._clock = clock
@@ -64,15 +79,28 @@ class DeadLetters:
             limit: The most that are shown.
 
         Returns:
-            The letters, the latest first.
+            The letters, the latest first, of those that were looked through.
 
         Raises:
             QueueError: A dead-letter queue is missing or does not answer.
         """
-        async with self._box.hold(limit, LISTED_FOR) as held:
-            latest = sorted(held.letters, key=lambda letter: letter.arrived_at, reverse=True)
+        async with self._box.hold(LOOKED_THROUGH, LISTED_FOR) as held:
+            latest = sorted(held.letters, key=lambda letter: (letter.arrived_at, letter.message_id), reverse=True)
             cut = len(latest) > limit
             return Listing(tuple(latest[:limit]), dict(held.counts), held.truncated or cut)
+
+    async def count(self) -> int:
+        """
+        Count the letters of every queue, roughly, as SQS does.
+
+        Returns:
+            About how many there are.
+
+        Raises:
+            QueueError: A dead-letter queue is missing or does not answer.
+        """
+        async with self._box.hold(1, LISTED_FOR) as held:
+            return sum(held.counts.values())
 
     async def redrive(self, selection: Selection, requester: Requester) -> Outcome:
         """
@@ -112,7 +140,7 @@ class DeadLetters:
 
     async def purge(self, selection: Selection, requester: Requester) -> Outcome:
         """
-        Delete letters for good.
+        Delete letters for good. A wave that waits for one of them to start ends with it.
 
         Parameters:
             selection: Which letters.
@@ -137,9 +165,12 @@ class DeadLetters:
         """Delete as many as can be held at once; tell whether there is to be another round."""
         async with self._box.hold(MOST_LETTERS, WORKED_ON_FOR) as held:
             chosen = [letter for letter in held.letters if selection.takes(letter)]
-            undeleted = await held.delete(chosen)
-            kept = {each.letter.message_id for each in undeleted}
-            outcome.left = [Left(each.letter, f"SQS did not delete it: {each.cause}.") for each in undeleted]
+            unended = await _end_waves(self._ends, chosen)
+            waiting = {left.letter.message_id for left in unended}
+            undeleted = await held.delete([letter for letter in chosen if letter.message_id not in waiting])
+            kept = waiting | {each.letter.message_id for each in undeleted}
+            refused = [Left(each.letter, f"SQS did not delete it: {each.cause}.") for each in undeleted]
+            outcome.left = [*unended, *refused]
             outcome.purged += [letter for letter in chosen if letter.message_id not in kept]
             outcome.unknown = selection.find_unknown([*held.letters, *outcome.purged])
             outcome.truncated = held.truncated
@@ -156,6 +187,21 @@ class DeadLetters:
             if not marked or await self._tables.commit(marked, _never_stored):
                 return None
         return None
+
+
+async def _end_waves(ends: WaveEnds, letters: Sequence[Letter]) -> list[Left]:
+    """End the waves whose start is thrown away, before it is: who dies in between leaves the letter."""
+    left = []
+    for letter in letters:
+        if not isinstance(letter.work, WaveWork):
+            continue
+        try:
+            await ends.end_purged(letter.work.wave_id)
+        except Conflict as conflict:
+            left.append(Left(letter, conflict.detail))
+        except PrelaunchError as error:
+            left.append(Left(letter, error.message))
+    return left
 
 
 def _note(event: str, requester: Requester, gone: Sequence[Letter], outcome: Outcome) -> None:

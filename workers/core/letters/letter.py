@@ -29,7 +29,7 @@ class Letter:
     received: int
     """How often it had been received when it was dead-lettered; looks at what SQS itself moved count too."""
     arrived_at: datetime
-    """What SQS calls sent: when it was dead-lettered, or, where SQS itself moved it, when it was sent."""
+    """What SQS calls sent: when it was dead-lettered or put there, or, where SQS itself moved it, when it was sent."""
     work: Work | None = None
     """What is to be done again; None where nothing can be."""
     fault: str = ""
@@ -41,7 +41,7 @@ class Letter:
     sent_at: datetime | None = None
     """When the message was sent, where that is known."""
     dead_lettered_at: datetime | None = None
-    """When it was dead-lettered; SQS does not say it of what it moves itself."""
+    """When it was dead-lettered; SQS does not say it of what it, or somebody, moved."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from workers.core.letters.letter import Held, Letter
 from workers.core.ports import Job, JobQueue
 from workers.core.requests import Requester, RequestRefused
 from workers.core.runs.selection import ApplyRequest
-from workers.core.runs.submission import Submission, Submitted
+from workers.core.runs.submission import Submission
 from workers.core.waves import Waves
 
 GROUPS_AT_ONCE = 8
@@ -30,7 +30,7 @@ class Result(StrEnum):
     SENT = "sent"
     """Its message was sent again."""
     DONE = "done"
-    """There is nothing left to do."""
+    """There is nothing left to do; a wave that is not to be started any more has ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,7 @@ class Redriven:
     letter: Letter
     result: Result
     run_id: str | None = None
+    """The run that has it in hand; None where there is nothing left to do, or no run does it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,12 +159,12 @@ class Redrive:
                 outcome.left += [Left(letter, gone[letter.names.source_server_id]) for letter in stay]
                 letters[:] = [letter for letter in letters if letter.names.source_server_id not in gone]
                 continue
-            await _finish(held, letters, _result_of(submitted), outcome, submitted.run_id)
+            # The run may be there for others alone: what it does not do was done before.
+            applying = [letter for letter in letters if letter.names.source_server_id in submitted.in_hand]
+            done = [letter for letter in letters if letter.names.source_server_id not in submitted.in_hand]
+            await _finish(held, applying, Result.APPLYING, outcome, submitted.run_id)
+            await _finish(held, done, Result.DONE, outcome)
             return
-
-
-def _result_of(submitted: Submitted) -> Result:
-    return Result.APPLYING if submitted.accepted else Result.DONE
 
 
 async def _finish(

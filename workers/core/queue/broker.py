@@ -186,6 +186,7 @@ class JobBroker(SQSBroker):  # type: ignore[misc]  # dramatiq_sqs is not typed
         name = name_queue(self.stack, queue)
         source = SourceQueue(
             client=self.sqs.meta.client,
+            queue=queue,
             name=name,
             url=self._find_url(name),
             dead_letter_url=self._find_url(name_dead_letter_queue(self.stack, queue)),

@@ -22,7 +22,9 @@ log = structlog.get_logger()
 LONGEST_TEXT = 1000
 LONGEST_COUNT = 9
 """Digits of a receive count. Python refuses to read a number of thousands of them."""
-MOVED = "It was received too often without an outcome: SQS itself moved it here."
+MOVED = (
+    "No worker said why: SQS itself, or somebody, moved it here. Received so far, looks at it here included: {count}."
+)
 REQUEST = "It is a request from outside, which is not redriven: send it again, then purge it."
 ODD = "It cannot be read, and the log says why: a bug of ours. Keep it until that is mended, or purge it."
 UNKNOWN = "This release has no actor of its name; redrive it with the release that has it."
@@ -38,7 +40,7 @@ def read_letter(message: Mapping[str, Any], queue: str, stack: str) -> Letter:
         stack: The stack whose jobs can be done again.
 
     Returns:
-        The letter; of a message that SQS moved itself it knows less.
+        The letter; of a message that SQS itself, or somebody, moved it knows less.
     """
     # A request is moved by SQS alone: its attributes are the sender's, who must not put words into our mouth.
     attributes = {} if queue == REQUESTS else message.get("MessageAttributes", {})
@@ -46,14 +48,15 @@ def read_letter(message: Mapping[str, Any], queue: str, stack: str) -> Letter:
     system = message["Attributes"]
     arrived_at = read_time(system["SentTimestamp"])
     is_ours, received = "reason" in told, told.get("receiveCount", "")
-    is_count = received.isascii() and received.isdecimal() and len(received) <= LONGEST_COUNT
+    is_count = is_ours and received.isascii() and received.isdecimal() and len(received) <= LONGEST_COUNT
+    count = int(received if is_count else system["ApproximateReceiveCount"])
     content = _read_content(message["Body"], queue, stack)
     return Letter(
         queue=queue,
         message_id=message["MessageId"],
         receipt_handle=message["ReceiptHandle"],
-        reason=told["reason"][:LONGEST_TEXT] if is_ours else MOVED,
-        received=int(received if is_count else system["ApproximateReceiveCount"]),
+        reason=told["reason"][:LONGEST_TEXT] if is_ours else MOVED.format(count=count),
+        received=count,
         arrived_at=arrived_at,
         work=content.work,
         fault=content.fault,

@@ -51,6 +51,9 @@ class SourceQueue:
     """One queue that jobs come from. Every call raises a QueueError if all of it failed."""
 
     client: Any
+    queue: str
+    """The queue's name without the stack: what every line of the log calls it."""
+
     name: str
     """The queue's name in SQS."""
 

@@ -102,7 +102,7 @@ class Upkeep:
                 self._carry_out(due)
             except Exception:
                 # Without this thread every running job would be delivered twice.
-                log.exception("queue.upkeep_failed", queue=self._source.name)
+                log.exception("queue.upkeep_failed", queue=self._source.queue)
 
     def _wait_for_work(self, renew_at: float) -> list[_Task] | None:
         with self._changed:
@@ -131,7 +131,7 @@ class Upkeep:
             try:
                 failures = self._source.hide(still_held)
             except QueueError as error:
-                log.warning("queue.renewal_failed", queue=self._source.name, error=str(error))
+                log.warning("queue.renewal_failed", queue=self._source.queue, error=str(error))
                 continue
             for failure in failures:
                 self._lose(failure)
@@ -142,7 +142,7 @@ class Upkeep:
                 self._held.pop(failure.delivery.receipt_handle, None)
         log.info(
             "queue.renewal_refused",
-            queue=self._source.name,
+            queue=self._source.queue,
             message_id=failure.delivery.message_id,
             code=failure.code,
         )
@@ -169,7 +169,7 @@ class Upkeep:
             self._buried += 1
             log.warning(
                 "queue.buried",
-                queue=self._source.name,
+                queue=self._source.queue,
                 message_id=task.delivery.message_id,
                 reason=reason,
                 buried=self._buried,
@@ -196,7 +196,7 @@ class Upkeep:
         if task.tries >= MAX_TRIES:
             log.warning(
                 "queue.outcome_given_up",
-                queue=self._source.name,
+                queue=self._source.queue,
                 message_id=task.delivery.message_id,
                 outcome=type(task.outcome).__name__,
                 cause=cause,

@@ -46,6 +46,8 @@ class Updated:
     """What became of an update."""
 
     head: GroupHead
+    definition: GroupDefinition
+    """What it made the group, at the head's version, whoever changed it since."""
     reapply: Reapply | None
     """None where nothing was to be applied."""
 
@@ -128,7 +130,7 @@ class Changes:
                 updated = await self._with.receipts.do_once(
                     requester,
                     lambda: self._try_update(group_id, update, requester, change_id=change_id, run_id=run_id),
-                    self._repeat,
+                    lambda receipt: self._repeat(receipt, update.version + 1),
                 )
             if updated is not None:
                 return updated
@@ -154,6 +156,7 @@ class Changes:
                 head, definition, generation=generation, listed=listed, requester=requester, run_id=run_id
             )
         opened = open_status(run, before.servers, before.status, requester) if run else None
+        answering = run or (before.run if before.is_in_hand(definition, change) else None)
         writes = [
             put_head(head, over=update.version),
             *put_definition(group_id, head.version, definition),
@@ -161,7 +164,9 @@ class Changes:
             *await plan_membership(self._with.tables, head, definition, joining=change.joining, leaving=change.leaving),
             *self._open(before, run, opened, new_event("updated", head, requester, now)),
             *await self._with.groups.expire_definitions(group_id, before.find_unused(run), now),
-            *self._with.receipts.put(requester, Receipt(group_id, run.head.generation if run else 0)),
+            *self._with.receipts.put(
+                requester, Receipt(group_id, answering.head.generation if answering else 0, at=head.updated_at)
+            ),
         ]
         check_size(writes)
 
@@ -174,9 +179,7 @@ class Changes:
         log.info("group.updated", group_id=group_id, version=head.version, reapplied=len(run.listed) if run else 0)
         if run is not None and opened is not None:
             await self._with.sender.send(run, opened)
-            return Updated(head, _reapply(run))
-        in_hand = before.run if before.is_in_hand(definition, change) else None
-        return Updated(head, _reapply(in_hand) if in_hand else None)
+        return Updated(head, definition, _reapply(answering) if answering else None)
 
     async def _read(self, group_id: str) -> _Before:
         head = await self._with.groups.read_head(group_id)
@@ -216,14 +219,18 @@ class Changes:
         # A generation that opens meanwhile, over the definition that goes, must not be overlooked.
         return [check_status(before.head.group_id, before.status), put_event(before.head.group_id, event)]
 
-    async def _repeat(self, receipt: Receipt) -> Updated:
-        head = await self._with.groups.read_head(receipt.subject)
-        if head is None:
+    async def _repeat(self, receipt: Receipt, version: int) -> Updated:
+        """Answer the version that the first request made: it is kept, whatever the group became since."""
+        now = await self._with.groups.read_head(receipt.subject)
+        if now is None:
             raise group_not_found(receipt.subject)
-        run = await self._with.runs.read_head(head.group_id, receipt.generation) if receipt.generation else None
+        definition = await self._with.groups.read_definition(now.group_id, version)
+        head = replace(now, name=definition.name, version=version, updated_at=receipt.at or now.updated_at)
+        run = await self._with.runs.read_head(now.group_id, receipt.generation) if receipt.generation else None
         if run is None:
-            return Updated(head, None)
-        return Updated(head, Reapply(run.run_id, await self._with.runs.read_listed(head.group_id, run.generation)))
+            return Updated(head, definition, None)
+        listed = await self._with.runs.read_listed(now.group_id, run.generation)
+        return Updated(head, definition, Reapply(run.run_id, listed))
 
 
 def _check_version(head: GroupHead, update: GroupUpdate) -> None:

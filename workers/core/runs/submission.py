@@ -7,7 +7,7 @@ is opened over a state other than the one that was read.
 
 import uuid
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import structlog
 
@@ -40,6 +40,14 @@ class Submitted:
     """The run that answers it; None where the group has no launch config."""
     accepted: bool
     """Whether work is under way for it; otherwise there was nothing to do."""
+    in_hand: frozenset[str] = field(default=frozenset(), compare=False)
+    """The members that the run has still to bring to their launch config, as far as they were asked for; of a request
+    that was repeated, none: no part of what is answered like the first."""
+
+
+def new_group_id() -> str:
+    """Make the id of a new group."""
+    return f"pg-{uuid.uuid4().hex[:17]}"
 
 
 class Submission:
@@ -66,7 +74,7 @@ class Submission:
             ServiceUnavailable: The stack's tables are too contended or do not answer; what was not answered may
                 have been stored.
         """
-        group_id = f"pg-{uuid.uuid4().hex[:17]}"
+        group_id = new_group_id()
         account_id = definition.target.account_id or self._with.account_id
         check_access(definition, account_id, self._with.account_id)
         # Stored by its number: one account has one bucket and one index, whether a group names it or means it.
@@ -164,7 +172,8 @@ class Submission:
             await self._with.sender.send_if_unsent(run, status)
             if request.resend:
                 await self._with.sender.send_members(run, find_waiting(statuses, request), queue)
-            return await self._answer(status, group_id, requester)
+            answer = await self._answer(status, group_id, requester)
+            return answer and replace(answer, in_hand=find_waiting(statuses, request))
         next_run = await self._with.planner.plan(
             head,
             await self._with.groups.read_definition(group_id, head.version),
@@ -186,7 +195,7 @@ class Submission:
         if not await self._with.tables.commit(writes, lambda: self._is_open(next_run)):
             return None
         await self._with.sender.send(next_run, opened, queue)
-        return Submitted(next_run.head.run_id, accepted=True)
+        return Submitted(next_run.head.run_id, accepted=True, in_hand=listed)
 
     async def _repeat(self, receipt: Receipt) -> Submitted:
         head = await self._with.runs.read_head(receipt.subject, receipt.generation)

@@ -6,6 +6,7 @@ A note only: nothing is decided by it, and it is believed for a short while, sin
 
 from datetime import datetime, timedelta
 
+from workers.core.clock import say_time
 from workers.core.errors import JobInProgress, LeaseHeld, OutOfTurns, QuotaExceeded, RetryableError, Throttled
 from workers.core.status import Status
 from workers.core.store.records import GroupStatus, RunHead
@@ -49,7 +50,8 @@ def read_wait(status: GroupStatus, head: RunHead, now: datetime) -> str | None:
         now: The present.
 
     Returns:
-        A phrase that completes "waiting for"; None where the run is settled or simply at work.
+        A phrase that completes "waiting for"; None where the run is settled, or was sent or recorded an outcome so
+        lately that it is simply at work.
     """
     if status.status is not Status.PENDING:
         return None
@@ -60,6 +62,12 @@ def read_wait(status: GroupStatus, head: RunHead, now: datetime) -> str | None:
         return f"hold: {status.held_by} is launching this group"
     if head.sent_at is None:
         return "jobs: they are not sent yet"
-    if head.waiting_for is None or head.waiting_at is None or now - head.waiting_at > BELIEVED:
-        return None
-    return head.waiting_for
+    if head.waiting_for is not None and head.waiting_at is not None and now - head.waiting_at <= BELIEVED:
+        return head.waiting_for
+    heard_at = max(head.sent_at, head.done_at or head.sent_at)
+    return None if now - heard_at <= BELIEVED else _describe_silence(heard_at)
+
+
+def _describe_silence(since: datetime) -> str:
+    # Lost jobs, dead letters and no worker at all look alike from here.
+    return f"workers: no outcome since {say_time(since)}: see whether workers run, and `prelaunch dlq list`"

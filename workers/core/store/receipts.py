@@ -36,7 +36,7 @@ class Receipt:
     accepted: bool = False
     """Whether work was under way for it when it was answered."""
     at: datetime | None = None
-    """When it was asked, where what there was then is what its repetition may concern."""
+    """When it was asked, where its repetition has to know that."""
 
 
 class Receipts:

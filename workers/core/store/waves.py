@@ -1,5 +1,6 @@
 """Waves and their parts: fixed at acceptance, each part started once."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
@@ -51,6 +52,13 @@ class Wave:
     started_at: datetime | None = None
     """When DRS answered the last StartRecovery."""
     request_id: str = ""
+
+    def end(self, parts: "Sequence[WavePart]") -> "Wave":
+        """Tell what the wave is once each of its parts has its answer."""
+        failed = any(part.error_code is not None for part in parts)
+        answered = [part.started_at for part in parts if part.started_at is not None]
+        status = WaveStatus.FAILED if failed else WaveStatus.STARTED
+        return replace(self, status=status, started_at=max(answered, default=None))
 
 
 @dataclass(frozen=True, slots=True, config=RECORD)
@@ -140,6 +148,28 @@ class WaveStore:
         values = to_item(wave)
         try:
             await self._tables.write(Write("Update", "waves", (wave.wave_id, "wave"), values, condition=IS_STARTING))
+        except ConditionFailed:
+            return False
+        return True
+
+    async def refuse(self, wave: Wave, refused: Sequence[WavePart]) -> bool:
+        """
+        Write that a wave is not started any more, unless somebody went on with it since it was read.
+
+        Parameters:
+            wave: The wave as it is from then on.
+            refused: The parts that had no answer, as they were read but for the reason.
+
+        Returns:
+            Whether that is so now.
+        """
+        writes = [Write("Update", "waves", (wave.wave_id, "wave"), to_item(wave), condition=IS_STARTING)]
+        for part in refused:
+            unanswered = _is_as_read(part) & Attr("jobId").not_exists() & Attr("errorCode").not_exists()
+            key = _part_key(wave.wave_id, part)
+            writes.append(Write("Update", "waves", key, to_item(part), condition=unanswered))
+        try:
+            await self._tables.transact(writes)
         except ConditionFailed:
             return False
         return True
