@@ -6,7 +6,6 @@ outcome is recorded once; everything after the record only looks whether the gro
 """
 
 import asyncio
-import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -44,12 +43,11 @@ from workers.core.store.runs import Run, RunStore
 from workers.core.store.surveys import Surveyed
 
 log = structlog.get_logger()
-_JITTER = random.SystemRandom()
 
 MAX_ATTEMPTS = 5
 """Claims without an outcome before a source server is given up as WORKER_LOST."""
 SUSPICIOUS = 2
-"""After so many of them the next one begins a random while later than what was claimed beside it."""
+"""After so many of them a process works on one such source server at a time: others must not die of it each time."""
 FIRST_WAIT = timedelta(seconds=1)
 LONGEST_WAIT = timedelta(minutes=15)
 
@@ -83,6 +81,8 @@ class ApplyServer:
         self._clock = clock
         self._notes = WaitNotes(runs, clock)
         self._looks = Looks(clock, settings.look_again)
+        self._suspect = False
+        """Whether a source server is at work here whose workers died again and again."""
 
     async def apply(self, group_id: str, source_server_id: str) -> Outcome:
         """Apply the group's current launch config to one of its source servers, if it is due."""
@@ -130,7 +130,19 @@ class ApplyServer:
             await self._leases.give_back(lease, last_write_at=lease.last_write_at, outcome=True)
             return Acknowledge("superseded") if current is None else await self._pass_by(current)
         structlog.contextvars.bind_contextvars(run_id=current.run.head.run_id, attempt=lease.attempt)
-        claim = Claim(current, lease, source_server_id)
+        if lease.attempt <= SUSPICIOUS:
+            return await self._finish(Claim(current, lease, source_server_id))
+        if self._suspect:
+            await self._leases.give_back(lease, last_write_at=lease.last_write_at, outcome=True)
+            return Redeliver("suspects_one_at_a_time", self._settings.look_again)
+        self._suspect = True
+        try:
+            return await self._finish(Claim(current, lease, source_server_id))
+        finally:
+            self._suspect = False
+
+    async def _finish(self, claim: Claim) -> Outcome:
+        current, lease, source_server_id = claim.current, claim.lease, claim.source_server_id
         try:
             brought = await self._bring_claimed(claim)
         except RetryableError as error:
@@ -169,9 +181,6 @@ class ApplyServer:
             raise WorkerLost(f"{lost}: the workers died. Look at their logs, then apply again.")
         try:
             async with self._renewed(claim.lease):
-                if claim.lease.attempt > SUSPICIOUS:
-                    # Its workers died again and again: it must not take those beside it down each time.
-                    await asyncio.sleep(_JITTER.uniform(0, self._settings.lease.total_seconds() / 4))
                 surveyed = await self._surveys.find(claim.current.run, claim.current.item)
                 return await self._bring.bring(_work(claim, self._journal_of(claim), surveyed), claim.trail)
         except (PrelaunchError, asyncio.CancelledError):
