@@ -371,3 +371,43 @@ def test_nobody_begins_what_would_only_wait_for_turns() -> None:
             task.cancel()
 
     admit(play, places=200)
+
+
+def test_what_was_long_ago_says_nothing_about_the_pace() -> None:
+    """After an idle hour jobs begin as in a new process, although each of them waits for its turn for a moment."""
+
+    async def play(pacing: Pacing, admission: Admission) -> None:
+        bucket = pacing.bucket("1", "us-east-1", *CREATE)
+        await asyncio.gather(*(bucket.take(Priority.NORMAL, LONG) for _ in range(20)))
+        await asyncio.sleep(3600)
+        waiting = [asyncio.create_task(bucket.take(Priority.NORMAL, LONG)) for _ in range(200)]
+        await asyncio.sleep(0)
+        begun = now()
+
+        async def work() -> None:
+            async with admission.enter("1", "us-east-1"):
+                await asyncio.sleep(60)
+
+        jobs = [asyncio.create_task(work()) for _ in range(20)]
+        await asyncio.sleep(0.01)
+        assert now() - begun < 0.1
+        assert admission._inside["1", "us-east-1"] == 20
+        for task in [*jobs, *waiting]:
+            task.cancel()
+
+    admit(play, places=200)
+
+
+def test_where_there_are_turns_for_all_nobody_waits() -> None:
+    """However long processes had to wait for each other before: a full bucket's turns are there at once."""
+
+    async def play() -> float:
+        buckets = make_buckets(Quota(100, 5), 8)
+        tasks = [asyncio.create_task(each.take(Priority.NORMAL, LONG)) for each in buckets for _ in range(60)]
+        await asyncio.wait(tasks)
+        await asyncio.sleep(60)
+        begun = now()
+        await asyncio.gather(*(each.take(Priority.NORMAL, LONG) for each in buckets for _ in range(10)))
+        return now() - begun
+
+    assert run_virtually(play) < 0.1

@@ -30,9 +30,9 @@ ALONE_SHARE = 0.1
 """The share of the last known rate that a process takes when DynamoDB does not answer."""
 ALONE_SECONDS = 2.0
 """How long it does so before it asks again."""
-FEWEST_GIVEN, MOST_GIVEN = 4, 16
-"""How many of the latest turns tell the pace of a process."""
-FIRST_SPREAD, LONGEST_SPREAD = 0.2, 12.0
+FEWEST_GIVEN, MOST_GIVEN, LATELY = 4, 16, 10 * SECOND
+"""How many of the latest turns, of so much time, tell the pace of a process."""
+FIRST_SPREAD, LONGEST_SPREAD = 0.2, 8.0
 """Over how many seconds the processes of a fleet spread their tries for the same turns."""
 SPREAD_STEP, SPREAD_FACTOR = 0.8, 0.7
 """It grows by so much with each try in vain, and shrinks by that with each success: so all come to the same."""
@@ -115,9 +115,12 @@ class SharedBucket:
 
     def find_pace(self) -> float:
         """Tell how many turns a second this process was given lately; all of the fleet's while that is not known."""
+        now = self.now()
+        while self._given and self._given[0] < now - LATELY:
+            self._given.popleft()
         if len(self._given) < FEWEST_GIVEN:
             return find_rate(self.state, self.quota)
-        return len(self._given) * SECOND / max(self.now() - self._given[0], 1)
+        return len(self._given) * SECOND / max(now - self._given[0], 1)
 
     def note_turn(self) -> None:
         """Note that a turn was given to a caller of this process."""
@@ -137,7 +140,7 @@ class SharedBucket:
         try:
             known = self.state if turn.state.cuts == self.state.cuts else turn.state
             async with asyncio.timeout(STORE_SECONDS):
-                self.state = await self._store.cut(self.key, self.quota, known=known, now=self.now(), retry_after=pause)
+                self._learn(await self._store.cut(self.key, self.quota, known=known, now=self.now(), retry_after=pause))
         except (PrelaunchError, TimeoutError) as error:
             self._go_alone(error)
 
@@ -154,8 +157,12 @@ class SharedBucket:
         except (PrelaunchError, TimeoutError) as error:
             self._go_alone(error)
             return self._reserve_alone(now)
-        self.state = turns.state
+        self._learn(turns.state)
         return turns
+
+    def _learn(self, state: BucketState) -> None:
+        # An answer from before a cut may come after it.
+        self.state = state if state.cuts >= self.state.cuts else self.state
 
     def _go_alone(self, error: Exception) -> None:
         self._alone_until = self.now() + round(ALONE_SECONDS * SECOND)
@@ -208,12 +215,12 @@ class _Lane:
         while wanted := self.count():
             reserved = await self._bucket.reserve(self._priority, wanted)
             if reserved.turns:
-                # Also whoever was first lets others come first the next time, the longer the more there are.
                 self._spread = max(self._spread * SPREAD_FACTOR, FIRST_SPREAD)
-                spread_until = self._bucket.now() + self._choose_spread()
+                now = self._bucket.now()
                 await self._let_go(reserved)
-                if self._spread > FIRST_SPREAD:
-                    await self._sleep_until(spread_until)
+                if reserved.turns[-1] > now and self._spread > FIRST_SPREAD:
+                    # Where there are not turns for all, whoever had some lets others come first the next time.
+                    await self._sleep_until(now + self._choose_spread())
             else:
                 await self._sleep_until(reserved.opens_at + self._choose_spread())
                 self._spread = min(self._spread + SPREAD_STEP, LONGEST_SPREAD)
