@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from aiobotocore.session import AioSession
 
 from tests.fakes.virtual_time import now, run_virtually
 from workers.aws.clients import LONGEST_MAKING, Clients
@@ -61,6 +62,7 @@ class ScriptedSession:
     asked: int = 0
     cancelled: int = 0
     closed: int = 0
+    _session: Any = field(default_factory=AioSession)
 
     @asynccontextmanager
     async def client(self, service: str, **_more: Any) -> AsyncIterator[Client]:
