@@ -123,7 +123,7 @@ async def wire(
         clock=clock,
     )
     dice = dice or random.Random()  # noqa: S311  # nosec B311  # nothing is to be kept secret
-    pacing = Pacing(BucketStore(tables), fleet_clock.now, await clients.account_id(), dice)
+    pacing = Pacing(BucketStore(tables), fleet_clock.now, await clients.account_id(), dice, settings.rate_factor)
     calls = Calls(clients, pacing, timeout=settings.call_timeout)
     templates = Ec2LaunchTemplates(calls, clock)
     bring = BringServer(

@@ -63,7 +63,12 @@ class Chaos:
     api: Slot = field(init=False)
 
     def __post_init__(self) -> None:
-        scaled = {"PRELAUNCH_TIME_SCALE": str(self.scale), "PRELAUNCH_THREADS": str(THREADS)}
+        scaled = {
+            "PRELAUNCH_TIME_SCALE": str(self.scale),
+            "PRELAUNCH_THREADS": str(THREADS),
+            # The stand-in's buckets are off, and what is waited for here is no quota.
+            "PRELAUNCH_RATE_FACTOR": "100",
+        }
         environment = make_environment(self.aws.environment, scaled)
         self.api = Slot("api", ("api", "--port", "0"), environment, self.folder)
         self.workers = [Slot(f"worker{n}", ("worker",), environment, self.folder) for n in range(1, WORKERS + 1)]

@@ -81,6 +81,11 @@ class Settings(BaseSettings):
 
     SQS hides messages for whole seconds, so much less than that is no period.
     """
+    rate_factor: float = Field(default=1.0, gt=0, le=1000, description="a number above 0 and up to 1000")
+    """How many times the calls that AWS publishes, or that are assumed, its accounts are granted.
+
+    For accounts whose quotas AWS has raised, or of which prelaunch is to take a part only.
+    """
     extra_regions: Annotated[frozenset[Region], NoDecode] = Field(
         default=frozenset(), description="names of AWS Regions such as eu-central-1, between commas"
     )

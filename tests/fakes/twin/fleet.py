@@ -83,12 +83,13 @@ class Fleet:
     Parameters:
         world: What they run over.
         time_scale: Scales every period of ours.
+        rate_factor: How many times the published quotas AWS is believed to grant.
     """
 
-    def __init__(self, world: World, time_scale: float = 1.0) -> None:
+    def __init__(self, world: World, time_scale: float = 1.0, rate_factor: float = 1.0) -> None:
         self.world = world
         # As many threads as there can be: every message that is visible is delivered at once.
-        self.settings = Settings(stack=STACK, time_scale=time_scale, threads=512)
+        self.settings = Settings(stack=STACK, time_scale=time_scale, threads=512, rate_factor=rate_factor)
         self._started = 0
         self.results: list[str] = []
         """What became of every message that was delivered, in order."""

@@ -17,20 +17,25 @@ class Pacing:
         now: Tells the time that the fleet has agreed on, in microseconds since the epoch.
         own_account: The account of what names none.
         dice: Spreads the tries of many processes.
+        factor: How many times the published quotas AWS grants.
     """
 
-    def __init__(self, store: Store, now: Callable[[], int], own_account: str, dice: random.Random) -> None:
+    def __init__(
+        self, store: Store, now: Callable[[], int], own_account: str, dice: random.Random, factor: float = 1.0
+    ) -> None:
         self._store = store
         self._now = now
         self._own_account = own_account
         self._dice = dice
+        self._factor = factor
         self._buckets: dict[str, SharedBucket] = {}
 
     def bucket(self, account_id: str | None, region: str, service: str, operation: str) -> SharedBucket:
         """Answer the bucket of an API in an account and Region."""
         key = f"{account_id or self._own_account}#{region}#{service}.{operation}"
         if key not in self._buckets:
-            self._buckets[key] = SharedBucket(key, QUOTAS[service, operation], self._store, self._now, self._dice)
+            quota = QUOTAS[service, operation].scaled(self._factor)
+            self._buckets[key] = SharedBucket(key, quota, self._store, self._now, self._dice)
         return self._buckets[key]
 
     async def close(self) -> None:

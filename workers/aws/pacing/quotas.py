@@ -12,6 +12,10 @@ class Quota:
     published: bool = True
     """Whether AWS says so. What is assumed is corrected by throttle answers, in both directions."""
 
+    def scaled(self, factor: float) -> "Quota":
+        """Answer so many times as much of it."""
+        return Quota(max(round(self.capacity * factor), 1), self.per_second * factor, self.published)
+
 
 EC2_WRITE = Quota(100, 5)
 """Source: AWS, request throttling for the Amazon EC2 API (launch template writes)."""
