@@ -282,6 +282,12 @@ def test_every_account_region_and_api_has_its_own_bucket() -> None:
     run_virtually(play)
 
 
+def test_a_raised_quota_is_used_and_a_part_of_one_is_kept_to() -> None:
+    """The rate factor scales burst and refill, and keeps at least one call."""
+    assert Quota(100, 5).scaled(2) == Quota(200, 10)
+    assert Quota(10, 1, published=False).scaled(0.01) == Quota(1, 0.01, published=False)
+
+
 # --- which jobs may begin
 
 
