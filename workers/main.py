@@ -52,8 +52,6 @@ from workers.wave.start import StartWave
 
 PR_SET_PDEATHSIG = 1
 """Linux, prctl(2): the signal that the kernel sends when the parent ends."""
-
-
 URGENT_SHARE = 4
 """One in so many of a process's slots is for urgent work only."""
 

@@ -36,6 +36,7 @@ from workers.core.store.writes import (
 CONTENTION_TRIES = 12
 FIRST_WAIT = timedelta(milliseconds=40)
 LONGEST_WAIT = timedelta(seconds=1)
+Returning = Literal["ALL_NEW", "ALL_OLD"]
 BATCH_READ = 100
 BATCH_WRITE = 25
 
@@ -226,9 +227,7 @@ class Tables:
         async with self._translated(request["TableName"]):
             return await self._client.query(**request)
 
-    async def write(
-        self, write: Write, *, returning: Literal["ALL_NEW", "ALL_OLD"] = "ALL_NEW", shows_refused: bool = False
-    ) -> Item:
+    async def write(self, write: Write, *, returning: Returning = "ALL_NEW", shows_refused: bool = False) -> Item:
         """
         Do one conditional write and answer the item that an update leaves or finds; {} where there is none.
 
