@@ -9,6 +9,7 @@ The benchmark: real processes over the stand-in, measured from outside, each fig
     probe        how late an event loop is: its own process, or inside a worker (`probed_worker`)
     floor        pure: AWS's quota as seconds, from the stand-in's own buckets
     bottleneck   pure: what a run waited for, by what was busy meanwhile
+    sdk          clients of the plain SDK
     results      pure: figures, bars, and the record of them
     report, plots   the table, the page `docs/performance.md` and its pictures
 

@@ -11,10 +11,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from producer.demo.processes import StopSignals
@@ -22,6 +19,7 @@ from producer.demo.result import Calls
 from tests.benchmarks.bottleneck import name_bottleneck
 from tests.benchmarks.floor import MINIMAL_PLAN, find_floor, find_half_rate
 from tests.benchmarks.results import Result
+from tests.benchmarks.sdk import connect
 from tests.benchmarks.stage import Bench, Measured, make_body, open_bench
 
 MOST_OVER = 1.15
@@ -112,7 +110,7 @@ def measure_beside_neighbour(line: str, signals: StopSignals, servers: int) -> I
 def make_neighbour(bench: Bench) -> Neighbour:
     """Make somebody with a source server and a launch template of his own."""
     (server,) = bench.add_servers(1)
-    drs, ec2 = (_connect(service, bench) for service in ("drs", "ec2"))
+    drs, ec2 = (connect(service, bench, {"total_max_attempts": 1}, THREADS) for service in ("drs", "ec2"))
     template = drs.get_launch_configuration(sourceServerID=server)["ec2LaunchTemplateID"]
     return Neighbour(
         {
@@ -130,18 +128,6 @@ def make_neighbour(bench: Bench) -> Neighbour:
                 LaunchTemplateId=template, DefaultVersion="1"
             ),
         }
-    )
-
-
-def _connect(service: str, bench: Bench) -> Any:
-    environment = bench.stage.aws.environment
-    return boto3.client(
-        service,
-        endpoint_url=bench.stage.aws.url,
-        region_name=environment["AWS_REGION"],
-        aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
-        config=Config(retries={"total_max_attempts": 1}, max_pool_connections=THREADS),
     )
 
 

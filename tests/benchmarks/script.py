@@ -11,14 +11,13 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from producer.demo.processes import StopSignals
 from tests.benchmarks.bottleneck import name_bottleneck
 from tests.benchmarks.floor import find_floor, find_use
 from tests.benchmarks.results import Result
+from tests.benchmarks.sdk import connect
 from tests.benchmarks.stage import Bench, Measured, open_bench
 
 Mode = Literal["standard", "adaptive"]
@@ -63,7 +62,7 @@ def measure_script(line: str, signals: StopSignals, servers: int, mode: Mode) ->
 
 def run_script(bench: Bench, members: Sequence[str], mode: Mode) -> Counter[str]:
     """Apply the settings to each source server, 16 at once, and count by their codes those that failed."""
-    drs, ec2 = (_connect(service, bench, mode) for service in ("drs", "ec2"))
+    drs, ec2 = (connect(service, bench, {"mode": mode}, THREADS) for service in ("drs", "ec2"))
 
     def configure(member: str) -> str | None:
         bench.stage.signals.check()
@@ -92,15 +91,3 @@ def _configure(drs: Any, ec2: Any, member: str) -> None:
     )
     number = str(created["LaunchTemplateVersion"]["VersionNumber"])
     ec2.modify_launch_template(LaunchTemplateId=template, DefaultVersion=number)
-
-
-def _connect(service: str, bench: Bench, mode: Mode) -> Any:
-    environment = bench.stage.aws.environment
-    return boto3.client(
-        service,
-        endpoint_url=bench.stage.aws.url,
-        region_name=environment["AWS_REGION"],
-        aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
-        config=Config(retries={"mode": mode}, max_pool_connections=THREADS),
-    )
