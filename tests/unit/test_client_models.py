@@ -2,10 +2,13 @@
 
 import asyncio
 import threading
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from aiobotocore.client import AioClientCreator
+from aiobotocore.session import AioSession
 from botocore.loaders import JSONFileLoader
 
 from workers.aws.clients import TARGET_SERVICES, Clients
@@ -38,10 +41,9 @@ def loaded(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bool]]:
     return files
 
 
-def test_clients_of_many_accounts_load_a_service_once(
-    loaded: list[tuple[str, bool]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Clients of five accounts: each file once, those of the services before anybody asks and off the loop's thread."""
+@pytest.fixture
+def make_for_five_accounts(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Make the clients of five accounts, whose roles are assumed at once."""
 
     async def assume(_self: Clients, _target: Target, _ends_at: float) -> Any:
         return CREDENTIALS
@@ -55,9 +57,42 @@ def test_clients_of_many_accounts_load_a_service_once(
                 for service in TARGET_SERVICES:
                     await clients.target(service, Target("us-east-1", f"11112222333{number}", "DrsRole"))
 
-    asyncio.run(make())
+    return lambda: asyncio.run(make())
+
+
+def test_clients_of_many_accounts_load_a_service_once(
+    loaded: list[tuple[str, bool]], make_for_five_accounts: Callable[[], None]
+) -> None:
+    """Clients of five accounts: each file once, those of the services before anybody asks and off the loop's thread."""
+    make_for_five_accounts()
     files = [path for path, _ in loaded]
     assert sorted(files) == sorted(set(files))
     models = [on_loop for path, on_loop in loaded if any(f"/{service}/" in path for service in TARGET_SERVICES)]
     assert models
     assert not any(models)
+
+
+@pytest.mark.usefixtures("loaded")
+def test_no_session_and_no_client_of_an_account_is_made_on_the_loop(
+    make_for_five_accounts: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker at work for others stands still for neither: one other thread makes both, one by one."""
+    makers: list[threading.Thread] = []
+
+    def note(owner: type, method: str) -> None:
+        make = getattr(owner, method)
+
+        def made(*arguments: Any, **named: Any) -> Any:
+            makers.append(threading.current_thread())
+            return make(*arguments, **named)
+
+        monkeypatch.setattr(owner, method, made)
+
+    note(AioClientCreator, "create_client")
+    note(AioSession, "_register_builtin_handlers")
+    make_for_five_accounts()
+    own_session, *others = makers
+    assert own_session is threading.main_thread(), "made before there is anything to do"
+    assert len(others) == 5 * 2 * len(TARGET_SERVICES)
+    assert len(set(others)) == 1
+    assert threading.main_thread() not in others

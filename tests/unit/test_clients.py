@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from aiobotocore.session import AioSession
 
+from tests.fakes.aside import OnTheLoop
 from tests.fakes.virtual_time import now, run_virtually
 from workers.aws.clients import LONGEST_MAKING, Clients
 from workers.core.errors import PrelaunchError, ServiceUnavailable
@@ -64,6 +65,9 @@ class ScriptedSession:
     closed: int = 0
     _session: Any = field(default_factory=AioSession)
 
+    async def get_credentials(self) -> None:
+        pass
+
     @asynccontextmanager
     async def client(self, service: str, **_more: Any) -> AsyncIterator[Client]:
         making = self.sts if service == "sts" else self.making
@@ -106,7 +110,7 @@ def test_a_client_that_is_never_made_is_given_up_and_named(
 
     async def ask() -> tuple[list[BaseException | Any], float]:
         began = now()
-        async with Clients(connections=1) as clients:
+        async with Clients(connections=1, aside=OnTheLoop()) as clients:
             asking = (clients.target("ec2", target) for _ in range(60))
             return await asyncio.gather(*asking, return_exceptions=True), now() - began
 
@@ -130,7 +134,7 @@ def test_both_steps_of_a_making_have_one_limit(session: ScriptedSession, role: s
 
     async def ask() -> float:
         began = now()
-        async with Clients(connections=1) as clients:
+        async with Clients(connections=1, aside=OnTheLoop()) as clients:
             with pytest.raises(ServiceUnavailable, match="A client for ec2"):
                 await clients.target("ec2", Target("us-east-1", "111122223333", role))
         return now() - began
@@ -146,7 +150,7 @@ def test_who_comes_after_a_making_that_hung_gets_a_new_one(session: ScriptedSess
         session.making = take_half_a_second
 
     async def main() -> list[tuple[float, object]]:
-        async with Clients(connections=1) as clients:
+        async with Clients(connections=1, aside=OnTheLoop()) as clients:
             began = now()
 
             async def ask(at: float) -> tuple[float, object]:
@@ -178,7 +182,7 @@ def test_who_stops_waiting_stops_nobody_else(session: ScriptedSession) -> None:
 
     async def main() -> Client:
         target = Target("us-east-1", "111122223333")
-        async with Clients(connections=1) as clients:
+        async with Clients(connections=1, aside=OnTheLoop()) as clients:
             first = asyncio.create_task(clients.target("ec2", target))
             second = asyncio.create_task(clients.target("ec2", target))
             await asyncio.sleep(0.2)
@@ -195,7 +199,7 @@ def test_closing_ends_what_is_being_made(session: ScriptedSession) -> None:
     """A worker that ends leaves no making behind, whose client nobody would close."""
 
     async def main() -> float:
-        clients = Clients(connections=1)
+        clients = Clients(connections=1, aside=OnTheLoop())
         asking = asyncio.create_task(clients.target("ec2", Target("us-east-1", "111122223333")))
         await asyncio.sleep(1)
         began = now()
@@ -213,7 +217,7 @@ def test_our_own_client_is_given_up_and_named(session: ScriptedSession) -> None:
     """Also what reaches our own tables is not waited for without end."""
 
     async def main() -> str:
-        async with Clients(connections=1) as clients:
+        async with Clients(connections=1, aside=OnTheLoop()) as clients:
             with pytest.raises(ServiceUnavailable) as late:
                 await clients.own("dynamodb")
         return late.value.message

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from aiobotocore.awsrequest import AioAWSResponse
 
+from tests.fakes.aside import OnTheLoop
 from tests.fakes.guards import ScriptedGuard
 from tests.fakes.pacing import pace
 from tests.fakes.virtual_time import now, run_virtually
@@ -123,7 +124,7 @@ def play(aws: Aws, act: Callable[[Stage], Any]) -> Stage:
     """Play with a session that was opened before, and whose client was made."""
 
     async def main() -> Stage:
-        async with Clients(connections=1, clock=clock) as clients:
+        async with Clients(connections=1, clock=clock, aside=OnTheLoop()) as clients:
             stage = Stage(aws, clients, Calls(clients, pace(), timeout=timedelta(seconds=20)))
             (await clients.own("sts")).meta.events.register("before-send", aws.answer_sts)
             (await clients.target("drs", TARGET)).meta.events.register("before-send", aws.answer_drs)

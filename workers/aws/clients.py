@@ -7,7 +7,7 @@ external id serves no group that names another) and closed together. No credenti
 
 import asyncio
 from collections.abc import Awaitable
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -18,6 +18,7 @@ import structlog
 from aiobotocore.config import AioConfig
 from botocore.exceptions import BotoCoreError, ClientError, ProfileNotFound
 
+from workers.aws.aside import Aside, OneThread
 from workers.aws.errors import translate
 from workers.aws.guarding import watch
 from workers.aws.role_session import RoleSession
@@ -67,6 +68,7 @@ class Clients:
         profile: str | None = None,
         store_tries: int = STORE_TRIES,
         clock: Clock = read_clock,
+        aside: Aside | None = None,
     ) -> None:
         try:
             self._session = aioboto3.Session(profile_name=profile, region_name=region)
@@ -82,6 +84,7 @@ class Clients:
         self._connections = connections
         self._stack = AsyncExitStack()
         self._clock = clock
+        self._aside = aside or OneThread()
         self._made: dict[Key, _Made] = {}
         self._making = SharedWork()
 
@@ -92,10 +95,10 @@ class Clients:
         await self.close()
 
     async def warm(self) -> None:
-        """Load what the SDK knows of DRS and EC2, on another thread: a loop at work would stand still for it."""
-        await asyncio.to_thread(self._load)
+        """Load what the SDK knows of DRS and EC2 before the first job needs it."""
+        await self._aside.run(self._load)
 
-    def _load(self) -> None:
+    async def _load(self) -> None:
         for service in TARGET_SERVICES:
             for kind in ("service-2", "endpoint-rule-set-1"):
                 self._models.load_service_model(service, kind)
@@ -105,6 +108,7 @@ class Clients:
     async def close(self) -> None:
         """Close every client that was made, and make no more of what is being made."""
         await self._making.cancel()
+        self._aside.close()
         self._made.clear()
         await self._stack.aclose()
 
@@ -194,38 +198,48 @@ class Clients:
     async def _make_own(self, service: str) -> _Made:
         retries = {"mode": "standard", "total_max_attempts": self._store_tries}
         async with asyncio.timeout(LONGEST_MAKING.total_seconds()):
-            made = _Made(await self._make(self._session, service, None, retries))
+            made = await self._make(service, None, retries, None)
         self._made[None, service] = made
         return made
 
     async def _make_target(self, service: str, target: Target) -> _Made:
         # One end for both steps, so that nobody waits longer than it says; and each step is named for itself.
         ends_at = _find_end()
-        role = RoleSession(await self._assume(target, ends_at), self._models) if target.assume_role_name else None
+        credentials = await self._assume(target, ends_at) if target.assume_role_name else None
         retries = {"mode": "standard", "total_max_attempts": 1}
-        making = self._make(role.session if role else self._session, service, target.region, retries)
+        making = self._make(service, target.region, retries, credentials)
         late = _not_made(f"A client for {service} in {target.region} was not made")
-        made = _Made(await _in_time(ends_at, making, late), role)
+        made = await _in_time(ends_at, making, late)
         self._made[target, service] = made
         return made
 
-    async def _make(self, session: aioboto3.Session, service: str, region: str | None, retries: Any) -> Any:
+    async def _make(self, service: str, region: str | None, retries: Any, credentials: Any) -> _Made:
         config = AioConfig(
             connect_timeout=CONNECT_SECONDS,
             read_timeout=READ_SECONDS,
             max_pool_connections=self._connections,
             retries=retries,
         )
-        try:
+
+        async def make() -> tuple[_Made, AbstractAsyncContextManager[Any]]:
+            role = RoleSession(credentials, self._models) if credentials else None
+            session = role.session if role else self._session
             making = session.client(service, region_name=region, config=config)
-            client = await self._stack.enter_async_context(making)
-            watch(client)
+            return _Made(await making.__aenter__(), role), making
+
+        try:
+            # The session keeps them: where they are asked of another machine, that is waited for here.
+            await self._session.get_credentials()
+            made, making = await self._aside.run(make)
+            # It has no connection, and so belongs to no loop, before its first call.
+            self._stack.push_async_exit(making)
+            watch(made.client)
         except (BotoCoreError, ValueError) as error:
             raise SetupError(
                 f"No client for {service} can be made: {str(error).rstrip('.')}."
                 " Check AWS_DEFAULT_REGION and AWS_ENDPOINT_URL."
             ) from error
-        return client
+        return made
 
     async def _keep_alive(self, role: RoleSession, target: Target) -> None:
         if not role.is_due(self._clock()):
