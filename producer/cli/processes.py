@@ -1,17 +1,22 @@
 """The commands that run a process in front: the stand-in, the HTTP door, the workers, the demo."""
 
 import math
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Annotated, Any
 
+import structlog
 import typer
 
 from producer.cli.options import AwsChoice, Profile, RegionName, read_settings
+from workers.aws.pacing.fleet_size import choose_fleet_size
 from workers.core.errors import SetupError
 from workers.core.logs import configure_logs
 from workers.core.settings import choose_aws, choose_threads
+
+log = structlog.get_logger()
 
 WORKER_GRACE_MILLISECONDS = 30_000
 OURS = {"producer", "workers", "infra"}
@@ -73,11 +78,14 @@ def api(*, port: Port = 8080, profile: Profile = None, region: RegionName = None
 def worker(
     *,
     processes: Annotated[
-        int, typer.Option(min=1, max=64, help="Worker processes; all of a stack's draw on the same rates.")
-    ] = 1,
+        int | None,
+        typer.Option(min=1, max=64, help="Worker processes; all of a stack's draw on the same rates. Default: enough."),
+    ] = None,
     threads: Annotated[
         int | None,
-        typer.Option(min=1, max=512, help="Source servers at once, a process. Default: PRELAUNCH_THREADS, else 64."),
+        typer.Option(
+            min=1, max=512, help="Source servers at once, a process. Default: PRELAUNCH_THREADS, else enough."
+        ),
     ] = None,
     profile: Profile = None,
     region: RegionName = None,
@@ -86,6 +94,7 @@ def worker(
     Run workers, which apply what is asked for.
 
     They need the stack's tables and queues, and AWS credentials that may use DRS and EC2 or assume the groups' roles.
+    Enough is what uses up one account's quotas in a Region, PRELAUNCH_RATE_FACTOR times those that AWS publishes.
     SIGTERM or Ctrl-C ends them in order: what runs gets 30 seconds, the rest goes back to the queue.
     """
     import dramatiq.cli  # noqa: PLC0415  # slow to import, as its like in `api`
@@ -94,13 +103,16 @@ def worker(
 
     settings = read_settings()
     choose_aws(profile, region)
-    if threads is not None:
-        choose_threads(threads)
     check_worker_stack(settings, AwsChoice(profile, region))
+    size = choose_fleet_size(settings.rate_factor, os.cpu_count() or 1, processes)
+    chosen = threads or (settings.threads if "threads" in settings.model_fields_set else size.threads)
+    choose_threads(chosen)
+    configure_logs()
+    log.info("worker.starts", processes=size.processes, threads=chosen, rate_factor=settings.rate_factor)
     arguments = [
         "workers.main:set_up",
-        *("--processes", str(processes)),
-        *("--threads", str(threads or settings.threads)),
+        *("--processes", str(size.processes)),
+        *("--threads", str(chosen)),
         *("--worker-shutdown-timeout", str(WORKER_GRACE_MILLISECONDS)),
         "--skip-logging",
     ]

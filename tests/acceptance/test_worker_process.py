@@ -161,13 +161,21 @@ def test_a_killed_workers_servers_are_taken_over(aws: StandIn, tmp_path: Path) -
     assert [line for line in read_log(tmp_path / "second.log") if line.get("attempt") == 2]
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    ("number", "setting", "threads"),
+    [(signal.SIGTERM, {"PRELAUNCH_RATE_FACTOR": "4"}, 240), (signal.SIGINT, {"PRELAUNCH_THREADS": "8"}, 8)],
+)
 def test_a_signal_to_its_whole_group_ends_a_worker_in_order(
-    aws: StandIn, tmp_path: Path, number: signal.Signals
+    aws: StandIn, tmp_path: Path, number: signal.Signals, setting: dict[str, str], threads: int
 ) -> None:
-    """Service managers signal every process of a group, and a terminal does: the worker ends all the same, with 0."""
-    with running(make_environment(aws.environment), "worker", log=tmp_path / "log") as worker:
+    """Service managers signal every process of a group, and a terminal does: the worker ends all the same, with 0.
+
+    It says how many slots it has: what is set, else what the quotas take.
+    """
+    with running(make_environment(aws.environment, setting), "worker", log=tmp_path / "log") as worker:
         wait_until(lambda: "worker.consuming" in (tmp_path / "log").read_text(), "the line that says that it is up")
+        (starts,) = (line for line in read_log(tmp_path / "log") if line["event"] == "worker.starts")
+        assert (starts["processes"], starts["threads"]) == (1, threads)
         wait_until(lambda: count_calls(aws, "sqs.ReceiveMessage") > 0, "the first poll")
         os.killpg(worker.pid, number)
         assert worker.wait(60) == 0

@@ -75,7 +75,10 @@ class Settings(BaseSettings):
     )
     """Prefix of the names of tables and queues."""
     threads: int = Field(default=64, ge=1, le=512, description="a whole number from 1 to 512")
-    """Source servers that one worker process works on at once."""
+    """Source servers that one worker process works on at once.
+
+    Where it is not set `prelaunch worker` chooses it by the quotas.
+    """
     time_scale: float = Field(default=1.0, ge=0.02, le=10, description="a number from 0.02 to 10")
     """Scales every period of ours (leases, visibility, back-off); tests use a tenth.
 

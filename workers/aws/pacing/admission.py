@@ -12,11 +12,10 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 
 from workers.aws.pacing.pacing import Pacing
+from workers.aws.pacing.quotas import SCARCEST
 from workers.core.errors import OutOfTurns
 from workers.core.priority import Priority, read_priority
 
-SCARCEST = ("ec2", "CreateLaunchTemplateVersion")
-"""The API with the lowest rate that most jobs need."""
 LONGEST_QUEUE_SECONDS = 8.0
 """How long those who are admitted may have to wait for their turns: less than what they wait at most."""
 LONGEST_WAIT_SECONDS = 10.0
@@ -108,4 +107,4 @@ class Admission:
 
     def _refuse(self, why: str) -> OutOfTurns:
         again = timedelta(seconds=self._dice.uniform(*COMES_AGAIN_SECONDS))
-        return OutOfTurns(f"{why}.", retry_after=again, operation="ec2.CreateLaunchTemplateVersion")
+        return OutOfTurns(f"{why}.", retry_after=again, operation=".".join(SCARCEST))

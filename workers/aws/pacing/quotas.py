@@ -33,3 +33,5 @@ QUOTAS = {
     ("drs", "DescribeJobs"): Quota(100, 20, published=False),
     ("drs", "StartRecovery"): Quota(10, 1, published=False),
 }
+SCARCEST = ("ec2", "CreateLaunchTemplateVersion")
+"""The API with the lowest rate that most jobs need."""
