@@ -1,11 +1,13 @@
 """The producer's composition root: settings, clients and stores become the operations that every door calls."""
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from producer.services import Services
 from producer.stack import find_queues
 from workers.aws.clients import STORE_TRIES, Caller, Clients
+from workers.aws.pacing.fleet_size import FleetSize, choose_fleet_size
 from workers.aws.regions import list_regions
 from workers.core.clock import read_clock
 from workers.core.history import History
@@ -39,6 +41,11 @@ CONNECTIONS = 50
 def find_regions(settings: Settings) -> frozenset[str]:
     """Tell the Regions that a group can be in: those where the SDK knows DRS, and those that the settings name."""
     return list_regions() | settings.extra_regions
+
+
+def choose_workers(settings: Settings, processes: int | None) -> FleetSize:
+    """Choose how many workers run on this machine by what AWS grants; so many processes where somebody says so."""
+    return choose_fleet_size(settings.rate_factor, os.cpu_count() or 1, processes)
 
 
 @asynccontextmanager

@@ -1,7 +1,6 @@
 """The commands that run a process in front: the stand-in, the HTTP door, the workers, the demo."""
 
 import math
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -11,7 +10,6 @@ import structlog
 import typer
 
 from producer.cli.options import AwsChoice, Profile, RegionName, read_settings
-from workers.aws.pacing.fleet_size import choose_fleet_size
 from workers.core.errors import SetupError
 from workers.core.logs import configure_logs
 from workers.core.settings import choose_aws, choose_threads
@@ -99,12 +97,13 @@ def worker(
     """
     import dramatiq.cli  # noqa: PLC0415  # slow to import, as its like in `api`
 
+    from producer.main import choose_workers  # noqa: PLC0415  # see above
     from producer.preflight import check_worker_stack  # noqa: PLC0415  # see above
 
     settings = read_settings()
     choose_aws(profile, region)
     check_worker_stack(settings, AwsChoice(profile, region))
-    size = choose_fleet_size(settings.rate_factor, os.cpu_count() or 1, processes)
+    size = choose_workers(settings, processes)
     chosen = threads or (settings.threads if "threads" in settings.model_fields_set else size.threads)
     choose_threads(chosen)
     configure_logs()

@@ -17,6 +17,7 @@ from workers.apply.bring import BringServer, Brought, Work
 from workers.apply.claim import Claim, Current, Looks, WaitNotes, settled_by
 from workers.apply.survey import Surveys
 from workers.core.errors import (
+    DEADLINE_EXCEEDED,
     LeaseHeld,
     LeaseLost,
     OutOfTurns,
@@ -25,6 +26,7 @@ from workers.core.errors import (
     RetryableError,
     SetupError,
     Superseded,
+    Throttled,
     VersionRefused,
     WorkerLost,
 )
@@ -50,6 +52,8 @@ SUSPICIOUS = 2
 """After so many of them a process works on one such source server at a time: others must not die of it each time."""
 FIRST_WAIT = timedelta(seconds=1)
 LONGEST_WAIT = timedelta(minutes=15)
+LONGEST_WAIT_FOR_TURNS = timedelta(minutes=1)
+"""A throttled account asks for patience by its bucket, not by its jobs: they are there when it gets better."""
 
 
 class ApplyServer:
@@ -105,7 +109,8 @@ class ApplyServer:
                 run.head.account_id, run.target.region, source_server_id, work=f"{group_id}#{run.head.generation}"
             )
         except LeaseHeld as held:
-            await self._notes.note(run, source_server_id, held)
+            if not held.for_same_work:
+                await self._notes.note(run, source_server_id, held)
             return Redeliver(held.code, held.retry_after)
         try:
             return await self._apply_claimed(group_id, source_server_id, lease)
@@ -151,7 +156,7 @@ class ApplyServer:
                 await self._notes.note(current.run, source_server_id, error)
                 await self._leases.give_back(lease, last_write_at=claim.last_write_at, outcome=True)
                 return Redeliver(error.code, min(_plan_wait(error, lease), left))
-            return await self._record(claim, self._failed(claim, error))
+            return await self._record(claim, self._failed(claim, _end_by_deadline(error)), in_time=False)
         except PermanentError as error:
             return await self._record(claim, self._failed(claim, error))
         except Superseded as over:
@@ -194,7 +199,7 @@ class ApplyServer:
                 f"{lost}, the last by an error of prelaunch's own ({type(error).__name__}): see the worker's log."
             ) from error
 
-    async def _record(self, claim: Claim, item: ServerItem) -> Outcome:
+    async def _record(self, claim: Claim, item: ServerItem, *, in_time: bool = True) -> Outcome:
         run = claim.current.run
         # A worker that is told to stop must not lose an outcome that AWS has already seen.
         completion = self._journal.completion(run.group_id, run.head.generation, item) if claim.has_written else None
@@ -204,7 +209,9 @@ class ApplyServer:
             return await self._pass_by(claim.current)
         if completion is None and claim.may_have_changed:
             await self._journal.complete(run.group_id, run.head.generation, item)
-        head = await self._runs.count_done(run.group_id, run.head.generation, self._clock())
+        # One that fails because the time is over gets the run no further: it must not give the others more time.
+        at = self._clock() if in_time else None
+        head = await self._runs.count_done(run.group_id, run.head.generation, at)
         over = head.deleted_at is not None or head.is_superseded
         if over and await self._groups.read_head(run.group_id) is None:
             # Recorded after its group was deleted: nobody else would ever take it away.
@@ -275,9 +282,20 @@ class ApplyServer:
         return replace(settled_by(claim, Status.FAILED, now), errors=(reported,), refused_version=refused)
 
 
+def _end_by_deadline(error: RetryableError) -> PrelaunchError:
+    """Say that what could have passed did not until the run's time was over; by AWS's own code where AWS answered."""
+    return PrelaunchError(
+        f"{error.message.rstrip('.')}. The deadline of the run has come: apply again when that has passed.",
+        code=DEADLINE_EXCEEDED if isinstance(error, OutOfTurns) else error.code,
+        request_id=error.request_id,
+        operation=error.operation,
+    )
+
+
 def _plan_wait(error: RetryableError, lease: Lease) -> timedelta:
     """Plan the wait before the job comes again: as AWS asks, else longer each time it was handed back."""
-    return error.retry_after or back_off(lease.hand_backs + 1, first=FIRST_WAIT, longest=LONGEST_WAIT)
+    longest = LONGEST_WAIT_FOR_TURNS if isinstance(error, OutOfTurns | Throttled) else LONGEST_WAIT
+    return error.retry_after or back_off(lease.hand_backs + 1, first=FIRST_WAIT, longest=longest)
 
 
 def _work(claim: Claim, journal: Callable[[Sequence[DriftItem]], Awaitable[None]], surveyed: Surveyed | None) -> Work:

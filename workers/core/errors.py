@@ -61,6 +61,12 @@ class LeaseHeld(RetryableError):
     """Another worker holds the lease of the source server."""
 
     code = "LEASE_HELD"
+    for_same_work = False
+    """Whether it does what this one was about to do: then nobody waits, the work is under way."""
+
+
+DEADLINE_EXCEEDED = "DEADLINE_EXCEEDED"
+"""The code of a source server that came to no outcome by the deadline of its run."""
 
 
 class OutOfTurns(RetryableError):

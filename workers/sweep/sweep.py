@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import structlog
 
-from workers.core.errors import PrelaunchError
+from workers.core.errors import DEADLINE_EXCEEDED, PrelaunchError
 from workers.core.outcome import Acknowledge, Outcome
 from workers.core.ports import Clock
 from workers.core.runs.removal import clear_group
@@ -29,7 +29,6 @@ from workers.sweep.look import Act, decide
 log = structlog.get_logger()
 
 RUNS_A_SWEEP = 100
-DEADLINE_EXCEEDED = "DEADLINE_EXCEEDED"
 _JITTER = random.SystemRandom()
 
 

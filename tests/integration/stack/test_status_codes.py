@@ -7,9 +7,8 @@ import pytest
 
 from tests.integration.product import TESTER, Product
 from workers.core.contract import Queue
-from workers.core.errors import DriftPersists, GroupDeleted, WorkerLost
+from workers.core.errors import DEADLINE_EXCEEDED, DriftPersists, GroupDeleted, WorkerLost
 from workers.core.status import NOT_APPLIED
-from workers.sweep.sweep import DEADLINE_EXCEEDED
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

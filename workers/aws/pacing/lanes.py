@@ -30,6 +30,8 @@ ALONE_SHARE = 0.1
 """The share of the last known rate that a process takes when DynamoDB does not answer."""
 ALONE_SECONDS = 2.0
 """How long it does so before it asks again."""
+THROTTLED_SHARE = 0.5
+"""A rate below this share of what AWS grants is what AWS's throttles have left."""
 FEWEST_GIVEN, MOST_GIVEN, LATELY = 4, 16, 10 * SECOND
 """How many of the latest turns, of so much time, tell the pace of a process."""
 FIRST_SPREAD, LONGEST_SPREAD = 0.2, 8.0
@@ -99,15 +101,22 @@ class SharedBucket:
             async with asyncio.timeout(patience.total_seconds()):
                 return await self._lanes[priority].join()
         except TimeoutError as error:
+            account_id, region, operation = self.key.split("#")
             raise OutOfTurns(
-                f"No turn for {self.key} came within {patience.total_seconds():.0f} s.",
-                operation=self.key.rpartition("#")[2],
+                f"No turn to call {operation} in account {account_id}, {region}, came within"
+                f" {patience.total_seconds():.0f} s: {self._describe_rate()}.",
+                operation=operation,
             ) from error
 
     async def close(self) -> None:
         """Hand out no more turns."""
         for lane in self._lanes.values():
             await lane.close()
+
+    def _describe_rate(self) -> str:
+        rate = find_rate(self.state, self.quota)
+        why = "AWS throttles it, and it" if rate < self.quota.per_second * THROTTLED_SHARE else "it"
+        return f"{why} is called {rate:.1f} times a second by all workers"
 
     def count_waiting(self) -> int:
         """Count the callers of this process who wait."""

@@ -16,7 +16,7 @@ from workers.core.errors import LeaseHeld, LeaseLost
 from workers.core.settings import Settings
 from workers.core.store.refusals import ConditionFailed
 from workers.core.store.tables import Tables
-from workers.core.store.writes import REMOVE, Item, Write
+from workers.core.store.writes import REMOVE, Item, Write, decode
 
 REMEMBERED = timedelta(days=1)
 """How long a lease that has ended still tells when its source server was last written to."""
@@ -102,15 +102,15 @@ class LeaseStore:
         ours = Attr("owner").eq(owner)
         write = Write("Update", "keys", (key,), values, condition=free | stale | ours, add={"attempts": 1})
         try:
-            previous = await self._tables.write(write, returning="ALL_OLD")
+            previous = await self._tables.write(write, returning="ALL_OLD", shows_refused=True)
             same = previous.get("work", work) == work
             if not same:
                 anew = {"attempts": 1, "handBacks": 0}
                 await self._tables.write(Write("Update", "keys", (key,), anew, condition=ours))
         except ConditionFailed as failed:
-            raise LeaseHeld(
-                f"Another worker is at work on {source_server_id}.", retry_after=self._settings.lease / 4
-            ) from failed
+            held = LeaseHeld(f"Another worker is at work on {source_server_id}.", retry_after=self._settings.lease / 4)
+            held.for_same_work = decode(failed.item or {}).get("work") == work
+            raise held from failed
         return Lease(
             key=key,
             owner=owner,

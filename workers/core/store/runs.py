@@ -180,13 +180,23 @@ class RunStore:
             return False
         return True
 
-    async def count_done(self, group_id: str, generation: int, at: datetime) -> RunHead:
-        """Count one more recorded outcome and answer the run's head: its count is a hint to look, never the truth."""
+    async def count_done(self, group_id: str, generation: int, at: datetime | None) -> RunHead:
+        """
+        Count one more recorded outcome.
+
+        Parameters:
+            group_id: The group.
+            generation: That of the run.
+            at: When a source server came to its end; None where only the run's time did, which no outcome prolongs.
+
+        Returns:
+            The run's head: its count is a hint to look, never the truth.
+        """
         write = Write(
             "Update",
             "runs",
             (group_id, padded("head", generation)),
-            {"doneAt": to_time(at)},
+            {} if at is None else {"doneAt": to_time(at)},
             add={"done": 1},
             condition=Attr("runId").exists(),
         )
