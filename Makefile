@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PACKAGES := producer workers infra
 
-.PHONY: help check test test-release chaos mutants bench simulate demo format lock clean
+.PHONY: help check test test-release chaos mutants bench simulate scale demo format lock clean
 
 help:
 	@echo "make demo    apply two groups' launch settings ahead, then start a wave (local stack)"
@@ -16,6 +16,7 @@ help:
 	@echo "make mutants the share of small faults in pure modules and the store that the tests find; at least 90 %"
 	@echo "make bench   every line of docs/performance.md, measured anew: within 25 minutes; ONLY='apply-300 wave' a few of them"
 	@echo "make simulate the limiter of a fleet, and the SDK's, against AWS's buckets in virtual time: a few minutes"
+	@echo "make scale   100,000 source servers in 50 accounts in virtual time: how long, how many requests, how much money"
 	@echo "make format  rewrite the code in the one format"
 	@echo "make lock    renew the locked requirements"
 
@@ -76,6 +77,9 @@ bench: $(VENV)/.dev
 
 simulate: $(VENV)/.dev
 	@$(BIN)/python -m tests.simulation
+
+scale: $(VENV)/.dev
+	@$(BIN)/python -m tests.scale
 
 demo: $(VENV)/.local
 	@$(BIN)/prelaunch demo

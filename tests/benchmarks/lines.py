@@ -33,6 +33,10 @@ def _apply_and_reapply(line: str, again: str, processes: int) -> Measure:
     return lambda signals, servers: measure_apply_and_reapply(line, again, signals, servers, processes)
 
 
+def _neighbour(line: str, processes: int) -> Measure:
+    return lambda signals, servers: measure_beside_neighbour(line, signals, servers, processes)
+
+
 def _script(line: str, mode: Mode) -> Measure:
     return lambda signals, servers: measure_script(line, signals, servers, mode)
 
@@ -45,7 +49,10 @@ RUNS = (
         for processes in (1, 2, 4)
     ),
     Run(("apply-1000-4", "reapply-1000"), 1000, _apply_and_reapply("apply-1000-4", "reapply-1000", 4)),
-    Run(("neighbour-300",), 300, lambda signals, servers: measure_beside_neighbour("neighbour-300", signals, servers)),
+    *(
+        Run((f"neighbour-300-{processes}",), 300, _neighbour(f"neighbour-300-{processes}", processes))
+        for processes in (1, 4)
+    ),
     Run(("submit-4000",), 4000, lambda signals, servers: measure_submit("submit-4000", signals, servers)),
     Run(("worker",), 100, lambda signals, servers: measure_worker("worker", signals, servers)),
     Run(("script-300-standard",), 300, _script("script-300-standard", "standard")),

@@ -90,9 +90,9 @@ class Neighbour:
             self.throttled[name] += throttled
 
 
-def measure_beside_neighbour(line: str, signals: StopSignals, servers: int) -> Iterator[Result]:
+def measure_beside_neighbour(line: str, signals: StopSignals, servers: int, processes: int) -> Iterator[Result]:
     """Apply changed source servers while a neighbour takes half of each refill."""
-    with open_bench(signals) as bench:
+    with open_bench(signals, processes=processes) as bench:
         neighbour = make_neighbour(bench)
         members = bench.add_servers(servers)
         with neighbour.calling():
@@ -144,7 +144,7 @@ def _judge(line: str, servers: int, measured: Measured, ours: Calls, neighbour: 
         bottleneck=name_bottleneck(measured.load),
         figures={
             "servers": servers,
-            "processes": 1,
+            "processes": len(measured.load.workers),
             "seconds": measured.seconds,
             "floor": floor,
             "throttled": throttled,

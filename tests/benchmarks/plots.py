@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,8 @@ STEP = 10
 class Series:
     """Points of one kind."""
 
-    end: str
-    """What the names of their figures end with."""
+    names: str
+    """The pattern of the names of their figures."""
     figure: str
     color: str
     mark: str
@@ -32,11 +33,12 @@ class Series:
 
 
 SERIES = (
-    Series("-1: time", "seconds", "tab:blue", "o", "prelaunch, 1 worker process"),
-    Series("-2: time", "seconds", "tab:blue", "s", "prelaunch, 2 worker processes"),
-    Series("-4: time", "seconds", "tab:blue", "^", "prelaunch, 4 worker processes"),
-    Series("-4: time", "unpaced", "tab:green", "x", "prelaunch, 4 worker processes, rates off"),
-    Series("neighbour-300: time", "seconds", "tab:purple", "D", "prelaunch beside a neighbour"),
+    Series("apply-*-1: time", "seconds", "tab:blue", "o", "prelaunch, 1 worker process"),
+    Series("apply-*-2: time", "seconds", "tab:blue", "s", "prelaunch, 2 worker processes"),
+    Series("apply-*-4: time", "seconds", "tab:blue", "^", "prelaunch, 4 worker processes"),
+    Series("apply-*-4: time", "unpaced", "tab:green", "x", "prelaunch, 4 worker processes, rates off"),
+    Series("neighbour-*-1: time", "seconds", "tab:purple", "D", "prelaunch beside a neighbour, 1 worker process"),
+    Series("neighbour-*-4: time", "seconds", "tab:purple", "^", "prelaunch beside a neighbour, 4 worker processes"),
 )
 
 
@@ -95,7 +97,7 @@ def _dot(axes: Axes, results: Sequence[Result], series: Series) -> None:
     points = [
         (result.figures["servers"], result.figures[series.figure])
         for result in results
-        if result.name.endswith(series.end) and series.figure in result.figures
+        if fnmatchcase(result.name, series.names) and series.figure in result.figures
     ]
     if points:
         axes.plot(*zip(*points, strict=True), series.mark, color=series.color, label=series.label, fillstyle="none")
