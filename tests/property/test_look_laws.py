@@ -129,3 +129,10 @@ def test_the_deadline_itself_is_over_for_what_stands_still() -> None:
     assert (gets_on.act, gets_on.look.deadline) == (Act.WATCH, now - PERIODS.send_after + PERIODS.base_deadline)
     unsent = decide(replace(still, sent_at=None), now, PERIODS)
     assert (unsent.act, unsent.look.deadline) == (Act.SEND, now + PERIODS.base_deadline)
+
+
+def test_ten_minutes_without_an_outcome_are_too_many() -> None:
+    """To the second: what stands still is sent again when the time has come, not at the next look."""
+    head = replace(HEAD, sent_at=OPENED_AT, done=1, done_at=OPENED_AT)
+    assert decide(head, OPENED_AT + PERIODS.stall_after, PERIODS).act is Act.REVIVE
+    assert decide(head, OPENED_AT + PERIODS.stall_after - timedelta(seconds=1), PERIODS).act is Act.WATCH

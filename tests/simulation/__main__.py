@@ -10,6 +10,7 @@ from tests.simulation.fleet import Limiter, prelaunch, simulate
 from tests.simulation.sdk import adaptive, standard
 from tests.simulation.table import Row, render
 from workers.aws.pacing.quotas import Quota
+from workers.core.priority import Priority
 
 DOCUMENT = Path("docs/performance.md")
 BEGIN, END = "<!-- make simulate: table -->", "<!-- /make simulate: table -->"
@@ -23,9 +24,12 @@ CASES: tuple[tuple[Case, tuple[Limiter, ...]], ...] = (
     (replace(ALONE, processes=40), (prelaunch, adaptive)),
     (replace(ALONE, name="clocks 2 s apart", skew_seconds=2.0), (prelaunch,)),
     (replace(ALONE, name="a death every 10 s", crash_every=10.0), (prelaunch,)),
+    (replace(ALONE, name="alone at 5 a second, bulk work", priorities=(Priority.BULK,)), (prelaunch,)),
     (SHARED, (prelaunch, adaptive, standard)),
     (replace(SHARED, processes=40), (prelaunch, adaptive)),
     (LESS, (prelaunch, adaptive)),
+    (replace(LESS, name=f"{LESS.name}, bulk work", priorities=(Priority.BULK,)), (prelaunch,)),
+    (replace(LESS, name=f"{LESS.name}, Retry-After 2 s", retry_after_seconds=2.0), (prelaunch,)),
     (MORE, (prelaunch,)),
 )
 

@@ -59,6 +59,8 @@ class Case:
     """How far each second process's clock is ahead."""
     crash_every: float | None = None
     """How often a process dies and another one takes its place; seconds."""
+    retry_after_seconds: float = 0.0
+    """For how long each throttle answer asks to be left alone."""
     priorities: tuple[Priority, ...] = (Priority.NORMAL,)
     """Those of the processes, one after the other."""
     seconds: float = 900.0

@@ -142,7 +142,7 @@ async def prelaunch(simulation: Simulation, number: int) -> AsyncIterator[Work]:
     async def work(send: Send) -> None:
         turn = await bucket.take(priority, PATIENCE)
         if not await send():
-            await bucket.report_throttle(turn, None)
+            await bucket.report_throttle(turn, timedelta(seconds=simulation.case.retry_after_seconds))
 
     try:
         yield work

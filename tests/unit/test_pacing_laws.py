@@ -11,18 +11,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.fakes.pacing import make_tables, pace
+from tests.fakes.pacing import STACK, InstantClient, make_tables, pace
+from tests.fakes.twin.dynamodb import Tables as TwinTables
 from tests.fakes.virtual_time import now, run_virtually
 from tests.simulation.case import Case
 from tests.simulation.fleet import simulate
-from workers.aws.pacing.admission import Admission
 from workers.aws.pacing.lanes import SharedBucket, Store, Turn
 from workers.aws.pacing.law import CUT_INTERVAL, SECOND, BucketState, cut, find_rate
-from workers.aws.pacing.pacing import Pacing
 from workers.aws.pacing.quotas import QUOTAS, Quota
-from workers.core.contract import Queue
+from workers.aws.pacing.store import BucketStore
 from workers.core.errors import OutOfTurns, ServiceUnavailable
-from workers.core.priority import Priority, set_priority
+from workers.core.priority import Priority
+from workers.core.store.tables import Tables
 
 LONG = timedelta(hours=5)
 CREATE = ("ec2", "CreateLaunchTemplateVersion")
@@ -206,15 +206,37 @@ class Unreachable:
         await asyncio.sleep(1000)
         raise AssertionError("nobody waits for that")
 
+    read = reserve
+
+
+class Outage:
+    """A fleet's store that does not answer for a while."""
+
+    def __init__(self, tables: TwinTables) -> None:
+        self._store = BucketStore(Tables(InstantClient(tables), STACK))
+        self.away_until = 0.0
+
+    def __getattr__(self, operation: str) -> Callable[..., Awaitable[object]]:
+        async def call(*arguments: object, **named: object) -> object:
+            if now() < self.away_until:
+                raise ServiceUnavailable("DynamoDB does not answer")
+            answer: object = await getattr(self._store, operation)(*arguments, **named)
+            return answer
+
+        return call
+
+
+def make_bucket_over(store: object, quota: Quota) -> SharedBucket:
+    """Make the bucket of one process over a store."""
+    dice = random.Random(1)
+    return SharedBucket("1#us-east-1#ec2.X", quota, cast("Store", store), lambda: round(now() * SECOND), dice)
+
 
 def test_without_dynamodb_a_process_takes_a_small_share() -> None:
     """Never open, never shut: a tenth of the last known rate, without a burst, and throttles are survived."""
 
     async def play() -> int:
-        store = cast("Store", Unreachable())
-        bucket = SharedBucket(
-            "1#us-east-1#ec2.X", Quota(100, 5), store, lambda: round(now() * SECOND), random.Random(1)
-        )
+        bucket = make_bucket_over(Unreachable(), Quota(100, 5))
         sent = 0
         begun = now()
         while now() < begun + 100:
@@ -224,6 +246,117 @@ def test_without_dynamodb_a_process_takes_a_small_share() -> None:
         return sent
 
     assert 45 <= run_virtually(play) <= 55
+
+
+def test_a_short_outage_of_dynamodb_shuts_no_slow_bucket() -> None:
+    """A full bucket at one a second: half a second's outage is over in two, and not when the small share comes."""
+
+    async def play() -> float:
+        outage = Outage(make_tables())
+        bucket = make_bucket_over(outage, Quota(10, 1))
+        outage.away_until = now() + 0.5
+        begun = now()
+        await asyncio.gather(*(bucket.take(Priority.URGENT, timedelta(seconds=10)) for _ in range(4)))
+        return now() - begun
+
+    assert run_virtually(play) < 3
+
+
+def test_a_throttle_that_nobody_could_be_told_of_counts_all_the_same() -> None:
+    """DynamoDB is away: the process itself keeps what AWS asks for, and tells the others when it can."""
+
+    async def play() -> tuple[float, int]:
+        outage = Outage(make_tables())
+        bucket = make_bucket_over(outage, Quota(100, 5))
+        turn = await bucket.take(Priority.NORMAL, LONG)
+        begun = now()
+        outage.away_until = begun + 20
+        await bucket.report_throttle(turn, timedelta(seconds=60))
+        await bucket.take(Priority.NORMAL, LONG)
+        told = await outage.read(bucket.key)
+        assert isinstance(told, BucketState)
+        return now() - begun, told.cuts
+
+    waited, cuts = run_virtually(play)
+    assert waited >= 60
+    assert cuts == 1
+
+
+def test_what_aws_asks_for_outlives_the_next_throttle() -> None:
+    """Retry-After 30, then a throttle without one of a call that was under way: nobody calls before the 30 are over."""
+
+    async def play() -> float:
+        one, other = make_buckets(Quota(100, 5), 2)
+        first, second = [await one.take(Priority.NORMAL, LONG) for _ in range(2)]
+        begun = now()
+        await one.report_throttle(first, None)
+        under_way = await other.take(Priority.NORMAL, LONG)
+        await one.report_throttle(second, timedelta(seconds=30))
+        await asyncio.sleep(0.2)
+        await other.report_throttle(under_way, None)
+        taking = [asyncio.create_task(each.take(Priority.NORMAL, LONG)) for each in (one, other)]
+        await asyncio.wait(taking, return_when=asyncio.FIRST_COMPLETED)
+        waited = now() - begun
+        await asyncio.wait(taking)
+        return waited
+
+    assert run_virtually(play) >= 30
+
+
+def test_a_throttle_of_one_process_stops_urgent_turns_of_another_within_a_second() -> None:
+    """Urgent turns lie up to three seconds ahead: before one of them is used it is looked what others met."""
+
+    async def play() -> int:
+        one, *others = make_buckets(Quota(2, 1), 6)
+        held = await one.take(Priority.NORMAL, LONG)
+        tasks = [asyncio.create_task(each.take(Priority.URGENT, LONG)) for each in others for _ in range(6)]
+        await asyncio.sleep(2.1)
+        await one.report_throttle(held, timedelta(seconds=60))
+        await asyncio.sleep(1)
+        before = sum(task.done() for task in tasks)
+        await asyncio.sleep(30)
+        after = sum(task.done() for task in tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+        return after - before
+
+    assert run_virtually(play) == 0
+
+
+def test_trace_27_urgent_work_goes_before_the_rest_at_slow_rates_too() -> None:
+    """In an account that AWS leaves one call in three seconds: urgent callers get most of what there is."""
+    case = Case("slow", 6, priorities=(Priority.NORMAL, Priority.URGENT), capacity=5, per_second=0.3, seconds=1800)
+    shares = simulate(case).shares
+    normal, urgent = (sum(count for number, count in shares.items() if number % 2 == n) for n in range(2))
+    assert urgent >= 0.8 * (normal + urgent)
+
+
+def test_bulk_work_uses_a_bucket_that_holds_less_than_is_known() -> None:
+    """AWS grants a tenth of the assumed burst: bulk work leaves half of what is believed, and uses what there is."""
+    assumed = Quota(100, 10, published=False)
+    case = Case("small", priorities=(Priority.BULK,), assumed=assumed, capacity=10, per_second=2, seconds=1200)
+    assert simulate(case).used >= 0.9
+
+
+def test_who_gets_few_turns_does_not_expect_all_of_them() -> None:
+    """A process among many that has waited for long knows its own pace, though it was given hardly a turn."""
+
+    async def play() -> tuple[float, float]:
+        one, *others = make_buckets(Quota(100, 5), 20)
+        waiting = [asyncio.create_task(each.take(Priority.NORMAL, LONG)) for each in others for _ in range(400)]
+        at_first = one.find_pace()
+        waiting += [asyncio.create_task(one.take(Priority.BULK, LONG)) for _ in range(20)]
+        await asyncio.sleep(60)
+        pace = one.find_pace()
+        for task in waiting:
+            task.cancel()
+        await asyncio.wait(waiting)
+        return at_first, pace
+
+    at_first, later = run_virtually(play)
+    assert at_first == 5
+    assert later < 1
 
 
 def test_who_waits_too_long_is_told_so() -> None:
@@ -286,97 +419,6 @@ def test_a_raised_quota_is_used_and_a_part_of_one_is_kept_to() -> None:
     """The rate factor scales burst and refill, and keeps at least one call."""
     assert Quota(100, 5).scaled(2) == Quota(200, 10)
     assert Quota(10, 1, published=False).scaled(0.01) == Quota(1, 0.01, published=False)
-
-
-# --- which jobs may begin
-
-
-def admit(play: Callable[[Pacing, Admission], Awaitable[None]], places: int = 4) -> None:
-    """Play with the admission of one process."""
-
-    async def main() -> None:
-        pacing = pace()
-        await play(pacing, Admission(pacing, places, random.Random(1)))
-        await pacing.close()
-
-    run_virtually(main)
-
-
-def test_trace_26_a_stuck_account_leaves_half_of_the_slots() -> None:
-    """Trace 26: jobs of an account whose jobs never end are handed back soon; another account's begin at once."""
-
-    async def play(_pacing: Pacing, admission: Admission) -> None:
-        refused: list[tuple[float, OutOfTurns]] = []
-
-        async def hang() -> None:
-            begun = now()
-            try:
-                async with admission.enter("stuck", "us-east-1"):
-                    await asyncio.sleep(600)
-            except OutOfTurns as error:
-                refused.append((now() - begun, error))
-
-        stuck = [asyncio.create_task(hang()) for _ in range(8)]
-        await asyncio.sleep(10)
-        # As long as nobody else is there, their slots are nobody else's either.
-        assert [round(waited) for waited, _ in refused] == [4] * 4
-        begun = now()
-        async with admission.enter("well", "us-east-1"):
-            assert now() == begun
-        stuck += [asyncio.create_task(hang()) for _ in range(4)]
-        await asyncio.sleep(2)
-        assert [round(waited) for waited, _ in refused[4:]] == [1] * 4
-        assert all(error.retry_after and error.retry_after >= timedelta(seconds=2) for _, error in refused)
-        for task in stuck:
-            task.cancel()
-        await asyncio.wait(stuck)
-        begun = now()
-        async with admission.enter("stuck", "us-east-1"):
-            assert now() == begun
-
-    admit(play)
-
-
-def test_urgent_work_needs_no_place() -> None:
-    """What a wave waits for begins although its account has no place left."""
-
-    async def play(_pacing: Pacing, admission: Admission) -> None:
-        async with admission.enter("1", "us-east-1"), admission.enter("1", "us-east-1"):
-            set_priority(Queue.URGENT)
-            begun = now()
-            async with admission.enter("1", "us-east-1"):
-                assert now() == begun
-
-    admit(play, places=2)
-
-
-def test_nobody_begins_what_would_only_wait_for_turns() -> None:
-    """With a queue at the scarcest API a job waits for ten seconds before it reads anything, then comes again."""
-
-    async def play(pacing: Pacing, admission: Admission) -> None:
-        bucket = pacing.bucket("1", "us-east-1", *CREATE)
-        waiting = [asyncio.create_task(bucket.take(Priority.NORMAL, LONG)) for _ in range(300)]
-        await asyncio.sleep(5)
-        entered, refused = 0, 0
-
-        async def work() -> None:
-            nonlocal entered, refused
-            try:
-                async with admission.enter("1", "us-east-1"):
-                    entered += 1
-                    await asyncio.sleep(60)
-            except OutOfTurns:
-                refused += 1
-
-        jobs = [asyncio.create_task(work()) for _ in range(100)]
-        await asyncio.sleep(20)
-        # Eight seconds' worth of turns, at five a second.
-        assert 30 <= entered <= 50
-        assert entered + refused == 100
-        for task in [*jobs, *waiting]:
-            task.cancel()
-
-    admit(play, places=200)
 
 
 def test_what_was_long_ago_says_nothing_about_the_pace() -> None:

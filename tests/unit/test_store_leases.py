@@ -42,6 +42,10 @@ async def test_a_lease_is_one_a_source_server(store: TwinStore) -> None:
     with pytest.raises(LeaseHeld, match=SERVER) as held:
         await take(store, "run-1")
     assert held.value.retry_after == store.settings.lease / 4
+    assert held.value.for_same_work
+    with pytest.raises(LeaseHeld) as by_other:
+        await take(store, "run-2")
+    assert not by_other.value.for_same_work
     assert store.item("keys", KEY) == item
     other = await store.leases.take(ACCOUNT, "eu-west-1", SERVER)
     assert other.owner != lease.owner

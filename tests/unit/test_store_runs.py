@@ -173,6 +173,8 @@ async def test_outcomes_are_counted_on_the_head(store: TwinStore) -> None:
     for done in (1, 2):
         at = OPENED_AT + timedelta(seconds=done)
         assert await store.runs.count_done("pg-1", 3, at) == replace(head, done=done, done_at=at)
+    # One that failed because the time is over counts, and moves nothing.
+    assert await store.runs.count_done("pg-1", 3, None) == replace(head, done=3, done_at=at)
     with pytest.raises(ConditionFailed):
         await store.runs.count_done("pg-1", 4, OPENED_AT)
     assert store.item("runs", "pg-1", HEAD(4)) is None

@@ -268,6 +268,21 @@ async def test_a_write_answers_what_it_leaves_or_found(store: TwinStore) -> None
 
 
 @over_the_twin
+async def test_a_refused_write_shows_what_stands_there(store: TwinStore) -> None:
+    """Where it is asked for, and only there: it spares the read after it."""
+    await fill(store, "one")
+    refused = Write("Update", "runs", ("pg-1", "one"), {"n": 9}, condition=Attr("n").eq(8))
+    with pytest.raises(ConditionFailed) as shown:
+        await store.tables.write(refused, shows_refused=True)
+    assert decode(shown.value.item or {}) == {"groupId": "pg-1", "item": "one", "n": 0}
+    with pytest.raises(ConditionFailed) as silent:
+        await store.tables.write(refused)
+    assert silent.value.item is None
+    asked = [call.request.get("ReturnValuesOnConditionCheckFailure") for call in store.calls]
+    assert asked == ["ALL_OLD", None]
+
+
+@over_the_twin
 async def test_a_condition_decides(store: TwinStore) -> None:
     """Where it does not hold nothing is written, and of a transaction the positions are told."""
     absent = Attr("groupId").not_exists()

@@ -3,16 +3,25 @@
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, cast
 
 import pytest
 
+from tests.fakes.runs import OPENED_AT, run_over
 from tests.fakes.twin.fleet import Fleet
 from tests.fakes.twin.world import Call, Trouble, World
-from tests.fakes.virtual_time import run_virtually
+from tests.fakes.virtual_time import now, run_virtually
 from tests.faults.scenarios import CONFIG, OTHER, Story
-from workers.apply.survey import SURVEYED_FROM
+from workers.apply.survey import LOOK_SECONDS, LOOKS, SURVEYED_FROM, Surveys
+from workers.aws.calls import TRANSIENT_TRIES
+from workers.core.contract import Queue
+from workers.core.priority import Priority, read_priority, set_priority
+from workers.core.status import Status
+from workers.core.store.records import ServerItem
+from workers.core.store.surveys import Survey, Surveyed, SurveyStore
 
 MEMBERS = tuple(f"s-{number:017d}" for number in range(SURVEYED_FROM + 10))
+SURVEYED = MEMBERS[: SURVEYED_FROM + 1]
 READ, LIST, READ_TEMPLATE = (
     "get_launch_configuration",
     "describe_launch_templates",
@@ -132,6 +141,97 @@ def test_a_survey_that_comes_to_nothing_keeps_no_run_from_its_end(trouble: Troub
     calls = tell(break_)
     assert met
     assert not any(call.is_target_write for call in calls)
+
+
+def test_a_survey_that_hangs_is_cut_short() -> None:
+    """EC2 answers nobody who asks for many templates: those who wait for it go on soon, and read one by one."""
+
+    async def hang(story: Story, group_id: str) -> None:
+        story.fleet.world.choose_delay = lambda call: 1000.0 if call.operation == LIST else 0.0
+        await story.apply(group_id)
+        begun = story.fleet.world.seconds()
+        await story.settle()
+        assert story.fleet.world.seconds() - begun < 60
+
+    assert count(tell(hang)) == {READ: len(MEMBERS), LIST: 1, READ_TEMPLATE: len(MEMBERS)}
+
+
+def test_what_keeps_a_page_from_being_read_ends_the_survey(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service that fails would fail each further page, each time after all tries and waits."""
+    monkeypatch.setattr("workers.apply.survey.PAGE", 10)
+
+    async def fail(story: Story, group_id: str) -> None:
+        story.fleet.world.on_call = lambda call: Trouble.LOST if call.operation == LIST else None
+        await story.apply(group_id)
+
+    assert count(tell(fail))[LIST] == TRANSIENT_TRIES
+
+
+class Elsewhere:
+    """A survey that another process makes, and has made after a while."""
+
+    def __init__(self, survey: Survey, after: float) -> None:
+        self.asked: list[float] = []
+        self._survey, self._there_at = survey, now() + after
+
+    async def read(self, _group_id: str, _generation: int) -> Survey | None:
+        self.asked.append(now())
+        return self._survey if now() >= self._there_at else None
+
+    async def claim(self, *_: object) -> bool:
+        return False
+
+
+def test_who_waited_in_vain_for_another_process_looks_again() -> None:
+    """A survey that takes longer than anybody waits is used by the jobs that come later, who wait for nothing."""
+
+    async def play() -> tuple[list[float], list[Surveyed | None]]:
+        run = run_over(SURVEYED, frozenset(SURVEYED))
+        item = ServerItem(
+            SURVEYED[0], Status.READY, 2, run.config_hashes[SURVEYED[0]], OPENED_AT, 1,
+            launch_template_id="lt-1", launch_template_version=7,
+        )  # fmt: skip
+        store = Elsewhere({"lt-1": Surveyed("lt-1", 7, OPENED_AT)}, after=8.0)
+        nobody: Any = None
+        surveys = Surveys(runs=nobody, store=cast("SurveyStore", store), templates=nobody, clock=lambda: OPENED_AT)
+        waited, found = [], []
+        for _ in range(8):
+            begun = now()
+            found.append(await surveys.find(run, item))
+            waited.append(now() - begun)
+            await asyncio.sleep(1)
+        return waited, found
+
+    waited, found = run_virtually(play)
+    assert LOOKS * LOOK_SECONDS - 1 < waited[0] <= LOOKS * LOOK_SECONDS
+    assert waited[1:] == [0.0] * 7
+    assert found[0] is None
+    assert found[-1] == Surveyed("lt-1", 7, OPENED_AT)
+
+
+@pytest.mark.parametrize("queue", Queue.__members__.values())
+def test_a_survey_has_the_priority_of_the_job_that_makes_it(queue: Queue) -> None:
+    """Bulk work leaves its half to others here too, and what a wave waits for does not queue behind it."""
+    seen: list[Priority] = []
+
+    async def play() -> None:
+        class Store:
+            async def read(self, *_: object) -> Survey | None:
+                seen.append(read_priority())
+                return {}
+
+        set_priority(queue)
+        run = run_over(SURVEYED, frozenset(SURVEYED))
+        item = ServerItem(
+            SURVEYED[0], Status.READY, 2, run.config_hashes[SURVEYED[0]], OPENED_AT, 1, launch_template_version=7
+        )
+        nobody: Any = None
+        store = cast("SurveyStore", Store())
+        await Surveys(runs=nobody, store=store, templates=nobody, clock=lambda: OPENED_AT).find(run, item)
+        assert seen == [read_priority()]
+
+    run_virtually(play)
+    assert seen
 
 
 def test_a_small_run_makes_no_survey() -> None:

@@ -7,7 +7,15 @@ from typing import Any
 import pytest
 
 from tests.fakes.runs import MEMBERS, OPENED_AT, run_over, status_of
-from workers.core.errors import JobInProgress, LeaseHeld, QuotaExceeded, RetryableError, ServiceUnavailable, Throttled
+from workers.core.errors import (
+    JobInProgress,
+    LeaseHeld,
+    OutOfTurns,
+    QuotaExceeded,
+    RetryableError,
+    ServiceUnavailable,
+    Throttled,
+)
 from workers.core.queries import Page, Queries
 from workers.core.runs.waiting import SETTLING, describe_wait, read_wait
 from workers.core.status import Status
@@ -125,6 +133,8 @@ def test_a_run_without_a_sign_of_life_says_where_to_look(
     [
         (Throttled("no", operation="drs.Get"), "tokens: AWS throttles drs.Get"),
         (Throttled("no"), "tokens: AWS throttles the account"),
+        (OutOfTurns("no", operation="drs.Get"), "tokens: drs.Get is called as often as the account may"),
+        (OutOfTurns("no"), "tokens: AWS is called as often as the account may"),
         (LeaseHeld("no"), "lease: another worker is at work on s-1"),
         (JobInProgress("a job"), "job: DRS is busy with s-1 (a job)"),
         (QuotaExceeded("20 jobs"), "job: DRS is busy with s-1 (20 jobs)"),

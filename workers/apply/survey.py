@@ -7,14 +7,16 @@ know is read as ever.
 """
 
 import asyncio
-from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections import OrderedDict, deque
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
 from functools import partial
 
 import structlog
 
-from workers.core.errors import PrelaunchError
+from workers.core.errors import PrelaunchError, StaleTemplate
 from workers.core.ports import Clock, LaunchTemplates
+from workers.core.priority import Priority, read_priority, use_priority
 from workers.core.shared_work import SharedWork
 from workers.core.status import Status
 from workers.core.store.records import ServerItem
@@ -28,8 +30,10 @@ SURVEYED_FROM = 50
 PAGE = 200
 """Launch templates a call. Source: EC2 API reference, DescribeLaunchTemplates."""
 LOOKS, LOOK_SECONDS = 10, 0.5
-"""How often, and how far apart, it is looked whether another process has made the survey."""
-SURVEYS_KEPT = 4
+"""How often, and how far apart, it is looked whether another process has made the survey: once, then at each job."""
+LONGEST_MAKING = timedelta(seconds=15)
+"""So long those wait who could use it, each in a slot; then what there is must do."""
+SURVEYS_KEPT = 16
 
 
 class Surveys:
@@ -51,6 +55,8 @@ class Surveys:
         self._sleep = sleep
         self._making = SharedWork()
         self._made: OrderedDict[tuple[str, int], Survey] = OrderedDict()
+        self._awaited: deque[tuple[str, int]] = deque(maxlen=SURVEYS_KEPT)
+        """Those that another process was waited for in vain."""
 
     async def find(self, run: Run, item: ServerItem | None) -> Surveyed | None:
         """
@@ -65,26 +71,41 @@ class Surveys:
         """
         if item is None or len(run.listed) <= SURVEYED_FROM or not _is_verified(run, item):
             return None
-        key = (run.group_id, run.head.generation)
-        if key not in self._made:
-            await self._making.join(key, partial(self._survey, run))
-        surveyed = self._made.get(key, {}).get(item.launch_template_id or "")
+        survey = await self._find_survey(run)
+        surveyed = survey.get(item.launch_template_id or "")
         return surveyed if surveyed is not None and surveyed.version == item.launch_template_version else None
 
-    async def _survey(self, run: Run) -> None:
+    async def _find_survey(self, run: Run) -> Survey:
+        key = (run.group_id, run.head.generation)
+        if key not in self._made:
+            await self._making.join(key, partial(self._survey, run, read_priority()))
+        if key not in self._made:
+            return {}
+        self._made.move_to_end(key)
+        return self._made[key]
+
+    async def _survey(self, run: Run, priority: Priority) -> None:
+        use_priority(priority)
         key = (run.group_id, run.head.generation)
         try:
-            self._made[key] = await self._read_or_make(run)
+            survey = await self._read_or_make(run)
         except PrelaunchError as error:
             # It would only have spared reads.
             log.warning("survey.not_made", group_id=run.group_id, run_id=run.head.run_id, error=error.message)
-            self._made[key] = {}
+            survey = {}
+        if survey is None:
+            # Another process is at it: the next job looks again, and does not wait.
+            self._awaited.append(key)
+            return
+        self._made[key] = survey
         while len(self._made) > SURVEYS_KEPT:
             self._made.popitem(last=False)
 
-    async def _read_or_make(self, run: Run) -> Survey:
+    async def _read_or_make(self, run: Run) -> Survey | None:
         group_id, generation = run.group_id, run.head.generation
-        for _ in range(LOOKS):
+        for look in range(1 if (group_id, generation) in self._awaited else LOOKS):
+            if look:
+                await self._sleep(LOOK_SECONDS)
             survey = await self._store.read(group_id, generation)
             if survey is not None:
                 return survey
@@ -92,25 +113,32 @@ class Surveys:
                 survey = await self._make(run)
                 await self._store.keep(group_id, generation, survey)
                 return survey
-            await self._sleep(LOOK_SECONDS)
-        return {}
+        return None
 
     async def _make(self, run: Run) -> Survey:
         items = await self._runs.read_servers(run.group_id)
         verified = (item for item in items.values() if item.source_server_id in run.listed and _is_verified(run, item))
         ids = sorted(item.launch_template_id for item in verified if item.launch_template_id)
         survey: dict[str, Surveyed] = {}
-        for start in range(0, len(ids), PAGE):
-            begun_at = self._clock()
-            try:
-                versions = await self._templates.read_default_versions(run.target, ids[start : start + PAGE])
-            except PrelaunchError as error:
-                # One template that is gone fails the whole page: those on it are read one by one.
-                log.info("survey.page_failed", run_id=run.head.run_id, error=error.message)
-                continue
-            survey.update({each: Surveyed(each, version, begun_at) for each, version in versions.items()})
+        try:
+            async with asyncio.timeout(LONGEST_MAKING.total_seconds()):
+                for start in range(0, len(ids), PAGE):
+                    survey.update(await self._read_page(run, ids[start : start + PAGE]))
+        except (PrelaunchError, TimeoutError) as error:
+            # What keeps one page from being read keeps the next one too: those that are left are read one by one.
+            log.warning("survey.cut_short", run_id=run.head.run_id, templates=len(survey), error=str(error))
         log.info("survey.made", group_id=run.group_id, run_id=run.head.run_id, templates=len(survey))
         return survey
+
+    async def _read_page(self, run: Run, ids: Sequence[str]) -> Survey:
+        begun_at = self._clock()
+        try:
+            versions = await self._templates.read_default_versions(run.target, ids)
+        except StaleTemplate as error:
+            # One template that is gone fails the whole page: those on it are read one by one.
+            log.info("survey.page_failed", run_id=run.head.run_id, error=error.message)
+            return {}
+        return {each: Surveyed(each, version, begun_at) for each, version in versions.items()}
 
 
 def _is_verified(run: Run, item: ServerItem) -> bool:

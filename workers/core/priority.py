@@ -29,3 +29,8 @@ def read_priority() -> Priority:
 def set_priority(queue: str) -> None:
     """Set the priority of what runs here from now on to that of a queue, named without the stack."""
     _current.set(_PRIORITIES[Queue(queue)])
+
+
+def use_priority(priority: Priority) -> None:
+    """Set the priority of what runs here from now on, where it is done for somebody else."""
+    _current.set(priority)

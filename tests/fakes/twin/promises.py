@@ -143,7 +143,7 @@ class Watch:
         change = f"change#{run['generation']:010d}#{server_id}"
         if self._fleet.world.tables.peek("runs", run["groupId"], change) is None:
             self.broken.append(f"[12] {call.operation} of {server_id} is not in the history before it is done")
-        owner = self._owners().get(server_id)
+        owner = self._owner_of(server_id)
         if owner not in {None, run["groupId"]} and self._is_verified(owner, server_id):
             self.broken.append(f"[5] {run['groupId']} writes to {server_id}, which {owner} has and has verified")
         recorded = self._fleet.world.tables.peek("runs", run["groupId"], f"server#{server_id}")
@@ -164,8 +164,16 @@ class Watch:
         return self._fleet.world.servers.templates[call.request["LaunchTemplateId"]].server_id
 
     def _find_run(self, run_id: str | None) -> dict[str, Any] | None:
-        items = map(decode, self._fleet.world.tables.every("runs"))
-        return next((item for item in items if run_id is not None and item.get("runId") == run_id), None)
+        # Asked at every write: only what is found is decoded.
+        items = self._fleet.world.tables.every("runs") if run_id is not None else iter(())
+        found = next((item for item in items if item.get("runId") == {"S": run_id}), None)
+        return decode(found) if found is not None else None
+
+    def _owner_of(self, server_id: str) -> str | None:
+        for item in self._fleet.world.tables.every("keys"):
+            if item["key"]["S"].startswith("servers#") and server_id in item["owners"]["M"]:
+                return str(item["owners"]["M"][server_id]["S"])
+        return None
 
     # --- at the end
 

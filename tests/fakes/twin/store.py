@@ -14,6 +14,7 @@ from workers.core.store.journal import Journal
 from workers.core.store.leases import LeaseStore
 from workers.core.store.receipts import Receipts
 from workers.core.store.runs import RunStore
+from workers.core.store.surveys import SurveyStore
 from workers.core.store.tables import Tables
 from workers.core.store.waves import WaveStore
 from workers.core.store.writes import Write, decode
@@ -34,6 +35,7 @@ class TwinStore:
         self.journal = Journal(self.tables)
         self.receipts = Receipts(self.tables, self.time.wall)
         self.waves = WaveStore(self.tables)
+        self.surveys = SurveyStore(self.tables)
 
     def item(self, table: str, hash_key: str, sort_key: str = "") -> dict[str, Any] | None:
         """Look at an item without a call, in Python's types."""

@@ -34,7 +34,8 @@ class Admission:
 
     Parameters:
         pacing: The buckets.
-        places: How many jobs of one account may be at work at once; what is urgent needs none.
+        places: How many jobs of one account may be at work at once; as many urgent ones, but half as many more
+            beside the others.
         dice: Spreads the jobs that come again.
     """
 
@@ -42,8 +43,9 @@ class Admission:
         self._pacing = pacing
         self._places = places
         self._dice = dice
-        self._inside: Counter[tuple[str, str]] = Counter()
-        self._taken: Counter[str] = Counter()
+        self._inside: Counter[tuple[str, str, Priority]] = Counter()
+        self._taken: Counter[tuple[str, bool]] = Counter()
+        """By account, and whether they are urgent."""
         self._seen_at: dict[str, float] = {}
 
     @asynccontextmanager
@@ -61,41 +63,50 @@ class Admission:
         Raises:
             OutOfTurns: It did not come in; it says when to try again.
         """
-        takes_place = read_priority() is not Priority.URGENT
+        priority = read_priority()
+        is_urgent = priority is Priority.URGENT
         self._seen_at[account_id] = asyncio.get_running_loop().time()
-        if takes_place and not await self._wait_for_place(account_id):
+        if not await self._wait_for_place(account_id, is_urgent):
             raise self._refuse(f"Account {account_id} has as many jobs at work here as it may")
-        self._taken[account_id] += takes_place
+        self._taken[account_id, is_urgent] += 1
         try:
-            if not await self._wait(LONGEST_WAIT_SECONDS, lambda: self._is_turn_near(account_id, region)):
+            if not await self._wait(LONGEST_WAIT_SECONDS, lambda: self._is_turn_near(account_id, region, priority)):
                 raise self._refuse(f"The rate of account {account_id} is used up by what is at work already")
-            self._inside[account_id, region] += 1
+            self._inside[account_id, region, priority] += 1
             try:
                 yield
             finally:
-                self._inside[account_id, region] -= 1
+                self._inside[account_id, region, priority] -= 1
         finally:
-            self._taken[account_id] -= takes_place
+            self._taken[account_id, is_urgent] -= 1
 
-    async def _wait_for_place(self, account_id: str) -> bool:
+    async def _wait_for_place(self, account_id: str, is_urgent: bool) -> bool:
         waited = 0.0
-        while self._taken[account_id] >= self._places:
+        while not self._has_place(account_id, is_urgent):
             if waited >= (ALONE_WAIT_SECONDS if self._is_alone(account_id) else ACCOUNT_WAIT_SECONDS):
                 return False
             await asyncio.sleep(LOOK_SECONDS)
             waited += LOOK_SECONDS
         return True
 
+    def _has_place(self, account_id: str, is_urgent: bool) -> bool:
+        """What is urgent finds places beside the others of its account, and still leaves some to other accounts."""
+        both = self._taken[account_id, True] + self._taken[account_id, False]
+        beside = max(self._places // 2, 1) if is_urgent else 0
+        return self._taken[account_id, is_urgent] < self._places and both < self._places + beside
+
     def _is_alone(self, account_id: str) -> bool:
         lately = asyncio.get_running_loop().time() - LATELY_SECONDS
         self._seen_at = {each: at for each, at in self._seen_at.items() if at >= lately}
         return not self._seen_at.keys() - {account_id}
 
-    def _is_turn_near(self, account_id: str, region: str) -> bool:
+    def _is_turn_near(self, account_id: str, region: str, priority: Priority) -> bool:
+        """Only who comes before a job keeps it waiting."""
         bucket = self._pacing.bucket(account_id, region, *SCARCEST)
-        if not bucket.count_waiting():
+        if not bucket.count_waiting(priority):
             return True
-        return self._inside[account_id, region] < LONGEST_QUEUE_SECONDS * bucket.find_pace()
+        before = sum(self._inside[account_id, region, each] for each in Priority if each <= priority)
+        return before < LONGEST_QUEUE_SECONDS * bucket.find_pace()
 
     async def _wait(self, seconds: float, is_there: Callable[[], bool]) -> bool:
         ends_at = asyncio.get_running_loop().time() + seconds

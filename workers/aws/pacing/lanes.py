@@ -16,7 +16,7 @@ from typing import Protocol
 
 import structlog
 
-from workers.aws.pacing.law import SECOND, BucketState, find_rate
+from workers.aws.pacing.law import SECOND, BucketState, cut, find_rate
 from workers.aws.pacing.quotas import Quota
 from workers.aws.pacing.store import Turns
 from workers.core.errors import OutOfTurns, PrelaunchError
@@ -24,6 +24,8 @@ from workers.core.priority import Priority
 
 log = structlog.get_logger()
 
+SEEN_LATELY = SECOND
+"""After so long it is looked whether others were throttled before a turn is used: it slows the whole fleet."""
 STORE_SECONDS = 2.0
 """How long DynamoDB may take for a reservation."""
 ALONE_SHARE = 0.1
@@ -50,6 +52,9 @@ class Store(Protocol):
 
     async def cut(self, key: str, quota: Quota, *, known: BucketState, now: int, retry_after: int) -> BucketState:
         """Cut the rate once for all."""
+
+    async def read(self, key: str) -> BucketState:
+        """Read a bucket as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +84,14 @@ class SharedBucket:
         self.state = BucketState()
         self._store = store
         self._lanes = {priority: _Lane(self, priority) for priority in Priority}
+        self.paused_until = 0
+        """Until when AWS has asked this process to be left alone."""
         self._given: deque[int] = deque(maxlen=MOST_GIVEN)
+        self._waiting_since: int | None = None
+        self._alone: BucketState | None = None
+        """The bucket as this process alone knows it, since a throttle that it could tell nobody of."""
+        self._untold: tuple[BucketState, int] | None = None
+        """The state that this throttle came in, and until when AWS has asked to be left alone."""
         self._alone_until = 0
         self._alone_turn = 0
 
@@ -114,13 +126,13 @@ class SharedBucket:
             await lane.close()
 
     def _describe_rate(self) -> str:
-        rate = find_rate(self.state, self.quota)
+        rate = find_rate(self._alone or self.state, self.quota)
         why = "AWS throttles it, and it" if rate < self.quota.per_second * THROTTLED_SHARE else "it"
         return f"{why} is called {rate:.1f} times a second by all workers"
 
-    def count_waiting(self) -> int:
-        """Count the callers of this process who wait."""
-        return sum(lane.count() for lane in self._lanes.values())
+    def count_waiting(self, priority: Priority = Priority.BULK) -> int:
+        """Count the callers of this process who wait and do not come after this priority."""
+        return sum(lane.count() for each, lane in self._lanes.items() if each <= priority)
 
     def find_pace(self) -> float:
         """Tell how many turns a second this process was given lately; all of the fleet's while that is not known."""
@@ -128,12 +140,21 @@ class SharedBucket:
         while self._given and self._given[0] < now - LATELY:
             self._given.popleft()
         if len(self._given) < FEWEST_GIVEN:
+            if self._waiting_since is not None and now - self._waiting_since >= LATELY:
+                return len(self._given) * SECOND / LATELY
             return find_rate(self.state, self.quota)
         return len(self._given) * SECOND / max(now - self._given[0], 1)
 
     def note_turn(self) -> None:
         """Note that a turn was given to a caller of this process."""
         self._given.append(self.now())
+
+    def note_waiting(self) -> None:
+        """Note that callers wait, or that none does any more."""
+        if not self.count_waiting():
+            self._waiting_since = None
+        elif self._waiting_since is None:
+            self._waiting_since = self.now()
 
     async def report_throttle(self, turn: Turn, retry_after: timedelta | None) -> None:
         """
@@ -146,12 +167,18 @@ class SharedBucket:
         pause = round((retry_after or timedelta(0)).total_seconds() * SECOND)
         if turn.state.cuts < self.state.cuts and not pause:
             return
+        self.paused_until = max(self.paused_until, self.now() + pause)
+        known = self.state if turn.state.cuts == self.state.cuts else turn.state
         try:
-            known = self.state if turn.state.cuts == self.state.cuts else turn.state
-            async with asyncio.timeout(STORE_SECONDS):
-                self._learn(await self._store.cut(self.key, self.quota, known=known, now=self.now(), retry_after=pause))
+            await self._tell(known, pause)
         except (PrelaunchError, TimeoutError) as error:
+            self._untold = (known, self.paused_until)
+            self._alone = cut(self._alone or self.state, self.quota, self.now(), pause)
             self._go_alone(error)
+
+    async def _tell(self, known: BucketState, pause: int) -> None:
+        async with asyncio.timeout(STORE_SECONDS):
+            self._learn(await self._store.cut(self.key, self.quota, known=known, now=self.now(), retry_after=pause))
 
     async def reserve(self, priority: Priority, wanted: int) -> Turns:
         """Reserve turns for callers who wait; where the fleet cannot be asked, one of a small share."""
@@ -159,6 +186,10 @@ class SharedBucket:
         if now < self._alone_until:
             return self._reserve_alone(now)
         try:
+            if self._untold is not None:
+                known, until = self._untold
+                await self._tell(known, max(until - now, 0))
+                self._untold = self._alone = None
             async with asyncio.timeout(STORE_SECONDS):
                 turns = await self._store.reserve(
                     self.key, self.quota, priority, known=self.state, now=now, wanted=wanted
@@ -169,6 +200,16 @@ class SharedBucket:
         self._learn(turns.state)
         return turns
 
+    async def look(self) -> None:
+        """Learn what others did to the bucket; where the fleet cannot be asked, nothing."""
+        if self.now() < self._alone_until:
+            return
+        try:
+            async with asyncio.timeout(STORE_SECONDS):
+                self._learn(await self._store.read(self.key))
+        except (PrelaunchError, TimeoutError) as error:
+            self._go_alone(error)
+
     def _learn(self, state: BucketState) -> None:
         # An answer from before a cut may come after it.
         self.state = state if state.cuts >= self.state.cuts else self.state
@@ -178,9 +219,14 @@ class SharedBucket:
         log.warning("pacing.alone", bucket=self.key, error=str(error) or type(error).__name__)
 
     def _reserve_alone(self, now: int) -> Turns:
-        interval = round(SECOND / (find_rate(self.state, self.quota) * ALONE_SHARE))
-        self._alone_turn = max(self._alone_turn + interval, now)
-        return Turns(self.state, (self._alone_turn,))
+        state = self._alone or self.state
+        interval = round(SECOND / (find_rate(state, self.quota) * ALONE_SHARE))
+        turn = max(self._alone_turn + interval, self.paused_until, now)
+        if turn > self._alone_until:
+            # By then the fleet can be asked again: whoever waited for this one would miss what it has.
+            return Turns(self.state, opens_at=self._alone_until)
+        self._alone_turn = turn
+        return Turns(self.state, (turn,))
 
 
 class _Lane:
@@ -201,6 +247,7 @@ class _Lane:
         """Queue; whoever is cancelled leaves."""
         waiter: asyncio.Future[Turn] = asyncio.get_running_loop().create_future()
         self._waiting.append(waiter)
+        self._bucket.note_waiting()
         if self._serving is None or self._serving.done():
             # In a context of its own: what it logs is not about whoever came first.
             self._serving = asyncio.create_task(self._serve(), context=Context())
@@ -234,6 +281,7 @@ class _Lane:
                 await self._sleep_until(reserved.opens_at + self._choose_spread())
                 self._spread = min(self._spread + SPREAD_STEP, LONGEST_SPREAD)
         self._waiting.clear()
+        self._bucket.note_waiting()
 
     def _choose_spread(self) -> int:
         return round(self._bucket.dice.uniform(0, self._spread) * SECOND)
@@ -242,12 +290,15 @@ class _Lane:
         await asyncio.sleep(max(at - self._bucket.now(), 0) / SECOND)
 
     async def _let_go(self, reserved: Turns) -> None:
-        turn = Turn(reserved.state)
+        turn, seen_at = Turn(reserved.state), self._bucket.now()
         for at in reserved.turns:
             if at > self._bucket.now():
                 await self._sleep_until(at)
-            if self._bucket.state.cuts != reserved.state.cuts:
-                # The rate was cut meanwhile: whoever goes on in these turns would be throttled too.
+            if at > seen_at + SEEN_LATELY:
+                await self._bucket.look()
+                seen_at = self._bucket.now()
+            if self._bucket.state.cuts != reserved.state.cuts or at < self._bucket.paused_until:
+                # AWS throttled meanwhile: whoever goes on in these turns would be throttled too.
                 return
             if not self._next(turn):
                 return

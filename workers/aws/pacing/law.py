@@ -18,6 +18,8 @@ HORIZON = {Priority.URGENT: 3 * SECOND, Priority.NORMAL: SECOND, Priority.BULK: 
 """How far ahead turns are handed out: what is urgent is always let in before the rest."""
 BULK_LEAVES = 0.5
 """The share of a bucket's capacity that bulk work leaves to the others."""
+BULK_LEAVES_AT_MOST = 5 * SECOND
+"""So much refill it leaves once AWS has throttled: how much AWS's bucket really holds is not known any more."""
 BATCH_SECONDS = 0.5
 """How much of a bucket's refill a process reserves at once: what it loses if it dies."""
 BURST_BATCH = 16
@@ -117,12 +119,17 @@ def plan(state: BucketState, quota: Quota, priority: Priority, now: int, wanted:
     interval = round(SECOND / rate)
     burst = max(quota.capacity - MARGIN_SECONDS * min(rate, quota.per_second), 1.0)
     full = now - round((burst - 1) * interval)
-    later = min(round(BULK_LEAVES * quota.capacity * interval), now - full) if priority is Priority.BULK else 0
+    later = min(_choose_distance(state, quota, interval), now - full) if priority is Priority.BULK else 0
     there = max(now - later - max(state.next_at, full), 0) // interval
     count = min(wanted, max(int(rate * BATCH_SECONDS), 1) + min(there, BURST_BATCH))
-    # However slow a bucket is, its next turn is somebody's.
-    ahead = max(HORIZON[priority], interval)
+    # However slow a bucket is, its next turn is somebody's; and the one after it for what is urgent.
+    ahead = max(HORIZON[priority], interval * (2 if priority is Priority.URGENT else 1))
     return Batch(count, interval, full, later, now + ahead - (count - 1) * interval - later)
+
+
+def _choose_distance(state: BucketState, quota: Quota, interval: int) -> int:
+    distance = round(BULK_LEAVES * quota.capacity * interval)
+    return min(distance, BULK_LEAVES_AT_MOST) if state.cuts else distance
 
 
 def cut(state: BucketState, quota: Quota, now: int, retry_after: int = 0) -> BucketState:

@@ -96,17 +96,35 @@ class BucketStore:
         learnt = cut(known, quota, now, retry_after)
         if learnt is known:
             return await self._keep_away(key, known, now + retry_after)
-        values = {
-            "nextAt": learnt.next_at,
-            "cutAt": now,
-            "middle": learnt.middle,
-            "pressed": 0,
-            "cuts": learnt.cuts,
-        }
+        values = {"cutAt": now, "middle": learnt.middle, "pressed": 0, "cuts": learnt.cuts}
+        # What was reserved since, or AWS has asked for, reaches further: then that stays.
+        sooner = Attr("nextAt").not_exists() | Attr("nextAt").lte(learnt.next_at)
+        try:
+            return read_state(
+                await self._update(key, {**values, "nextAt": learnt.next_at}, _same_cuts(known) & sooner, {})
+            )
+        except _Refused as refused:
+            if refused.state.cuts != known.cuts:
+                return await self._keep_away(key, refused.state, now + retry_after)
         try:
             return read_state(await self._update(key, values, _same_cuts(known), {}))
         except _Refused as refused:
             return await self._keep_away(key, refused.state, now + retry_after)
+
+    async def read(self, key: str) -> BucketState:
+        """
+        Read a bucket as it is.
+
+        Parameters:
+            key: Account, Region and API.
+
+        Returns:
+            The bucket; one that nobody has used yet is full.
+
+        Raises:
+            PrelaunchError: The table is missing or does not answer.
+        """
+        return read_state(await self._tables.get("rate-buckets", key) or {})
 
     async def _keep_away(self, key: str, seen: BucketState, until: int) -> BucketState:
         """Keep what AWS asks for also where the rate was cut already."""
