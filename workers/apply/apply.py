@@ -222,15 +222,24 @@ class ApplyServer:
 
     async def _pass_by(self, current: Current) -> Outcome:
         """Deal with a job that has nothing to apply; where its outcome is in but the group is not, look."""
-        if current.status.status is not Status.PENDING or not current.is_recorded():
-            return Acknowledge("settled" if current.is_recorded() else "not_listed")
-        if current.item is not None:
-            # Its worker may have died between the record and the end of its change.
-            await self._journal.complete(current.run.group_id, current.status.generation, current.item)
-        if self._looks.take(current.run) and await self._aggregator.settle_if_complete(current.run, current.status):
+        if current.item is None or not current.is_recorded():
+            return Acknowledge("not_listed")
+        if current.status.status is not Status.PENDING:
             return Acknowledge("settled")
-        # Its worker may have died between the record and the count, which then never comes out: look again.
-        return Redeliver("group_pending", self._settings.look_again)
+        run, item = current.run, current.item
+        # Its worker may have died between the record and the end of its change, or before the count.
+        await self._journal.complete(run.group_id, current.status.generation, item)
+        head = await self._runs.count_done(run.group_id, current.status.generation, None)
+        if head.done < run.head.listed or self._looks.is_spared(run, item):
+            # Counted twice is no harm, for it is a hint to look: whoever records the last outcome does.
+            return Acknowledge("recorded")
+        began = self._looks.take(run)
+        if began is None:
+            return Redeliver("group_pending", self._settings.look_again)
+        if await self._aggregator.settle_if_complete(run, current.status):
+            return Acknowledge("settled")
+        self._looks.note_pending(run, began)
+        return Acknowledge("recorded")
 
     async def _read_current(self, group_id: str, source_server_id: str) -> Current | None:
         status = await self._groups.read_status(group_id)

@@ -13,6 +13,8 @@ from workers.core.store.records import GroupStatus, ServerItem
 from workers.core.store.runs import Run, RunStore
 
 MOST_NOTED = 100
+CLOCKS_APART = timedelta(seconds=5)
+"""By how much the clocks of two processes may differ, and then some."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,19 +91,17 @@ class WaitNotes:
 
     async def note(self, run: Run, source_server_id: str, error: RetryableError) -> None:
         """Note why a source server's job comes again later."""
-        key, now = (run.group_id, run.head.generation), self._clock()
+        key, now = _key(run), self._clock()
         noted_at = self._noted.get(key)
         if noted_at is not None and now - noted_at < NOTED_EVERY:
             return
-        self._noted[key] = now
-        while len(self._noted) > MOST_NOTED:
-            del self._noted[next(iter(self._noted))]
+        _keep(self._noted, key, now)
         await self._runs.note_wait(*key, describe_wait(error, source_server_id), now)
 
 
 class Looks:
     """
-    Tells whether it is time to look if a run is complete.
+    Tells whether it is time to look if a run is complete, and of whom a look has told enough.
 
     Such a look reads every source server of the group. Where several jobs name one, as after a newer generation or a
     death, all but the first would do so every few seconds, and leave no time for the source servers that are pending.
@@ -111,13 +111,37 @@ class Looks:
         self._clock = clock
         self._every = every
         self._looked: dict[tuple[str, int], datetime] = {}
+        self._found_pending: dict[tuple[str, int], datetime] = {}
 
-    def take(self, run: Run) -> bool:
-        """Take the look that is due; False where one was taken a moment ago."""
-        key, now = (run.group_id, run.head.generation), self._clock()
-        looked_at = self._looked.pop(key, None)
-        is_due = looked_at is None or now - looked_at >= self._every
-        self._looked[key] = looked_at if looked_at is not None and not is_due else now
-        while len(self._looked) > MOST_NOTED:
-            del self._looked[next(iter(self._looked))]
-        return is_due
+    def take(self, run: Run) -> datetime | None:
+        """Take the look that is due, and answer when it begins; None where one was taken a moment ago."""
+        key, now = _key(run), self._clock()
+        looked_at = self._looked.get(key)
+        if looked_at is not None and now - looked_at < self._every:
+            return None
+        _keep(self._looked, key, now)
+        return now
+
+    def note_pending(self, run: Run, began: datetime) -> None:
+        """Note that a look that began then has found source servers that are pending."""
+        _keep(self._found_pending, _key(run), began)
+
+    def is_spared(self, run: Run, item: ServerItem) -> bool:
+        """
+        Tell whether a source server's job has nothing to look for any more.
+
+        Once another one was pending after this one was recorded, it is that one's job that looks at the end.
+        """
+        found = self._found_pending.get(_key(run))
+        return found is not None and item.last_applied + CLOCKS_APART < found
+
+
+def _key(run: Run) -> tuple[str, int]:
+    return run.group_id, run.head.generation
+
+
+def _keep(times: dict[tuple[str, int], datetime], key: tuple[str, int], at: datetime) -> None:
+    times.pop(key, None)
+    times[key] = at
+    while len(times) > MOST_NOTED:
+        del times[next(iter(times))]
