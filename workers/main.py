@@ -6,6 +6,7 @@ Everything that lives on the event loop is made when the worker boots, on its lo
 
 import asyncio
 import ctypes
+import gc
 import multiprocessing
 import os
 import random
@@ -52,6 +53,8 @@ from workers.wave.start import StartWave
 
 PR_SET_PDEATHSIG = 1
 """Linux, prctl(2): the signal that the kernel sends when the parent ends."""
+COLLECTED_AFTER = (10_000, 20, 50)
+"""Garbage is looked for after so many new objects, among older ones the more rarely: CPython's own are 700, 10, 10."""
 URGENT_SHARE = 4
 """One in so many of a process's slots is for urgent work only."""
 
@@ -201,6 +204,7 @@ class OpenUseCases(dramatiq.Middleware):
         clients = await self._closing.enter_async_context(Clients(connections=2 * self._settings.threads))
         await clients.warm()
         self._wired = await wire(self._settings, clients)
+        _spare_what_stays()
         self._sweeps = asyncio.create_task(self._wired.run_sweeps())
 
     async def _close(self) -> None:
@@ -210,6 +214,17 @@ class OpenUseCases(dramatiq.Middleware):
         if self._wired is not None:
             await self._wired.close()
         await self._closing.aclose()
+
+
+def _spare_what_stays() -> None:
+    """
+    Let the garbage collector leave alone what there is now: modules, and the SDK's models of the services.
+
+    All of it stays until the process ends, and a full collection that goes through it lets the loop stand still.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*COLLECTED_AFTER)
 
 
 def build_broker(settings: Settings) -> JobBroker:

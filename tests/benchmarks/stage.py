@@ -182,6 +182,7 @@ def open_bench(
     signals: StopSignals,
     *,
     processes: int = 1,
+    threads: int | None = None,
     rates: Rates = "real",
     latency_seconds: float = LATENCY_SECONDS,
     probe: str | None = None,
@@ -192,6 +193,7 @@ def open_bench(
     Parameters:
         signals: What may tell the benchmark to stop.
         processes: How many worker processes; 0 starts none.
+        threads: How many slots each has; None leaves it to the product.
         rates: AWS's buckets.
         latency_seconds: How long a call of DRS or EC2 takes.
         probe: Where the worker writes how late its loop is; None runs `prelaunch worker` as it is.
@@ -207,7 +209,8 @@ def open_bench(
         workers = None
         if processes:
             command = ("producer.cli",) if probe is None else ("tests.benchmarks.probed_worker", probe)
-            starting = python_process(environment, *command, "worker", "--processes", str(processes))
+            slots = () if threads is None else ("--threads", str(threads))
+            starting = python_process(environment, *command, "worker", "--processes", str(processes), *slots)
             workers = closing.enter_context(starting)
         api = closing.enter_context(httpx.Client(base_url=door.read_url(), timeout=ANSWER_SECONDS, trust_env=False))
         stage = Stage(aws, api, screen, signals, [running for running in (door, workers) if running])

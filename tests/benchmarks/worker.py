@@ -15,6 +15,8 @@ from tests.benchmarks.results import Result
 from tests.benchmarks.stage import Bench, Measured, make_body, open_bench
 
 AT_ONCE = 64
+THREADS = 2 * AT_ONCE
+"""One account takes half of a process's slots."""
 MOST_MB = 150
 MOST_MB_AN_ACCOUNT = 5
 MOST_P999_MS = 50
@@ -30,7 +32,7 @@ def measure_worker(line: str, signals: StopSignals, servers: int) -> Iterator[Re
     """Apply two groups in one account, then one in each of six further accounts, all with the same worker process."""
     with tempfile.TemporaryDirectory() as folder:
         samples, idle = Path(folder) / "worker", Path(folder) / "idle"
-        with open_bench(signals, rates="off", probe=str(samples)) as bench:
+        with open_bench(signals, threads=THREADS, rates="off", probe=str(samples)) as bench:
             worker_id = _find_worker(bench)
             with python_process({}, "tests.benchmarks.probe", str(idle)):
                 # Twice, so that the second peak is compared to one that has seen a full process before.
@@ -72,7 +74,7 @@ def _judge_memory(line: str, one: float, many: float, at_once: int, measured: Me
         f"{line}: memory",
         one,
         "MB",
-        f"one account, {at_once} source servers at once; the peak of what is resident, its parent not counted",
+        f"one account, {AT_ONCE} source servers at work at once; the peak of what is resident, its parent not counted",
         bar=MOST_MB,
         bottleneck=name_bottleneck(measured.load),
     )
@@ -84,7 +86,7 @@ def _judge_memory(line: str, one: float, many: float, at_once: int, measured: Me
         bar=MOST_MB_AN_ACCOUNT,
     )
     yield Result(
-        f"{line}: source servers at once", at_once, "source servers", f"{AT_ONCE} are what the bars are set for"
+        f"{line}: jobs at once", at_once, "jobs", f"{AT_ONCE} of an account at work are what the bars are set for"
     )
 
 

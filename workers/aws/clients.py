@@ -21,6 +21,7 @@ from botocore.exceptions import BotoCoreError, ClientError, ProfileNotFound
 from workers.aws.aside import Aside, OneThread
 from workers.aws.errors import translate
 from workers.aws.guarding import watch
+from workers.aws.http_session import SharedTlsSession
 from workers.aws.role_session import RoleSession
 from workers.core.clock import read_clock
 from workers.core.errors import PrelaunchError, ServiceUnavailable, SetupError
@@ -219,6 +220,7 @@ class Clients:
             read_timeout=READ_SECONDS,
             max_pool_connections=self._connections,
             retries=retries,
+            http_session_cls=SharedTlsSession,
         )
 
         async def make() -> tuple[_Made, AbstractAsyncContextManager[Any]]:

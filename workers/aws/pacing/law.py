@@ -28,6 +28,8 @@ DIP = 0.05
 """How far below the rate that a throttle taught the climb begins."""
 PLATEAU = 40 * SECOND
 """How much time under pressure the climb takes to be back at that rate."""
+FIRST_PLATEAU = 90 * SECOND
+"""The same before AWS has ever throttled: what is assumed is not left lightly."""
 EARLY = 10 * SECOND
 """A throttle so soon after the last one says that the rate is still far too high."""
 EARLY_FACTOR = 0.8
@@ -92,7 +94,7 @@ def find_rate(state: BucketState, quota: Quota) -> float:
 
 def _climb(state: BucketState, quota: Quota) -> float:
     if not state.cuts:
-        return quota.per_second * (1 + DIP * (state.pressed / PLATEAU) ** 3)
+        return quota.per_second * (1 + DIP * (state.pressed / FIRST_PLATEAU) ** 3)
     return state.middle / 1000 + _steepness(state, quota) * (state.pressed / PLATEAU - 1) ** 3
 
 

@@ -1,0 +1,36 @@
+"""
+The SDK's HTTP session with a TLS context that all clients share.
+
+The SDK loads the certificate authorities anew for each client, at its first call and on the event loop: some twenty
+milliseconds in which a worker at work for others stands still.
+"""
+
+import ssl
+from functools import cache
+from typing import Any
+
+import aiohttp
+from aiobotocore.httpsession import AIOHTTPSession
+from botocore.httpsession import create_urllib3_context, get_cert_path
+
+
+class SharedTlsSession(AIOHTTPSession):  # type: ignore[misc]  # the SDK is not typed
+    """One client's connections; made where the client is made, beside the loop."""
+
+    def __init__(self, verify: bool | str = True, **more: Any) -> None:
+        super().__init__(verify, **more)
+        self._shared = _make_context(get_cert_path(verify)) if verify and not self._cert_file else None
+
+    def _create_connector(self, proxy_url: str | None) -> Any:
+        if proxy_url or self._shared is None:
+            return super()._create_connector(proxy_url)
+        return aiohttp.TCPConnector(limit=self._max_pool_connections, ssl=self._shared, **self._connector_args)
+
+
+@cache
+def _make_context(authorities: str | None) -> ssl.SSLContext:
+    """Make it as the SDK does."""
+    context: ssl.SSLContext = create_urllib3_context()
+    if authorities:
+        context.load_verify_locations(authorities)
+    return context
