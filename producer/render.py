@@ -1,6 +1,6 @@
 """Answers as JSON, the same at every door. camelCase lives here; nothing is decided."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -8,10 +8,14 @@ from workers.core.history import RunList, RunView
 from workers.core.letters.dead_letters import Listing
 from workers.core.letters.letter import Letter
 from workers.core.letters.redrive import Outcome
+from workers.core.plan.drift import DriftItem
+from workers.core.plan.plan import CreateTemplateVersion, UpdateLaunchConfiguration
+from workers.core.preview import GroupPlan
 from workers.core.queries import GroupList, GroupView, StatusView
 from workers.core.runs.change import Updated
+from workers.core.server_plan import Step
 from workers.core.status import Status
-from workers.core.store.records import GroupHead, GroupStatus, RunHead, ServerError, ServerItem, to_item
+from workers.core.store.records import FieldChange, GroupHead, GroupStatus, RunHead, ServerError, ServerItem, to_item
 from workers.core.store.waves import Wave, WavePart
 
 
@@ -45,9 +49,7 @@ def render_run(view: RunView) -> dict[str, Any]:
         "changes": [
             {
                 "sourceServerId": change.source_server_id,
-                "fields": [
-                    {"field": each.field, "observed": each.observed, "desired": each.desired} for each in change.fields
-                ],
+                "fields": _fields(change.fields),
                 "begunAt": _time(change.begun_at),
                 "completedAt": _time(change.completed_at),
                 "outcome": change.outcome.value if change.outcome is not None else None,
@@ -55,6 +57,22 @@ def render_run(view: RunView) -> dict[str, Any]:
             for change in view.changes
         ],
     }
+
+
+def render_plan(plan: GroupPlan) -> dict[str, Any]:
+    """Render what an apply run would do with a page of a group's members."""
+    answer = {
+        "groupId": plan.view.head.group_id,
+        "version": plan.view.head.version,
+        "serverPlans": {
+            server.source_server_id: {
+                "steps": [_step(step) for step in server.steps],
+                "errors": [_error(server.error)] if server.error is not None else [],
+            }
+            for server in plan.servers
+        },
+    }
+    return answer if plan.next_token is None else {**answer, "nextToken": plan.next_token}
 
 
 def render_apply(group_id: str, status: GroupStatus | None) -> dict[str, Any]:
@@ -144,6 +162,24 @@ def _rest(outcome: Outcome) -> dict[str, Any]:
         "notFound": list(outcome.unknown),
         "truncated": outcome.truncated,
     }
+
+
+def _step(step: Step) -> dict[str, Any]:
+    match step:
+        case UpdateLaunchConfiguration():
+            return {"step": "drs.UpdateLaunchConfiguration", "fields": _fields(step.drift)}
+        case CreateTemplateVersion():
+            # Creating alone changes nothing for DRS: the number that EC2 answers is promoted with it.
+            return {
+                "step": "ec2.CreateLaunchTemplateVersion",
+                "launchTemplateId": step.template_id,
+                "sourceVersion": step.source_version,
+                "fields": _fields(step.drift),
+            }
+
+
+def _fields(fields: Iterable[DriftItem | FieldChange]) -> list[dict[str, Any]]:
+    return [{"field": each.field, "observed": each.observed, "desired": each.desired} for each in fields]
 
 
 def _whole(text: str) -> str:

@@ -9,6 +9,7 @@ from datetime import timedelta
 from workers.core.errors import RetryableError
 from workers.core.history import History
 from workers.core.letters.dead_letters import DeadLetters
+from workers.core.preview import Preview
 from workers.core.queries import Queries
 from workers.core.runs.change import Changes
 from workers.core.runs.removal import Removal
@@ -32,6 +33,7 @@ class Services:
     removal: Removal
     queries: Queries
     history: History
+    preview: Preview
     waves: Waves
     dead_letters: DeadLetters
     tables: Tables

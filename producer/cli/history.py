@@ -1,6 +1,5 @@
 """`prelaunch history`: what was done to a group, newest first, or what one run changed. Reads alone."""
 
-import json as json_text
 from typing import Annotated
 
 import typer
@@ -8,7 +7,7 @@ import typer
 from producer.cli.answer import answering, clean, complain, print_json, print_text
 from producer.cli.ask import ask
 from producer.cli.options import AsJson, AwsChoice, GroupArgument, Profile, RegionName
-from producer.cli.text import Document, print_rows, say_time
+from producer.cli.text import Document, print_rows, say_time, say_value
 from producer.render import render_run, render_runs
 from producer.services import Services
 
@@ -77,8 +76,8 @@ def _print_run(run: Document) -> None:
             change["sourceServerId"],
             change["outcome"] or "pending",
             each["field"],
-            _value(each["observed"]),
-            _value(each["desired"]),
+            say_value(each["observed"]),
+            say_value(each["desired"]),
         )
         for change in run["changes"]
         for each in change["fields"]
@@ -99,10 +98,3 @@ def _run_row(run: Document) -> tuple[str, ...]:
         clean(run["requestedBy"]),
         clean(run["door"]),
     )
-
-
-def _value(value: object) -> str:
-    """Nothing is shown as nothing, text as it is, all else as JSON."""
-    if value is None:
-        return "-"
-    return clean(value if isinstance(value, str) else json_text.dumps(value, ensure_ascii=False))

@@ -6,10 +6,11 @@ from typing import Any
 
 from producer.access import Forbidden, Unauthenticated
 from producer.problems import problem, render_error
-from workers.core.errors import ServiceUnavailable
+from workers.core.errors import AccessDenied, AccountNotInitialized, ServiceUnavailable
 from workers.core.model.errors import FieldError, GroupTooLarge, InvalidBody
 from workers.core.model.group import MAX_SERVERS
 from workers.core.pages import write_token
+from workers.core.preview import asked_plan, cannot_read
 from workers.core.queries import GROUPS as GROUPS_ASKED
 from workers.core.queries import Page
 from workers.core.requests import Conflict, NotFound, RequestRefused, group_not_found
@@ -149,6 +150,31 @@ STATUS: dict[str, Any] = {
     },
     "nextToken": write_token(Page().asked(GROUP_ID), (1, "failed", SERVERS[1])),
 }
+PLAN: dict[str, Any] = {
+    "groupId": GROUP_ID,
+    "version": 1,
+    "serverPlans": {
+        SERVERS[0]: {
+            "steps": [
+                {
+                    "step": "drs.UpdateLaunchConfiguration",
+                    "fields": [
+                        {"field": "targetInstanceTypeRightSizingMethod", "observed": "BASIC", "desired": "NONE"}
+                    ],
+                },
+                {
+                    "step": "ec2.CreateLaunchTemplateVersion",
+                    "launchTemplateId": "lt-0a1b2c3d4e5f67890",
+                    "sourceVersion": 3,
+                    "fields": [{"field": "instanceType", "observed": "m5.large", "desired": "m7i.large"}],
+                },
+            ],
+            "errors": [],
+        },
+        SERVERS[1]: {"steps": [], "errors": []},
+    },
+    "nextToken": write_token(asked_plan(GROUP_ID), (1, SERVERS[1])),
+}
 WAVE: dict[str, Any] = {
     "waveId": WAVE_ID,
     "status": "started",
@@ -247,6 +273,16 @@ _REFUSALS: Mapping[str, Exception] = {
         "The group's status changed since the page before. Read again from the first page.", code="STATUS_CHANGED"
     ),
     "NOT_READY": Conflict("1 reason why the groups are not ready; see errors.", (_UNREADY,), code="NOT_READY"),
+    "ACCESS_DENIED": cannot_read(
+        "123456789012",
+        "eu-central-1",
+        AccessDenied("Not authorized to perform: drs:GetLaunchConfiguration.", operation="drs.GetLaunchConfiguration"),
+    ),
+    "ACCOUNT_NOT_INITIALIZED": cannot_read(
+        "123456789012",
+        "eu-central-1",
+        AccountNotInitialized("Account not initialized.", operation="drs.GetLaunchConfiguration"),
+    ),
     "BODY_TOO_LARGE": RequestRefused("The body is over 1 MiB.", code="BODY_TOO_LARGE"),
     "GROUP_TOO_LARGE": GroupTooLarge(MAX_SERVERS + 1, MAX_SERVERS),
     "IDEMPOTENCY_KEY_REUSED": RequestRefused(

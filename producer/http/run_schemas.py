@@ -50,6 +50,30 @@ class FieldChange(TypedDict):
 
 
 @with_config(_CLOSED)
+class UpdateConfigurationStep(TypedDict):
+    """DRS's half: these fields would be sent to it."""
+
+    step: Literal["drs.UpdateLaunchConfiguration"]
+    fields: list[FieldChange]
+
+
+@with_config(_CLOSED)
+class CreateVersionStep(TypedDict):
+    """EC2's half: a version of the launch template would be created with these fields, and promoted."""
+
+    step: Literal["ec2.CreateLaunchTemplateVersion"]
+    launchTemplateId: str
+    sourceVersion: Annotated[
+        int,
+        Field(
+            description="the default version now, which it would be made from; another one where DRS, told of its"
+            " half, writes the template first"
+        ),
+    ]
+    fields: list[FieldChange]
+
+
+@with_config(_CLOSED)
 class ServerChange(TypedDict):
     """What a run changed in one source server."""
 

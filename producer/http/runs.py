@@ -22,8 +22,8 @@ from producer.http.body import read_body
 from producer.http.groups import GROUPS
 from producer.http.openapi import Answer, Body, operation
 from producer.http.run_schemas import ApplyRun, ApplyRunList
-from producer.http.schemas import AppliedConfigs, GroupLaunchConfigStatus
-from producer.render import render_apply, render_run, render_runs, render_status
+from producer.http.schemas import AppliedConfigs, GroupLaunchConfigStatus, LaunchConfigPlan
+from producer.render import render_apply, render_plan, render_run, render_runs, render_status
 from workers.core.model.bodies import ApplyRequestBody, parse_apply
 from workers.core.queries import Page, ServerFilter
 from workers.core.runs.selection import ApplyRequest
@@ -45,6 +45,9 @@ BODY = Body(
 STANDS = Answer(
     HTTPStatus.OK, "Where the group and a page of its members stand.", GroupLaunchConfigStatus, examples.STATUS
 )
+PLANNED = Answer(
+    HTTPStatus.OK, "What would be done with a page of the group's members.", LaunchConfigPlan, examples.PLAN
+)
 LISTED = Answer(HTTPStatus.OK, "A page of the group's runs, newest first.", ApplyRunList, examples.RUNS)
 FOUND = Answer(HTTPStatus.OK, "The run, with the source servers that it lists.", ApplyRun, examples.RUN)
 NOT_FOUND = ("GROUP_NOT_FOUND", "NOT_FOUND")
@@ -54,6 +57,7 @@ def add_runs(app: FastAPI) -> None:
     """Add the routes of apply runs."""
     _add_apply(app)
     _add_status(app)
+    _add_plan(app)
     _add_history(app)
 
 
@@ -107,6 +111,25 @@ def _add_status(app: FastAPI) -> None:
         """Show where a group and its source servers stand."""
         await services.wait_for_group(groupId, patience.left())
         return JSONResponse(render_status(await services.queries.status(groupId, Page(servers, limit, nextToken))))
+
+
+def _add_plan(app: FastAPI) -> None:
+    @app.get(
+        GROUPS + "/{groupId}/launch-config-plan",
+        **operation(
+            Role.READER,
+            PLANNED,
+            refusals=(*NOT_FOUND, "STATUS_CHANGED", "ACCESS_DENIED", "ACCOUNT_NOT_INITIALIZED"),
+        ),
+    )
+    async def get_launch_config_plan(
+        groupId: GroupId,  # noqa: N803
+        services: Operations,
+        limit: Limit = 100,
+        nextToken: NextToken = None,  # noqa: N803
+    ) -> JSONResponse:
+        """Show what an apply of all members would change, by reading DRS and EC2 now; nothing is written."""
+        return JSONResponse(render_plan(await services.preview.plan(groupId, limit, nextToken)))
 
 
 def _add_history(app: FastAPI) -> None:

@@ -13,7 +13,7 @@ from pydantic.json_schema import JsonSchemaMode
 from typing_extensions import TypedDict
 
 from producer.http.letter_schemas import DeadLetterList, RedrivenLetters
-from producer.http.run_schemas import ApplyRun, ApplyRunList, Count
+from producer.http.run_schemas import ApplyRun, ApplyRunList, Count, CreateVersionStep, UpdateConfigurationStep
 from workers.core.model.bodies import ApplyRequestBody, RedriveRequestBody, WaveRequestBody
 from workers.core.model.fields import LaunchConfigBody
 from workers.core.model.group_body import GroupBody, GroupUpdateBody, ServerBody
@@ -83,6 +83,27 @@ class GroupLaunchConfigStatus(_GroupStatus):
         ),
     ]
     serverConfigs: Annotated[dict[str, ServerStatus], Field(description="by source server id")]
+    nextToken: NotRequired[str]
+
+
+@with_config(_CLOSED)
+class ServerPlan(TypedDict):
+    """What an apply run would do with a source server."""
+
+    steps: Annotated[
+        list[UpdateConfigurationStep | CreateVersionStep],
+        Field(description="in their order; empty without errors: nothing to do"),
+    ]
+    errors: Annotated[list[ServerError], Field(description="why it cannot be planned")]
+
+
+@with_config(_CLOSED)
+class LaunchConfigPlan(TypedDict):
+    """What an apply run would do with a page of a group's source servers, as things stand."""
+
+    groupId: str
+    version: Annotated[int, Field(description="of the group's definition")]
+    serverPlans: Annotated[dict[str, ServerPlan], Field(description="by source server id")]
     nextToken: NotRequired[str]
 
 
@@ -243,6 +264,7 @@ SHAPES: tuple[type, ...] = (
     GroupLaunchConfigStatus,
     GroupUpdateBody,
     Health,
+    LaunchConfigPlan,
     Problem,
     ProtectionGroup,
     ProtectionGroupList,

@@ -243,7 +243,7 @@ def _comes_again(outcome: Outcome) -> bool:
 async def open_product(local: StandIn, clock: MovableClock, database: Database) -> AsyncIterator[Product]:
     """Open the product on the running loop; the environment names the stand-in already."""
     settings = Settings(stack=local.environment["PRELAUNCH_STACK"], time_scale=0.1)
-    app = create_app(partial(open_services, settings))
+    app = create_app(partial(open_services, settings, clock=clock))
     transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=("192.0.2.7", 4711))
     ec2 = client_of(local.url, "ec2")
     async with (

@@ -12,13 +12,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from workers.core.errors import DriftPersists, InvalidLaunchConfig, RetryableError, StaleTemplate, VersionVanished
+from workers.core.errors import DriftPersists, RetryableError, StaleTemplate, VersionVanished
 from workers.core.model.group import Target
-from workers.core.model.launch_config import FIELDS, Half, LaunchConfig
+from workers.core.model.launch_config import LaunchConfig
 from workers.core.plan.drift import DriftItem, find_drs_drift, find_template_drift
 from workers.core.plan.observed import ObservedConfiguration, ObservedTemplate
-from workers.core.plan.plan import find_observed_conflicts, plan_launch_configuration, plan_template
+from workers.core.plan.plan import concerns_template
 from workers.core.ports import Clock, Guard, LaunchConfigurations, LaunchTemplates
+from workers.core.server_plan import PlannedConfiguration, ServerPlanner
 from workers.core.settings import Settings
 from workers.core.store.surveys import Surveyed
 
@@ -83,6 +84,7 @@ class BringServer:
     ) -> None:
         self._configurations = configurations
         self._templates = templates
+        self._planner = ServerPlanner(configurations, templates)
         self._settings = settings
         self._clock = clock
         self._sleep = sleep
@@ -113,20 +115,19 @@ class BringServer:
 
     async def _bring_once(self, work: Work, trail: Trail) -> Brought:
         begun_at = self._clock()
-        observed = await self._configurations.read(work.target, work.source_server_id)
-        conflicts = find_observed_conflicts(work.desired, observed)
-        if conflicts:
-            raise InvalidLaunchConfig(" ".join(conflicts))
-        updated = await self._update_configuration(work, observed, trail)
-        if not any(FIELDS[name].half is Half.EC2 for name in work.desired.values):
+        planned = await self._planner.plan_configuration(work.target, work.source_server_id, work.desired)
+        observed = planned.observed
+        updated = await self._update_configuration(work, planned, trail)
+        if not concerns_template(work.desired):
             return Brought(begun_at, updated.launch_template_id, None)
         # An update of DRS's half may have written the template, too.
         seen = work.surveyed if updated is observed else None
         if seen is not None and seen.template_id == observed.launch_template_id and self._is_known(work, seen, trail):
             return Brought(min(begun_at, seen.begun_at), seen.template_id, seen.version)
-        observed = updated
-        template = await self._templates.read_default(work.target, observed.launch_template_id)
-        step = plan_template(work.desired, template, salt=work.salt)
+        planned_template = await self._planner.plan_template(
+            work.target, updated.launch_template_id, work.desired, salt=work.salt
+        )
+        template, step = planned_template.observed, planned_template.step
         if step is None:
             self._check_age(work, template, trail)
             return Brought(min(begun_at, template.begun_at), template.template_id, template.version)
@@ -150,11 +151,11 @@ class BringServer:
             ) from error
 
     async def _update_configuration(
-        self, work: Work, observed: ObservedConfiguration, trail: Trail
+        self, work: Work, planned: PlannedConfiguration, trail: Trail
     ) -> ObservedConfiguration:
-        step = plan_launch_configuration(work.desired, observed)
+        step = planned.step
         if step is None:
-            return observed
+            return planned.observed
         await work.journal(step.drift)
         async with self._writing(trail):
             # The answer holds the whole launch configuration: it is the read-back.

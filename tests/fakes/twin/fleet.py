@@ -16,6 +16,7 @@ from tests.fakes.twin.sqs import Message
 from tests.fakes.twin.world import STACK, Life, World
 from workers.actors import carry_out
 from workers.aws.clients import Caller, Clients
+from workers.aws.paced import wire_calls
 from workers.core.contract import APPLY_ACTOR, SWEEP_ACTOR, WAVE_ACTOR
 from workers.core.queue.job import decode_job
 from workers.core.queue.letter_box import SqsLetterBox
@@ -100,11 +101,24 @@ class Fleet:
         """Start a producer."""
         process = self._start(kind)
         clients = TwinClients(self.world, process.life)
-        tables = Tables(await clients.own("dynamodb"), STACK)
+        dynamodb = await clients.own("dynamodb")
+        tables = Tables(dynamodb, STACK)
         sqs = await clients.own("sqs")
         queue, box = JobSender(sqs, stack=STACK), SqsLetterBox(sqs, stack=STACK, wait=self.settings.letter_wait)
         caller = Caller(ACCOUNT, f"arn:aws:iam::{ACCOUNT}:user/tester")
-        return process, wire_producer(self.settings, tables, queue, box, caller=caller, clock=self.world.now)
+        paced = wire_calls(
+            self.settings,
+            cast("Clients", clients),
+            tables,
+            dynamodb=dynamodb,
+            own_account=ACCOUNT,
+            clock=self.world.now,
+            dice=self.world.dice,
+        )
+        services = wire_producer(
+            self.settings, tables, queue, box, calls=paced.calls, caller=caller, clock=self.world.now
+        )
+        return process, services
 
     async def start_worker(self) -> tuple[Process, WorkerUseCases]:
         """Start a worker."""
