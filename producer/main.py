@@ -12,6 +12,7 @@ from workers.aws.paced import wire_calls
 from workers.aws.regions import list_regions
 from workers.aws.templates import Ec2LaunchTemplates
 from workers.core.clock import read_clock
+from workers.core.drift_checks import DriftChecks
 from workers.core.history import History
 from workers.core.letters.dead_letters import DeadLetters
 from workers.core.letters.letter import LetterBox
@@ -20,6 +21,7 @@ from workers.core.ports import Clock
 from workers.core.preview import Preview
 from workers.core.queries import Queries
 from workers.core.queue.letter_box import SqsLetterBox
+from workers.core.queue.request_source import RequestSource
 from workers.core.queue.send import JobSender
 from workers.core.runs.change import Changes
 from workers.core.runs.planner import RunPlanner
@@ -81,7 +83,8 @@ async def open_services(
         caller = await clients.caller()
         paced = wire_calls(settings, clients, tables, dynamodb=dynamodb, own_account=caller.account_id, clock=clock)
         try:
-            yield wire(settings, tables, queue, box, calls=paced.calls, caller=caller, clock=clock)
+            requests = RequestSource(sqs, stack=settings.stack, wait=settings.request_wait)
+            yield wire(settings, tables, queue, box, requests, calls=paced.calls, caller=caller, clock=clock)
         finally:
             await paced.pacing.close()
 
@@ -91,6 +94,7 @@ def wire(
     tables: Tables,
     queue: JobSender,
     box: LetterBox,
+    requests: RequestSource,
     *,
     calls: Calls,
     caller: Caller,
@@ -134,6 +138,8 @@ def wire(
             tables=tables,
             clock=clock,
         ),
+        drift_checks=DriftChecks(queue),
+        requests=requests,
         tables=tables,
         regions=find_regions(settings),
         caller_arn=caller.arn,

@@ -4,18 +4,16 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
+from producer.render_plans import render_fields, render_live
 from workers.core.history import RunList, RunView
 from workers.core.letters.dead_letters import Listing
 from workers.core.letters.letter import Letter
 from workers.core.letters.redrive import Outcome
-from workers.core.plan.drift import DriftItem
-from workers.core.plan.plan import CreateTemplateVersion, UpdateLaunchConfiguration
-from workers.core.preview import GroupPlan
+from workers.core.preview import ServerPlan
 from workers.core.queries import GroupList, GroupView, StatusView
 from workers.core.runs.change import Updated
-from workers.core.server_plan import Step
 from workers.core.status import Status
-from workers.core.store.records import FieldChange, GroupHead, GroupStatus, RunHead, ServerError, ServerItem, to_item
+from workers.core.store.records import GroupHead, GroupStatus, RunHead, ServerError, ServerItem, to_item
 from workers.core.store.waves import Wave, WavePart
 
 
@@ -49,7 +47,7 @@ def render_run(view: RunView) -> dict[str, Any]:
         "changes": [
             {
                 "sourceServerId": change.source_server_id,
-                "fields": _fields(change.fields),
+                "fields": render_fields(change.fields),
                 "begunAt": _time(change.begun_at),
                 "completedAt": _time(change.completed_at),
                 "outcome": change.outcome.value if change.outcome is not None else None,
@@ -59,22 +57,6 @@ def render_run(view: RunView) -> dict[str, Any]:
     }
 
 
-def render_plan(plan: GroupPlan) -> dict[str, Any]:
-    """Render what an apply run would do with a page of a group's members."""
-    answer = {
-        "groupId": plan.view.head.group_id,
-        "version": plan.view.head.version,
-        "serverPlans": {
-            server.source_server_id: {
-                "steps": [_step(step) for step in server.steps],
-                "errors": [_error(server.error)] if server.error is not None else [],
-            }
-            for server in plan.servers
-        },
-    }
-    return answer if plan.next_token is None else {**answer, "nextToken": plan.next_token}
-
-
 def render_apply(group_id: str, status: GroupStatus | None) -> dict[str, Any]:
     """Render what became of an apply."""
     whole = _group_status(group_id, status)
@@ -82,14 +64,16 @@ def render_apply(group_id: str, status: GroupStatus | None) -> dict[str, Any]:
     return {name: whole[name] for name in kept}
 
 
-def render_status(view: StatusView) -> dict[str, Any]:
-    """Render where a group and a page of its members stand."""
+def render_status(view: StatusView, live: Iterable[ServerPlan] = ()) -> dict[str, Any]:
+    """Render where a group and a page of its members stand, and how those that were compared are in AWS."""
     answer = _group_status(view.group_id, view.status)
     answer["deadline"] = _time(view.deadline)
     answer["waitingFor"] = view.waiting_for
     answer["serverConfigs"] = {
         member: _server(state, config_hash, item) for member, (state, config_hash, item) in view.servers.items()
     }
+    for server in live:
+        answer["serverConfigs"][server.source_server_id]["live"] = render_live(server)
     if view.next_token is not None:
         answer["nextToken"] = view.next_token
     return answer
@@ -164,24 +148,6 @@ def _rest(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _step(step: Step) -> dict[str, Any]:
-    match step:
-        case UpdateLaunchConfiguration():
-            return {"step": "drs.UpdateLaunchConfiguration", "fields": _fields(step.drift)}
-        case CreateTemplateVersion():
-            # Creating alone changes nothing for DRS: the number that EC2 answers is promoted with it.
-            return {
-                "step": "ec2.CreateLaunchTemplateVersion",
-                "launchTemplateId": step.template_id,
-                "sourceVersion": step.source_version,
-                "fields": _fields(step.drift),
-            }
-
-
-def _fields(fields: Iterable[DriftItem | FieldChange]) -> list[dict[str, Any]]:
-    return [{"field": each.field, "observed": each.observed, "desired": each.desired} for each in fields]
-
-
 def _whole(text: str) -> str:
     # Others' text may hold half a character, a lone surrogate: no answer in UTF-8 could be made of it.
     return text.encode(errors="replace").decode()
@@ -222,6 +188,7 @@ def _run(head: RunHead) -> dict[str, Any]:
         "status": head.outcome.value if head.outcome is not None else unsettled,
         "supersededBy": head.superseded_by,
         "mode": head.mode.value,
+        "changedBy": head.changed_by or None,
         "reason": head.reason,
         "requestedBy": head.requested_by,
         "door": head.door,

@@ -71,6 +71,10 @@ def _print_run(run: Document) -> None:
         f" opened {say_time(run['openedAt'])}, {settled if run['settledAt'] else 'not settled'}."
     )
     print_text(f"Asked for by {clean(run['requestedBy'])}, door {clean(run['door'])}, reason {clean(run['reason'])}.")
+    if run["changedBy"]:
+        print_text(f"Latest change: {clean(run['changedBy'])}.")
+    if run["mode"] == "report":
+        print_text("It read back what was applied, and wrote nothing: what it found stands below.")
     rows = [
         (
             change["sourceServerId"],

@@ -5,13 +5,12 @@ import typer
 from producer.cli.answer import ExitStatus, answering, clean, print_json, print_text
 from producer.cli.ask import ask
 from producer.cli.options import AsJson, AwsChoice, GroupArgument, Profile, RegionName
-from producer.cli.text import NOT_PLANNED, NOTHING_TO_DO, Document, print_rows, say_value
-from producer.render import render_plan
+from producer.cli.text import COLOURS, NOT_PLANNED, NOTHING_TO_DO, Document, print_rows, say_error, say_value
+from producer.render_plans import render_plan
 from producer.services import Services
 from workers.core.model.group import MAX_SERVERS
 
 HEADINGS = ("Source server", "Step", "Field", "Observed", "Desired")
-COLOURS = {"Observed": "red", "Desired": "green"}
 
 
 def plan(
@@ -80,18 +79,13 @@ def find_rows(member: str, server: Document) -> list[tuple[str, ...]]:
     Returns:
         One row a field; one for each error, and one where there is nothing to do.
     """
-    errors = [(member, NOT_PLANNED, error["code"], clean(_say_error(error)), "") for error in server["errors"]]
+    errors = [(member, NOT_PLANNED, error["code"], say_error(error), "") for error in server["errors"]]
     fields = [
         (member, step["step"], each["field"], say_value(each["observed"]), say_value(each["desired"]))
         for step in server["steps"]
         for each in step["fields"]
     ]
     return [*errors, *fields] or [(member, NOTHING_TO_DO, "", "", "")]
-
-
-def _say_error(error: Document) -> str:
-    details = f" (request {error['requestId']})" if error.get("requestId") else ""
-    return f"{error['operation']}: {error['message']}{details}" if error.get("operation") else error["message"]
 
 
 def _count(number: int, thing: str) -> str:

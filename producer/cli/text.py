@@ -26,6 +26,8 @@ NO_STYLES: Mapping[str, str] = {}
 ORDER = ("failed", "pending", "ready")
 """What has to be looked at first stands first."""
 GROUP_HEADINGS = ("Group", "Name", "Region", "Account", "Version", "Status", "Ready", "Failed", "Pending")
+LIVE_HEADINGS = ("Source server", "Field", "Observed", "Desired")
+COLOURS = {"Observed": "red", "Desired": "green"}
 SERVER_HEADINGS = ("Source server", "Status", "Code", "Why")
 
 
@@ -70,9 +72,33 @@ def print_status(group: Document, status: Document) -> None:
         print_text(f"It settles by {say_time(status['deadline'])} at the latest.")
     if status["waitingFor"]:
         print_text(f"Waiting for {clean(status['waitingFor'])}.")
-    rows = [row for member, server in status["serverConfigs"].items() for row in find_reasons(member, server)]
+    servers = status["serverConfigs"]
+    # Of those that are compared what is well is not listed: there may be thousands.
+    told = {member: server for member, server in servers.items() if "live" not in server or server["status"] != "ready"}
+    rows = [row for member, server in told.items() for row in find_reasons(member, server)]
     if rows:
         print_rows(SERVER_HEADINGS, sorted(rows, key=lambda row: (ORDER.index(row[1]), row[0])))
+    compared = {member: server["live"] for member, server in servers.items() if "live" in server}
+    if compared:
+        _print_live(compared)
+
+
+def _print_live(compared: Mapping[str, Document]) -> None:
+    drifted = sum(bool(each["drift"]) for each in compared.values())
+    unread = sum(bool(each["errors"]) for each in compared.values())
+    print_text(
+        f"In AWS now: {drifted} of {len(compared)} source servers are not as they are wanted, {unread} cannot be read."
+    )
+    rows = [
+        (member, each["field"], say_value(each["observed"]), say_value(each["desired"]))
+        for member, live in compared.items()
+        for each in live["drift"]
+    ]
+    rows += [
+        (member, error["code"], say_error(error), "") for member, live in compared.items() for error in live["errors"]
+    ]
+    if rows:
+        print_rows(LIVE_HEADINGS, rows, COLOURS)
 
 
 def describe(group: Document, status: Document) -> str:
@@ -146,6 +172,13 @@ def _group_row(group: Document) -> tuple[str, ...]:
 def say_time(text: str | None) -> str:
     """Say a time as a person reads it; nothing where there is none."""
     return f"{text[:10]} {text[11:19]} UTC" if text else ""
+
+
+def say_error(error: Document) -> str:
+    """Say why a source server cannot be read or planned, on one line."""
+    details = f" (request {error['requestId']})" if error.get("requestId") else ""
+    operation = f"{error['operation']}: " if error.get("operation") else ""
+    return clean(f"{operation}{error['message']}{details}")
 
 
 def say_value(value: object) -> str:

@@ -10,7 +10,7 @@ from workers.core.errors import AccessDenied, AccountNotInitialized, ServiceUnav
 from workers.core.model.errors import FieldError, GroupTooLarge, InvalidBody
 from workers.core.model.group import MAX_SERVERS
 from workers.core.pages import write_token
-from workers.core.preview import asked_plan, cannot_read
+from workers.core.preview import cannot_read
 from workers.core.queries import GROUPS as GROUPS_ASKED
 from workers.core.queries import Page
 from workers.core.requests import Conflict, NotFound, RequestRefused, group_not_found
@@ -116,6 +116,7 @@ _RUN: dict[str, Any] = {
     "status": "failed",
     "supersededBy": None,
     "mode": "apply",
+    "changedBy": None,
     "reason": "requested",
     "requestedBy": "ada",
     "door": "http",
@@ -140,40 +141,19 @@ RUN: dict[str, Any] = {**_RUN, "sourceServerIds": SERVERS, "changes": [_CHANGE]}
 _APPLIED = ("groupId", "runId", "status", "appliedServers", "failedServers", "pendingServers", "errors")
 APPLY: dict[str, Any] = {name: PENDING[name] for name in _APPLIED}
 APPLIED: dict[str, Any] = {**APPLY, "status": "ready", "appliedServers": 2, "pendingServers": 0}
+_LIVE: dict[str, Any] = {
+    "drift": [{"field": "instanceType", "observed": "t3.nano", "desired": "m7i.large"}],
+    "errors": [],
+}
 STATUS: dict[str, Any] = {
     **FAILED,
     "deadline": None,
     "waitingFor": None,
     "serverConfigs": {
-        SERVERS[0]: {"status": "ready", "lastApplied": _SETTLED_AT, "configHash": _DIGEST, "errors": []},
+        SERVERS[0]: {"status": "ready", "lastApplied": _SETTLED_AT, "configHash": _DIGEST, "errors": [], "live": _LIVE},
         SERVERS[1]: {"status": "failed", "lastApplied": _SETTLED_AT, "configHash": _DIGEST, "errors": [_ERROR]},
     },
     "nextToken": write_token(Page().asked(GROUP_ID), (1, "failed", SERVERS[1])),
-}
-PLAN: dict[str, Any] = {
-    "groupId": GROUP_ID,
-    "version": 1,
-    "serverPlans": {
-        SERVERS[0]: {
-            "steps": [
-                {
-                    "step": "drs.UpdateLaunchConfiguration",
-                    "fields": [
-                        {"field": "targetInstanceTypeRightSizingMethod", "observed": "BASIC", "desired": "NONE"}
-                    ],
-                },
-                {
-                    "step": "ec2.CreateLaunchTemplateVersion",
-                    "launchTemplateId": "lt-0a1b2c3d4e5f67890",
-                    "sourceVersion": 3,
-                    "fields": [{"field": "instanceType", "observed": "m5.large", "desired": "m7i.large"}],
-                },
-            ],
-            "errors": [],
-        },
-        SERVERS[1]: {"steps": [], "errors": []},
-    },
-    "nextToken": write_token(asked_plan(GROUP_ID), (1, SERVERS[1])),
 }
 WAVE: dict[str, Any] = {
     "waveId": WAVE_ID,

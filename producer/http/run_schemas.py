@@ -15,7 +15,13 @@ class _Run(TypedDict):
     generation: int
     status: Literal["pending", "ready", "failed", "superseded"]
     supersededBy: Annotated[int | None, Field(description="the generation that took its place")]
-    mode: Literal["apply"]
+    mode: Annotated[
+        Literal["apply", "report", "later"],
+        Field(description="report: drift is read back and named, nothing is written; later: of a later release"),
+    ]
+    changedBy: Annotated[
+        str | None, Field(description="who made the change that a run with the reason drift follows from")
+    ]
     reason: str
     requestedBy: str
     door: str
@@ -47,30 +53,6 @@ class FieldChange(TypedDict):
     field: Annotated[str, Field(description="a member stands behind a dot, as in tags.Owner")]
     observed: object
     desired: object
-
-
-@with_config(_CLOSED)
-class UpdateConfigurationStep(TypedDict):
-    """DRS's half: these fields would be sent to it."""
-
-    step: Literal["drs.UpdateLaunchConfiguration"]
-    fields: list[FieldChange]
-
-
-@with_config(_CLOSED)
-class CreateVersionStep(TypedDict):
-    """EC2's half: a version of the launch template would be created with these fields, and promoted."""
-
-    step: Literal["ec2.CreateLaunchTemplateVersion"]
-    launchTemplateId: str
-    sourceVersion: Annotated[
-        int,
-        Field(
-            description="the default version now, which it would be made from; another one where DRS, told of its"
-            " half, writes the template first"
-        ),
-    ]
-    fields: list[FieldChange]
 
 
 @with_config(_CLOSED)

@@ -126,6 +126,11 @@ def test_the_whole_way_of_a_group(command: Command, shared_aws: StandIn, tmp_pat
 def assert_nothing_planned(command: Command, group_id: str, *choice: str) -> None:
     status, printed, _ = command("plan", group_id, *choice)
     assert (status, printed.splitlines()[0]) == (0, f"the whole way ({group_id}): nothing to do.")
+    status, printed, _ = command("status", group_id, "--live", *choice)
+    assert (status, printed.splitlines()[-1].partition(":")[2]) == (
+        0,
+        " 0 of 2 source servers are not as they are wanted, 0 cannot be read.",
+    )
 
 
 def assert_plan(command: Command, environment: dict[str, str], bad: str, good: str, *choice: str) -> None:
@@ -143,6 +148,12 @@ def assert_plan(command: Command, environment: dict[str, str], bad: str, good: s
     assert plans[good] == {"steps": [], "errors": []}
     fields = [(bad, step["step"], each["field"]) for step in plans[bad]["steps"] for each in step["fields"]]
     assert fields == [tuple(row[:3]) for row in rows if row[0] == bad]
+    status, printed, errors = command("status", "the whole way", "--live", *choice)
+    assert (status, errors) == (FAILED, "")
+    assert "In AWS now: 1 of 2 source servers are not as they are wanted, 0 cannot be read." in printed.splitlines()
+    live = {tuple(line.split("\t")) for line in printed.splitlines() if line.count("\t") == 3}
+    assert {(row[0], *row[2:]) for row in rows if row[0] == bad} <= live
+    assert not any(row[0] == good for row in live)
 
 
 def assert_history(command: Command, members: list[str], *choice: str) -> None:

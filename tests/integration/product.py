@@ -23,7 +23,7 @@ from producer.services import Services
 from tests.integration.conftest import make_client
 from tests.integration.databases import Database
 from workers.core.clock import Time
-from workers.core.contract import APPLY_ACTOR, Queue
+from workers.core.contract import APPLY_ACTOR, WATCH_ACTOR, Queue, WatchWork, read_work
 from workers.core.model.group import parse_group_update
 from workers.core.outcome import Acknowledge, Outcome
 from workers.core.queue.job import decode_job
@@ -208,6 +208,10 @@ class Product:
         """Do one job once, as the actor would."""
         if job.actor == APPLY_ACTOR:
             outcome = await self.workers.apply(job.arguments["groupId"], job.arguments["sourceServerId"])
+        elif job.actor == WATCH_ACTOR:
+            work = read_work(WATCH_ACTOR, job.arguments)
+            assert isinstance(work, WatchWork)
+            outcome = await self.workers.watch(work)
         else:
             outcome = await self.workers.start_wave(job.arguments["waveId"])
         self.results.append(outcome.result if isinstance(outcome, Acknowledge) else f"again: {outcome.reason}")

@@ -145,7 +145,6 @@ def test_version_is_printed_alone() -> None:
         (["status", "web", "--profile", ""], "--profile"),
         (["status"], "GROUP"),
         (["status", "web", "--servers", "some"], "--servers"),
-        (["status", "web", "--live"], "--live"),
         (["group", "create"], "--file"),
         (["group", "create", "-f"], "-f"),
         (["group", "update", "-f", "web.json"], "GROUP"),

@@ -12,10 +12,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from workers.core.errors import DriftPersists, RetryableError, StaleTemplate, VersionVanished
+from workers.core.errors import DriftFound, DriftPersists, RetryableError, StaleTemplate, VersionVanished
 from workers.core.model.group import Target
 from workers.core.model.launch_config import LaunchConfig
-from workers.core.plan.drift import DriftItem, find_drs_drift, find_template_drift
+from workers.core.plan.drift import DriftItem, describe_drift, find_drs_drift, find_template_drift
 from workers.core.plan.observed import ObservedConfiguration, ObservedTemplate
 from workers.core.plan.plan import concerns_template
 from workers.core.ports import Clock, Guard, LaunchConfigurations, LaunchTemplates
@@ -138,6 +138,41 @@ class BringServer:
         read_back = await self._read_back(work, template.template_id, version)
         return Brought(begun_at, template.template_id, read_back.version)
 
+    async def verify(self, work: Work) -> Brought:
+        """
+        Read the source server back, and change nothing.
+
+        Parameters:
+            work: What is wanted, and of which source server.
+
+        Returns:
+            What was read.
+
+        Raises:
+            DriftFound: It is not as it is wanted; what is not is in the journal.
+            RetryableError: It cannot be told yet.
+            PermanentError: It cannot be read, or is not to be had at all.
+        """
+        try:
+            return await self._verify_once(work)
+        except StaleTemplate:
+            return await self._verify_once(work)
+
+    async def _verify_once(self, work: Work) -> Brought:
+        begun_at = self._clock()
+        configuration = await self._planner.plan_configuration(work.target, work.source_server_id, work.desired)
+        drift = [*configuration.step.drift] if configuration.step is not None else []
+        template_id, version = configuration.observed.launch_template_id, None
+        if concerns_template(work.desired):
+            template = await self._planner.plan_template(work.target, template_id, work.desired)
+            self._check_age(work, template.observed, Trail())
+            drift += [*template.step.drift] if template.step is not None else []
+            begun_at, version = min(begun_at, template.observed.begun_at), template.observed.version
+        if drift:
+            await work.journal(drift)
+            raise DriftFound(f"Changed since it was applied: {describe_drift(drift)}.")
+        return Brought(begun_at, template_id, version)
+
     async def _promote(self, work: Work, template_id: str, version: int) -> None:
         try:
             await self._templates.promote(work.target, template_id, version, work.guard)
@@ -162,7 +197,7 @@ class BringServer:
             answered = await self._configurations.update(work.target, work.source_server_id, step.fields, work.guard)
         left = find_drs_drift(work.desired, answered)
         if left:
-            raise DriftPersists(f"DRS accepted the update but answers {_describe(left)}.")
+            raise DriftPersists(f"DRS accepted the update but answers {describe_drift(left)}.")
         return answered
 
     @asynccontextmanager
@@ -178,11 +213,11 @@ class BringServer:
         return self._find_missing_age(work, seen.begun_at, trail) <= timedelta(0)
 
     def _check_age(self, work: Work, template: ObservedTemplate, trail: Trail) -> None:
-        """Refuse to call a template right that may be the one from before our last write."""
+        """Refuse to judge a template that may be the one from before our last write."""
         missing = self._find_missing_age(work, template.begun_at, trail)
         if missing > timedelta(0):
             raise ObservationTooYoung(
-                "The launch template reads right, but too soon after a write to be believed.",
+                "The launch template was read too soon after a write to be believed.",
                 retry_after=missing,
             )
 
@@ -209,9 +244,5 @@ class BringServer:
             wait = min(2 * wait, LONGEST_WAIT)
         left = find_template_drift(work.desired, template)
         if left:
-            raise DriftPersists(f"Version {version} of {template_id} holds {_describe(left)}.")
+            raise DriftPersists(f"Version {version} of {template_id} holds {describe_drift(left)}.")
         return template
-
-
-def _describe(drift: list[DriftItem]) -> str:
-    return "; ".join(f"{item.field} = {item.observed!r} instead of {item.desired!r}" for item in drift)

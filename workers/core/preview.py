@@ -5,7 +5,7 @@ Nothing is written at AWS, and nothing in our tables but the turns that the read
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from workers.core.errors import AccessDenied, AccountNotInitialized, PermanentError, PrelaunchError, RetryableError
@@ -79,12 +79,34 @@ class Preview:
         after = _find_after(place, view.head.version)
         left = [member for member in sorted(view.definition.source_server_ids) if member > after]
         part = left[:limit]
-        try:
-            servers = await self._plan_all(view, part)
-        except ACCOUNT_PROBLEMS as problem:
-            raise cannot_read(view.head.account_id, view.head.region, problem) from problem
+        servers = await self._plan_part(view, part)
         more = len(left) > len(part)
         return GroupPlan(view, servers, write_token(asked, (view.head.version, part[-1])) if more else None)
+
+    async def compare(self, group_id: str, members: Collection[str]) -> list[ServerPlan]:
+        """
+        Compare members of a group with what AWS holds now: what an apply run would change is not as it is wanted.
+
+        Parameters:
+            group_id: The group.
+            members: The source servers; those that are no members any more are left out.
+
+        Returns:
+            What was found, by source server.
+
+        Raises:
+            NotFound: There is no such group.
+            Conflict: Its account lets nobody read.
+            ServiceUnavailable: AWS or our own tables do not answer.
+        """
+        view = await self._queries.group(group_id)
+        return await self._plan_part(view, sorted(set(view.definition.source_server_ids) & set(members)))
+
+    async def _plan_part(self, view: GroupView, part: Sequence[str]) -> list[ServerPlan]:
+        try:
+            return await self._plan_all(view, part)
+        except ACCOUNT_PROBLEMS as problem:
+            raise cannot_read(view.head.account_id, view.head.region, problem) from problem
 
     async def _plan_all(self, view: GroupView, members: Sequence[str]) -> list[ServerPlan]:
         target = view.definition.target

@@ -17,10 +17,11 @@ from tests.fakes.twin.world import STACK, Life, World
 from workers.actors import carry_out
 from workers.aws.clients import Caller, Clients
 from workers.aws.paced import wire_calls
-from workers.core.contract import APPLY_ACTOR, SWEEP_ACTOR, WAVE_ACTOR
+from workers.core.contract import APPLY_ACTOR, SWEEP_ACTOR, WATCH_ACTOR, WAVE_ACTOR, WatchWork, read_work
 from workers.core.queue.job import decode_job
 from workers.core.queue.letter_box import SqsLetterBox
 from workers.core.queue.redelivery import Redeliver
+from workers.core.queue.request_source import RequestSource
 from workers.core.queue.send import JobSender
 from workers.core.settings import Settings
 from workers.core.store.tables import Tables
@@ -116,7 +117,14 @@ class Fleet:
             dice=self.world.dice,
         )
         services = wire_producer(
-            self.settings, tables, queue, box, calls=paced.calls, caller=caller, clock=self.world.now
+            self.settings,
+            tables,
+            queue,
+            box,
+            RequestSource(sqs, stack=STACK, wait=self.settings.request_wait),
+            calls=paced.calls,
+            caller=caller,
+            clock=self.world.now,
         )
         return process, services
 
@@ -219,4 +227,8 @@ def _choose(use_cases: WorkerUseCases, actor: str, arguments: dict[str, Any]) ->
             return use_cases.start_wave(arguments["waveId"])
         case _ if actor == SWEEP_ACTOR:
             return use_cases.sweep()
+        case _ if actor == WATCH_ACTOR:
+            work = read_work(actor, arguments)
+            assert isinstance(work, WatchWork)
+            return use_cases.watch(work)
     raise AssertionError(f"no such actor: {actor}")

@@ -156,3 +156,24 @@ async def test_a_plan_comes_in_pages_of_one_definition(product: Product) -> None
         f"/protection-groups/{group_id}/launch-config-plan", params={"limit": 2, "nextToken": first["nextToken"]}
     )
     assert (answer.status_code, problem_of(answer)["code"]) == (409, "STATUS_CHANGED")
+
+
+async def test_a_live_status_says_what_is_not_as_it_is_wanted(product: Product) -> None:
+    """Each field, observed and desired, beside what is recorded; nothing is written; without `live` nothing is read."""
+    first, second = product.add_servers(2)
+    group_id = await product.create_ready([first, second], launchConfig=CONFIG)
+    product.client("drs").update_launch_configuration(sourceServerID=first, copyTags=False)
+    product.count_anew()
+    found = await product.status(group_id, live="true")
+    assert (found["status"], found["serverConfigs"][first]["status"]) == ("ready", "ready")
+    drift = [{"field": "copyTags", "observed": False, "desired": True}]
+    assert found["serverConfigs"][first]["live"] == {"drift": drift, "errors": []}
+    assert found["serverConfigs"][second]["live"] == {"drift": [], "errors": []}
+    assert product.aws_writes() == {}
+    product.count_anew()
+    assert "live" not in (await product.status(group_id))["serverConfigs"][first]
+    assert not any(name.startswith(("drs.", "ec2.")) for name in product.calls())
+    product.count_anew()
+    one = await product.status(group_id, live="true", limit=1)
+    assert [*one["serverConfigs"]] == [min(first, second)]
+    assert product.calls()["drs.GetLaunchConfiguration"] == 1

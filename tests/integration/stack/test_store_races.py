@@ -30,6 +30,7 @@ from workers.core.errors import LeaseHeld, LeaseLost, ServiceUnavailable
 from workers.core.model.group import parse_group, parse_group_update
 from workers.core.queries import Page
 from workers.core.queue.letter_box import SqsLetterBox
+from workers.core.queue.request_source import RequestSource
 from workers.core.queue.send import JobSender
 from workers.core.requests import RequestRefused
 from workers.core.runs.selection import ApplyRequest
@@ -136,7 +137,16 @@ async def open_process(product: Product, clients: Any) -> Process:
     groups = GroupStore(tables)
     runs = RunStore(tables, groups)
     return Process(
-        services=wire(product.settings, tables, queue, box, calls=paced.calls, caller=caller, clock=product.clock),
+        services=wire(
+            product.settings,
+            tables,
+            queue,
+            box,
+            RequestSource(sqs, stack=product.settings.stack, wait=product.settings.request_wait),
+            calls=paced.calls,
+            caller=caller,
+            clock=product.clock,
+        ),
         groups=groups,
         runs=runs,
         leases=LeaseStore(tables, product.settings, Time(product.clock)),
