@@ -6,17 +6,24 @@ from contextlib import asynccontextmanager
 
 from producer.services import Services
 from producer.stack import find_queues
+from workers.aws.calls import Calls
 from workers.aws.clients import STORE_TRIES, Caller, Clients
+from workers.aws.drs import DrsLaunchConfigurations
+from workers.aws.paced import wire_calls
 from workers.aws.pacing.fleet_size import FleetSize, choose_fleet_size
 from workers.aws.regions import list_regions
+from workers.aws.templates import Ec2LaunchTemplates
 from workers.core.clock import read_clock
+from workers.core.drift_checks import DriftChecks
 from workers.core.history import History
 from workers.core.letters.dead_letters import DeadLetters
 from workers.core.letters.letter import LetterBox
 from workers.core.letters.redrive import Redrive
 from workers.core.ports import Clock
+from workers.core.preview import Preview
 from workers.core.queries import Queries
 from workers.core.queue.letter_box import SqsLetterBox
+from workers.core.queue.request_source import RequestSource
 from workers.core.queue.send import JobSender
 from workers.core.runs.change import Changes
 from workers.core.runs.planner import RunPlanner
@@ -25,6 +32,7 @@ from workers.core.runs.resources import Resources
 from workers.core.runs.sending import RunSender
 from workers.core.runs.settle import Aggregator
 from workers.core.runs.submission import Submission
+from workers.core.server_plan import ServerPlanner
 from workers.core.settings import Settings
 from workers.core.store.groups import GroupStore
 from workers.core.store.journal import Journal
@@ -50,7 +58,12 @@ def choose_workers(settings: Settings, processes: int | None) -> FleetSize:
 
 @asynccontextmanager
 async def open_services(
-    settings: Settings, *, region: str | None = None, profile: str | None = None, store_tries: int = STORE_TRIES
+    settings: Settings,
+    *,
+    region: str | None = None,
+    profile: str | None = None,
+    store_tries: int = STORE_TRIES,
+    clock: Clock | None = None,
 ) -> AsyncIterator[Services]:
     """
     Open the operations on the running loop.
@@ -60,23 +73,39 @@ async def open_services(
         region: Overrides the SDK's own choice.
         profile: Overrides the SDK's own choice.
         store_tries: How often a call to our own tables and queues is tried.
+        clock: The time that everything goes by; None for the machine's own, and for the fleet's buckets DynamoDB's.
 
     Yields:
         The operations, until the block is left.
     """
     opening = Clients(connections=CONNECTIONS, region=region, profile=profile, store_tries=store_tries)
     async with opening as clients:
-        tables = Tables(await clients.own("dynamodb"), settings.stack)
+        dynamodb = await clients.own("dynamodb")
+        tables = Tables(dynamodb, settings.stack)
         sqs = await clients.own("sqs")
         queue = JobSender(sqs, stack=settings.stack)
         box = SqsLetterBox(sqs, stack=settings.stack, wait=settings.letter_wait)
         # Looked up now: the first wave must not wait for it, and a missing queue is told before any request.
         await find_queues(settings.stack, tables, queue)
-        yield wire(settings, tables, queue, box, caller=await clients.caller())
+        caller = await clients.caller()
+        paced = wire_calls(settings, clients, tables, dynamodb=dynamodb, own_account=caller.account_id, clock=clock)
+        try:
+            requests = RequestSource(sqs, stack=settings.stack, wait=settings.request_wait)
+            yield wire(settings, tables, queue, box, requests, calls=paced.calls, caller=caller, clock=clock)
+        finally:
+            await paced.pacing.close()
 
 
 def wire(
-    settings: Settings, tables: Tables, queue: JobSender, box: LetterBox, *, caller: Caller, clock: Clock | None = None
+    settings: Settings,
+    tables: Tables,
+    queue: JobSender,
+    box: LetterBox,
+    requests: RequestSource,
+    *,
+    calls: Calls,
+    caller: Caller,
+    clock: Clock | None = None,
 ) -> Services:
     """Wire the operations over one loop's tables and queues, by the machine's own clock unless another is given."""
     clock = clock or read_clock
@@ -98,6 +127,7 @@ def wire(
     )
     submission = Submission(resources)
     ends = WaveEnds(waves=WaveStore(tables), queries=queries, clock=clock, max_ready_age=settings.max_ready_age)
+    templates = Ec2LaunchTemplates(calls, clock)
     waves = _wire_waves(settings, resources, queue, queries, ends)
     return Services(
         submission=submission,
@@ -105,6 +135,7 @@ def wire(
         removal=Removal(resources, periods),
         queries=queries,
         history=History(groups, runs, Journal(tables)),
+        preview=Preview(queries, ServerPlanner(DrsLaunchConfigurations(calls), templates), templates, clock),
         waves=waves,
         dead_letters=DeadLetters(
             box=box,
@@ -114,6 +145,8 @@ def wire(
             tables=tables,
             clock=clock,
         ),
+        drift_checks=DriftChecks(queue),
+        requests=requests,
         tables=tables,
         regions=find_regions(settings),
         caller_arn=caller.arn,

@@ -1,13 +1,15 @@
 """Answers as JSON, the same at every door. camelCase lives here; nothing is decided."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
+from producer.render_plans import render_fields, render_live
 from workers.core.history import RunList, RunView
 from workers.core.letters.dead_letters import Listing
 from workers.core.letters.letter import Letter
 from workers.core.letters.redrive import Outcome
+from workers.core.preview import ServerPlan
 from workers.core.queries import GroupList, GroupView, StatusView
 from workers.core.runs.change import Updated
 from workers.core.status import Status
@@ -45,9 +47,7 @@ def render_run(view: RunView) -> dict[str, Any]:
         "changes": [
             {
                 "sourceServerId": change.source_server_id,
-                "fields": [
-                    {"field": each.field, "observed": each.observed, "desired": each.desired} for each in change.fields
-                ],
+                "fields": render_fields(change.fields),
                 "begunAt": _time(change.begun_at),
                 "completedAt": _time(change.completed_at),
                 "outcome": change.outcome.value if change.outcome is not None else None,
@@ -64,14 +64,16 @@ def render_apply(group_id: str, status: GroupStatus | None) -> dict[str, Any]:
     return {name: whole[name] for name in kept}
 
 
-def render_status(view: StatusView) -> dict[str, Any]:
-    """Render where a group and a page of its members stand."""
+def render_status(view: StatusView, live: Iterable[ServerPlan] = ()) -> dict[str, Any]:
+    """Render where a group and a page of its members stand, and how those that were compared are in AWS."""
     answer = _group_status(view.group_id, view.status)
     answer["deadline"] = _time(view.deadline)
     answer["waitingFor"] = view.waiting_for
     answer["serverConfigs"] = {
         member: _server(state, config_hash, item) for member, (state, config_hash, item) in view.servers.items()
     }
+    for server in live:
+        answer["serverConfigs"][server.source_server_id]["live"] = render_live(server)
     if view.next_token is not None:
         answer["nextToken"] = view.next_token
     return answer
@@ -186,6 +188,7 @@ def _run(head: RunHead) -> dict[str, Any]:
         "status": head.outcome.value if head.outcome is not None else unsettled,
         "supersededBy": head.superseded_by,
         "mode": head.mode.value,
+        "changedBy": head.changed_by or None,
         "reason": head.reason,
         "requestedBy": head.requested_by,
         "door": head.door,

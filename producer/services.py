@@ -6,10 +6,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
+from workers.core.drift_checks import DriftChecks
 from workers.core.errors import RetryableError
 from workers.core.history import History
 from workers.core.letters.dead_letters import DeadLetters
+from workers.core.preview import Preview
 from workers.core.queries import Queries
+from workers.core.queue.request_source import RequestSource
 from workers.core.runs.change import Changes
 from workers.core.runs.removal import Removal
 from workers.core.runs.submission import Submission
@@ -32,8 +35,12 @@ class Services:
     removal: Removal
     queries: Queries
     history: History
+    preview: Preview
     waves: Waves
     dead_letters: DeadLetters
+    drift_checks: DriftChecks
+    requests: RequestSource
+    """What came by the queue of plain JSON; only a process that consumes it asks."""
     tables: Tables
     regions: frozenset[str]
     """Where a group can be."""

@@ -5,6 +5,7 @@ The workers and what both sides share. This module holds no code, only the map.
     actors      the seam of threads and coroutines: message in, outcome -> acknowledge | redeliver
     apply/      use case: claim, observe, plan, execute, verify, record one source server
     wave/       use case: start the parts of a wave
+    watch/      use case: find what others changed, and have it repaired or reported
     sweep/      use case: look after runs that do not come to their end by themselves
     aws/        adapters: clients, DRS, EC2 launch templates, rate buckets; the table of AWS's errors
     core/       what producer and workers share
@@ -15,9 +16,10 @@ The workers and what both sides share. This module holds no code, only the map.
         queue/      SQS: batched sends; broker and consumer for dramatiq
         runs/       what a run lists; opening, sending and settling it
         letters/    dead letters: looked at, done again, thrown away
+        server_plan, preview    what is to be done with a source server: carried out by apply, or only shown
         queries, history, waves    answers about groups and their runs; accepting waves
         ports, clock, settings, logs
 
-Imports go downwards only: main > actors > apply | wave | sweep | aws > core.
+Imports go downwards only: main > actors > apply | wave | sweep | watch | aws > core.
 Use cases and aws never meet except in main.
 """

@@ -13,7 +13,7 @@ from typing import Protocol
 import dramatiq
 import structlog
 
-from workers.core.contract import APPLY_ACTOR, SWEEP_ACTOR, WAVE_ACTOR, Queue
+from workers.core.contract import APPLY_ACTOR, SWEEP_ACTOR, WATCH_ACTOR, WAVE_ACTOR, Queue, WatchWork, read_work
 from workers.core.errors import PrelaunchError, RetryableError, SetupError
 from workers.core.outcome import Outcome, Redeliver
 from workers.core.queue import redelivery
@@ -35,6 +35,9 @@ class UseCases(Protocol):
 
     async def sweep(self) -> Outcome:
         """Look after every run that is due."""
+
+    async def watch(self, work: WatchWork) -> Outcome:
+        """Look for drift."""
 
 
 def declare_actors(broker: dramatiq.Broker, use_cases: Callable[[], UseCases]) -> None:
@@ -66,7 +69,18 @@ def declare_actors(broker: dramatiq.Broker, use_cases: Callable[[], UseCases]) -
     async def sweep(**_later: object) -> None:
         await carry_out(SWEEP_ACTOR, lambda: use_cases().sweep())
 
-    actors = ((APPLY_ACTOR, apply_launch_config), (WAVE_ACTOR, start_wave), (SWEEP_ACTOR, sweep))
+    async def watch(**given: object) -> None:
+        work = read_work(WATCH_ACTOR, given)
+        assert isinstance(work, WatchWork)  # noqa: S101  # nosec B101  # the contract's own
+        with structlog.contextvars.bound_contextvars(request_id=given.get("requestId", "")):
+            await carry_out(WATCH_ACTOR, lambda: use_cases().watch(work))
+
+    actors = (
+        (APPLY_ACTOR, apply_launch_config),
+        (WAVE_ACTOR, start_wave),
+        (SWEEP_ACTOR, sweep),
+        (WATCH_ACTOR, watch),
+    )
     for name, actor in actors:
         dramatiq.actor(broker=broker, actor_name=name, queue_name=Queue.NORMAL.value)(actor)
 

@@ -22,33 +22,38 @@ from workers.actors import declare_actors
 from workers.apply.apply import ApplyServer
 from workers.apply.bring import BringServer
 from workers.apply.survey import Surveys
-from workers.aws.calls import Calls
 from workers.aws.clients import Clients
 from workers.aws.drs import DrsLaunchConfigurations, DrsRecovery
+from workers.aws.paced import wire_calls
 from workers.aws.pacing.admission import Admission
-from workers.aws.pacing.law import SECOND
 from workers.aws.pacing.pacing import Pacing
-from workers.aws.pacing.server_clock import ServerClock
-from workers.aws.pacing.store import BucketStore
 from workers.aws.templates import Ec2LaunchTemplates
 from workers.core.clock import Time, read_clock
-from workers.core.contract import Queue
+from workers.core.contract import Queue, WatchWork
 from workers.core.errors import PrelaunchError, SetupError
 from workers.core.logs import configure_logs
 from workers.core.outcome import Outcome
 from workers.core.queue.broker import JobBroker, QueuePeriods
 from workers.core.queue.send import JobSender
+from workers.core.runs.next_run import NextRun
+from workers.core.runs.planner import RunPlanner
+from workers.core.runs.resources import Resources
 from workers.core.runs.sending import RunSender
 from workers.core.runs.settle import Aggregator
+from workers.core.server_plan import ServerPlanner
 from workers.core.settings import Settings
 from workers.core.store.groups import GroupStore
 from workers.core.store.journal import Journal
 from workers.core.store.leases import LeaseStore
+from workers.core.store.receipts import Receipts
 from workers.core.store.runs import RunStore
 from workers.core.store.surveys import SurveyStore
 from workers.core.store.tables import Tables
+from workers.core.store.watches import WatchStore
 from workers.core.store.waves import WaveStore
 from workers.sweep.sweep import Sweep
+from workers.watch.standing import Standings
+from workers.watch.watch import Watch
 from workers.wave.start import StartWave
 
 PR_SET_PDEATHSIG = 1
@@ -62,11 +67,12 @@ URGENT_SHARE = 4
 class WorkerUseCases:
     """The use cases of one worker process, over clients of its event loop."""
 
-    def __init__(self, apply: ApplyServer, wave: StartWave, sweep: Sweep, pacing: Pacing) -> None:
+    def __init__(self, apply: ApplyServer, wave: StartWave, sweep: Sweep, watch: Watch, pacing: Pacing) -> None:
         self._pacing = pacing
         self._apply = apply
         self._wave = wave
         self._sweep = sweep
+        self._watch = watch
 
     async def apply(self, group_id: str, source_server_id: str) -> Outcome:
         """Apply a group's current launch config to one of its source servers."""
@@ -80,6 +86,10 @@ class WorkerUseCases:
         """Look after every run that is due."""
         return await self._sweep.sweep()
 
+    async def watch(self, work: WatchWork) -> Outcome:
+        """Look for drift."""
+        return await self._watch.watch(work)
+
     async def close(self) -> None:
         """Hand out no more turns to call AWS."""
         await self._pacing.close()
@@ -87,6 +97,10 @@ class WorkerUseCases:
     async def run_sweeps(self) -> None:
         """Sweep again and again, until cancelled."""
         await self._sweep.run()
+
+    async def run_watches(self) -> None:
+        """Ask for a watch again and again, until cancelled."""
+        await self._watch.run()
 
 
 async def wire(
@@ -109,26 +123,34 @@ async def wire(
     clock = time.wall
     dynamodb = await clients.own("dynamodb")
     tables = Tables(dynamodb, settings.stack)
-    fleet_clock = ServerClock(lambda: round(clock().timestamp() * SECOND))
-    if not is_given:
-        fleet_clock.watch(dynamodb)
     groups = GroupStore(tables)
     runs = RunStore(tables, groups)
     journal = Journal(tables)
     aggregator = Aggregator(tables, runs, clock)
+    queue = JobSender(await clients.own("sqs"), stack=settings.stack)
     sender = RunSender(
         runs=runs,
-        queue=JobSender(await clients.own("sqs"), stack=settings.stack),
+        queue=queue,
         aggregator=aggregator,
         periods=settings.run_periods,
         clock=clock,
     )
     dice = dice or random.Random()  # noqa: S311  # nosec B311  # nothing is to be kept secret
-    pacing = Pacing(BucketStore(tables), fleet_clock.now, await clients.account_id(), dice, settings.rate_factor)
-    calls = Calls(clients, pacing, timeout=settings.call_timeout)
+    account_id = await clients.account_id()
+    paced = wire_calls(
+        settings,
+        clients,
+        tables,
+        dynamodb=dynamodb,
+        own_account=account_id,
+        clock=clock if is_given else None,
+        dice=dice,
+    )
+    calls, pacing = paced.calls, paced.pacing
     templates = Ec2LaunchTemplates(calls, clock)
+    configurations = DrsLaunchConfigurations(calls)
     bring = BringServer(
-        configurations=DrsLaunchConfigurations(calls),
+        configurations=configurations,
         templates=templates,
         settings=settings,
         clock=clock,
@@ -157,7 +179,27 @@ async def wire(
         settings=settings,
         clock=clock,
     )
-    return WorkerUseCases(apply, wave, sweep, pacing)
+    resources = Resources(
+        tables=tables,
+        groups=groups,
+        runs=runs,
+        receipts=Receipts(tables, clock),
+        planner=RunPlanner(runs=runs, periods=settings.run_periods, clock=clock),
+        sender=sender,
+        clock=clock,
+        account_id=account_id,
+    )
+    watch = Watch(
+        standings=Standings(tables, groups, runs),
+        planner=ServerPlanner(configurations, templates),
+        templates=templates,
+        store=WatchStore(tables),
+        next_run=NextRun(resources),
+        queue=queue,
+        settings=settings,
+        clock=clock,
+    )
+    return WorkerUseCases(apply, wave, sweep, watch, pacing)
 
 
 class OpenUseCases(dramatiq.Middleware):
@@ -167,7 +209,7 @@ class OpenUseCases(dramatiq.Middleware):
         self._settings = settings
         self._closing = AsyncExitStack()
         self._wired: WorkerUseCases | None = None
-        self._sweeps: asyncio.Task[None] | None = None
+        self._timers: list[asyncio.Task[None]] = []
 
     def wired(self) -> WorkerUseCases:
         """
@@ -205,12 +247,14 @@ class OpenUseCases(dramatiq.Middleware):
         await clients.warm()
         self._wired = await wire(self._settings, clients)
         _spare_what_stays()
-        self._sweeps = asyncio.create_task(self._wired.run_sweeps())
+        runs = (self._wired.run_sweeps(), self._wired.run_watches())
+        self._timers = [asyncio.create_task(each) for each in runs]
 
     async def _close(self) -> None:
-        if self._sweeps is not None:
-            self._sweeps.cancel()
-            await asyncio.wait([self._sweeps])
+        for timer in self._timers:
+            timer.cancel()
+        if self._timers:
+            await asyncio.wait(self._timers)
         if self._wired is not None:
             await self._wired.close()
         await self._closing.aclose()

@@ -1,6 +1,5 @@
 """`prelaunch history`: what was done to a group, newest first, or what one run changed. Reads alone."""
 
-import json as json_text
 from typing import Annotated
 
 import typer
@@ -8,7 +7,7 @@ import typer
 from producer.cli.answer import answering, clean, complain, print_json, print_text
 from producer.cli.ask import ask
 from producer.cli.options import AsJson, AwsChoice, GroupArgument, Profile, RegionName
-from producer.cli.text import Document, print_rows, say_time
+from producer.cli.text import Document, print_rows, say_time, say_value
 from producer.render import render_run, render_runs
 from producer.services import Services
 
@@ -72,13 +71,17 @@ def _print_run(run: Document) -> None:
         f" opened {say_time(run['openedAt'])}, {settled if run['settledAt'] else 'not settled'}."
     )
     print_text(f"Asked for by {clean(run['requestedBy'])}, door {clean(run['door'])}, reason {clean(run['reason'])}.")
+    if run["changedBy"]:
+        print_text(f"Latest change: {clean(run['changedBy'])}.")
+    if run["mode"] == "report":
+        print_text("It read back what was applied, and wrote nothing: what it found stands below.")
     rows = [
         (
             change["sourceServerId"],
             change["outcome"] or "pending",
             each["field"],
-            _value(each["observed"]),
-            _value(each["desired"]),
+            say_value(each["observed"]),
+            say_value(each["desired"]),
         )
         for change in run["changes"]
         for each in change["fields"]
@@ -99,10 +102,3 @@ def _run_row(run: Document) -> tuple[str, ...]:
         clean(run["requestedBy"]),
         clean(run["door"]),
     )
-
-
-def _value(value: object) -> str:
-    """Nothing is shown as nothing, text as it is, all else as JSON."""
-    if value is None:
-        return "-"
-    return clean(value if isinstance(value, str) else json_text.dumps(value, ensure_ascii=False))

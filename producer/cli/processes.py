@@ -64,13 +64,14 @@ def api(*, port: Port = 8080, profile: Profile = None, region: RegionName = None
     from producer.listen import listen, serve  # noqa: PLC0415  # see above
     from producer.main import open_services  # noqa: PLC0415  # see above
     from producer.preflight import check_stack  # noqa: PLC0415  # see above
+    from producer.requests import consuming  # noqa: PLC0415  # see above
 
     configure_logs()
     settings = read_settings()
     with listen(settings.api_host, port) as listener:
         check_stack(settings, AwsChoice(profile, region))
         opening = partial(open_services, settings, region=region, profile=profile)
-        serve(create_app(opening, open_access(settings), host=settings.api_host), listener)
+        serve(create_app(consuming(opening), open_access(settings), host=settings.api_host), listener)
 
 
 def worker(

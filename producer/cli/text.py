@@ -1,6 +1,7 @@
 """Answers as text, made of the same documents that `--json` prints: tables on a terminal, lines of fields in a pipe."""
 
 import io
+import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -12,10 +13,21 @@ from rich.text import Text
 from producer.cli.answer import clean, print_text
 
 Document = Mapping[str, Any]
-STYLES = {"ready": "green", "failed": "bold red", "pending": "yellow"}
+NOTHING_TO_DO = "nothing to do"
+NOT_PLANNED = "cannot be planned"
+STYLES = {
+    "ready": "green",
+    "failed": "bold red",
+    "pending": "yellow",
+    NOTHING_TO_DO: "green",
+    NOT_PLANNED: "bold red",
+}
+NO_STYLES: Mapping[str, str] = {}
 ORDER = ("failed", "pending", "ready")
 """What has to be looked at first stands first."""
 GROUP_HEADINGS = ("Group", "Name", "Region", "Account", "Version", "Status", "Ready", "Failed", "Pending")
+LIVE_HEADINGS = ("Source server", "Field", "Observed", "Desired")
+COLOURS = {"Observed": "red", "Desired": "green"}
 SERVER_HEADINGS = ("Source server", "Status", "Code", "Why")
 
 
@@ -60,9 +72,33 @@ def print_status(group: Document, status: Document) -> None:
         print_text(f"It settles by {say_time(status['deadline'])} at the latest.")
     if status["waitingFor"]:
         print_text(f"Waiting for {clean(status['waitingFor'])}.")
-    rows = [row for member, server in status["serverConfigs"].items() for row in find_reasons(member, server)]
+    servers = status["serverConfigs"]
+    # Of those that are compared what is well is not listed: there may be thousands.
+    told = {member: server for member, server in servers.items() if "live" not in server or server["status"] != "ready"}
+    rows = [row for member, server in told.items() for row in find_reasons(member, server)]
     if rows:
         print_rows(SERVER_HEADINGS, sorted(rows, key=lambda row: (ORDER.index(row[1]), row[0])))
+    compared = {member: server["live"] for member, server in servers.items() if "live" in server}
+    if compared:
+        _print_live(compared)
+
+
+def _print_live(compared: Mapping[str, Document]) -> None:
+    drifted = sum(bool(each["drift"]) for each in compared.values())
+    unread = sum(bool(each["errors"]) for each in compared.values())
+    print_text(
+        f"In AWS now: {drifted} of {len(compared)} source servers are not as they are wanted, {unread} cannot be read."
+    )
+    rows = [
+        (member, each["field"], say_value(each["observed"]), say_value(each["desired"]))
+        for member, live in compared.items()
+        for each in live["drift"]
+    ]
+    rows += [
+        (member, error["code"], say_error(error), "") for member, live in compared.items() for error in live["errors"]
+    ]
+    if rows:
+        print_rows(LIVE_HEADINGS, rows, COLOURS)
 
 
 def describe(group: Document, status: Document) -> str:
@@ -102,8 +138,15 @@ def find_reasons(member: str, server: Document) -> Iterable[tuple[str, str, str,
         yield member, server["status"], error["code"], clean(f"{operation}{error['message']} ({', '.join(details)})")
 
 
-def print_rows(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print a table on a terminal; elsewhere fields between tabs, whole and without headings."""
+def print_rows(headings: Sequence[str], rows: Iterable[Sequence[str]], styles: Mapping[str, str] = NO_STYLES) -> None:
+    """
+    Print a table on a terminal; elsewhere fields between tabs, whole and without headings.
+
+    Parameters:
+        headings: Of the columns.
+        rows: As many values each.
+        styles: The style of a column, by its heading.
+    """
     if not sys.stdout.isatty():
         for row in rows:
             print_text("\t".join(row))
@@ -111,7 +154,7 @@ def print_rows(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in headings:
         # Folded and never cropped: the end of AWS's message is often the part that helps.
-        table.add_column(heading, overflow="fold")
+        table.add_column(heading, overflow="fold", style=styles.get(heading, ""))
     for row in rows:
         table.add_row(*(Text(value, style=STYLES.get(value, "")) for value in row))
     drawn = io.StringIO()
@@ -129,3 +172,17 @@ def _group_row(group: Document) -> tuple[str, ...]:
 def say_time(text: str | None) -> str:
     """Say a time as a person reads it; nothing where there is none."""
     return f"{text[:10]} {text[11:19]} UTC" if text else ""
+
+
+def say_error(error: Document) -> str:
+    """Say why a source server cannot be read or planned, on one line."""
+    details = f" (request {error['requestId']})" if error.get("requestId") else ""
+    operation = f"{error['operation']}: " if error.get("operation") else ""
+    return clean(f"{operation}{error['message']}{details}")
+
+
+def say_value(value: object) -> str:
+    """Say a value of AWS's: nothing is shown as nothing, text as it is, all else as JSON."""
+    if value is None:
+        return "-"
+    return clean(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))

@@ -28,6 +28,10 @@ NextToken = Annotated[
     str | None,
     Query(max_length=1024, description="What the page before answered, to the same question but for the limit."),
 ]
+Live = Annotated[
+    bool,
+    Query(description="Read DRS and EC2 now, and say of each source server that is shown what is not as it is wanted."),
+]
 IdempotencyKey = Annotated[
     str | None,
     Header(

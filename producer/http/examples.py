@@ -6,10 +6,11 @@ from typing import Any
 
 from producer.access import Forbidden, Unauthenticated
 from producer.problems import problem, render_error
-from workers.core.errors import ServiceUnavailable
+from workers.core.errors import AccessDenied, AccountNotInitialized, ServiceUnavailable
 from workers.core.model.errors import FieldError, GroupTooLarge, InvalidBody
 from workers.core.model.group import MAX_SERVERS
 from workers.core.pages import write_token
+from workers.core.preview import cannot_read
 from workers.core.queries import GROUPS as GROUPS_ASKED
 from workers.core.queries import Page
 from workers.core.requests import Conflict, NotFound, RequestRefused, group_not_found
@@ -115,6 +116,7 @@ _RUN: dict[str, Any] = {
     "status": "failed",
     "supersededBy": None,
     "mode": "apply",
+    "changedBy": None,
     "reason": "requested",
     "requestedBy": "ada",
     "door": "http",
@@ -139,12 +141,16 @@ RUN: dict[str, Any] = {**_RUN, "sourceServerIds": SERVERS, "changes": [_CHANGE]}
 _APPLIED = ("groupId", "runId", "status", "appliedServers", "failedServers", "pendingServers", "errors")
 APPLY: dict[str, Any] = {name: PENDING[name] for name in _APPLIED}
 APPLIED: dict[str, Any] = {**APPLY, "status": "ready", "appliedServers": 2, "pendingServers": 0}
+_LIVE: dict[str, Any] = {
+    "drift": [{"field": "instanceType", "observed": "t3.nano", "desired": "m7i.large"}],
+    "errors": [],
+}
 STATUS: dict[str, Any] = {
     **FAILED,
     "deadline": None,
     "waitingFor": None,
     "serverConfigs": {
-        SERVERS[0]: {"status": "ready", "lastApplied": _SETTLED_AT, "configHash": _DIGEST, "errors": []},
+        SERVERS[0]: {"status": "ready", "lastApplied": _SETTLED_AT, "configHash": _DIGEST, "errors": [], "live": _LIVE},
         SERVERS[1]: {"status": "failed", "lastApplied": _SETTLED_AT, "configHash": _DIGEST, "errors": [_ERROR]},
     },
     "nextToken": write_token(Page().asked(GROUP_ID), (1, "failed", SERVERS[1])),
@@ -247,6 +253,16 @@ _REFUSALS: Mapping[str, Exception] = {
         "The group's status changed since the page before. Read again from the first page.", code="STATUS_CHANGED"
     ),
     "NOT_READY": Conflict("1 reason why the groups are not ready; see errors.", (_UNREADY,), code="NOT_READY"),
+    "ACCESS_DENIED": cannot_read(
+        "123456789012",
+        "eu-central-1",
+        AccessDenied("Not authorized to perform: drs:GetLaunchConfiguration.", operation="drs.GetLaunchConfiguration"),
+    ),
+    "ACCOUNT_NOT_INITIALIZED": cannot_read(
+        "123456789012",
+        "eu-central-1",
+        AccountNotInitialized("Account not initialized.", operation="drs.GetLaunchConfiguration"),
+    ),
     "BODY_TOO_LARGE": RequestRefused("The body is over 1 MiB.", code="BODY_TOO_LARGE"),
     "GROUP_TOO_LARGE": GroupTooLarge(MAX_SERVERS + 1, MAX_SERVERS),
     "IDEMPOTENCY_KEY_REUSED": RequestRefused(

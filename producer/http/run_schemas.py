@@ -15,7 +15,13 @@ class _Run(TypedDict):
     generation: int
     status: Literal["pending", "ready", "failed", "superseded"]
     supersededBy: Annotated[int | None, Field(description="the generation that took its place")]
-    mode: Literal["apply"]
+    mode: Annotated[
+        Literal["apply", "report", "later"],
+        Field(description="report: drift is read back and named, nothing is written; later: of a later release"),
+    ]
+    changedBy: Annotated[
+        str | None, Field(description="who made the change that a run with the reason drift follows from")
+    ]
     reason: str
     requestedBy: str
     door: str

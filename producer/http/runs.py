@@ -12,6 +12,7 @@ from producer.http.asking import (
     GroupId,
     IdempotencyKey,
     Limit,
+    Live,
     NextToken,
     Operations,
     RunId,
@@ -21,9 +22,12 @@ from producer.http.asking import (
 from producer.http.body import read_body
 from producer.http.groups import GROUPS
 from producer.http.openapi import Answer, Body, operation
+from producer.http.plan_examples import PLAN
+from producer.http.plan_schemas import LaunchConfigPlan
 from producer.http.run_schemas import ApplyRun, ApplyRunList
 from producer.http.schemas import AppliedConfigs, GroupLaunchConfigStatus
 from producer.render import render_apply, render_run, render_runs, render_status
+from producer.render_plans import render_plan
 from workers.core.model.bodies import ApplyRequestBody, parse_apply
 from workers.core.queries import Page, ServerFilter
 from workers.core.runs.selection import ApplyRequest
@@ -45,6 +49,7 @@ BODY = Body(
 STANDS = Answer(
     HTTPStatus.OK, "Where the group and a page of its members stand.", GroupLaunchConfigStatus, examples.STATUS
 )
+PLANNED = Answer(HTTPStatus.OK, "What would be done with a page of the group's members.", LaunchConfigPlan, PLAN)
 LISTED = Answer(HTTPStatus.OK, "A page of the group's runs, newest first.", ApplyRunList, examples.RUNS)
 FOUND = Answer(HTTPStatus.OK, "The run, with the source servers that it lists.", ApplyRun, examples.RUN)
 NOT_FOUND = ("GROUP_NOT_FOUND", "NOT_FOUND")
@@ -54,6 +59,7 @@ def add_runs(app: FastAPI) -> None:
     """Add the routes of apply runs."""
     _add_apply(app)
     _add_status(app)
+    _add_plan(app)
     _add_history(app)
 
 
@@ -93,7 +99,11 @@ def _add_apply(app: FastAPI) -> None:
 def _add_status(app: FastAPI) -> None:
     @app.get(
         GROUPS + "/{groupId}/launch-config-status",
-        **operation(Role.READER, STANDS, refusals=(*NOT_FOUND, "STATUS_CHANGED")),
+        **operation(
+            Role.READER,
+            STANDS,
+            refusals=(*NOT_FOUND, "STATUS_CHANGED", "ACCESS_DENIED", "ACCOUNT_NOT_INITIALIZED"),
+        ),
     )
     async def get_launch_config_status(
         groupId: GroupId,  # noqa: N803
@@ -103,10 +113,32 @@ def _add_status(app: FastAPI) -> None:
         servers: ServerFilter = ServerFilter.ALL,
         limit: Limit = 100,
         nextToken: NextToken = None,  # noqa: N803
+        live: Live = False,
     ) -> JSONResponse:
         """Show where a group and its source servers stand."""
         await services.wait_for_group(groupId, patience.left())
-        return JSONResponse(render_status(await services.queries.status(groupId, Page(servers, limit, nextToken))))
+        view = await services.queries.status(groupId, Page(servers, limit, nextToken))
+        compared = await services.preview.compare(groupId, view.servers) if live else []
+        return JSONResponse(render_status(view, compared))
+
+
+def _add_plan(app: FastAPI) -> None:
+    @app.get(
+        GROUPS + "/{groupId}/launch-config-plan",
+        **operation(
+            Role.READER,
+            PLANNED,
+            refusals=(*NOT_FOUND, "STATUS_CHANGED", "ACCESS_DENIED", "ACCOUNT_NOT_INITIALIZED"),
+        ),
+    )
+    async def get_launch_config_plan(
+        groupId: GroupId,  # noqa: N803
+        services: Operations,
+        limit: Limit = 100,
+        nextToken: NextToken = None,  # noqa: N803
+    ) -> JSONResponse:
+        """Show what an apply of all members would change, by reading DRS and EC2 now; nothing is written."""
+        return JSONResponse(render_plan(await services.preview.plan(groupId, limit, nextToken)))
 
 
 def _add_history(app: FastAPI) -> None:

@@ -13,6 +13,7 @@ from pydantic.json_schema import JsonSchemaMode
 from typing_extensions import TypedDict
 
 from producer.http.letter_schemas import DeadLetterList, RedrivenLetters
+from producer.http.plan_schemas import LaunchConfigPlan, LiveSettings, ServerError
 from producer.http.run_schemas import ApplyRun, ApplyRunList, Count
 from workers.core.model.bodies import ApplyRequestBody, RedriveRequestBody, WaveRequestBody
 from workers.core.model.fields import LaunchConfigBody
@@ -23,19 +24,6 @@ _CLOSED = ConfigDict(extra="forbid")
 REFERENCE = "#/components/schemas/{model}"
 
 StatusName = Literal["not_configured", "pending", "ready", "failed"]
-
-
-@with_config(_CLOSED)
-class ServerError(TypedDict):
-    """Why a source server failed."""
-
-    sourceServerId: str
-    code: Annotated[str, Field(description="AWS's own code where AWS refused it")]
-    message: str
-    at: datetime
-    attempt: int
-    operation: NotRequired[Annotated[str, Field(description="the call that AWS refused")]]
-    requestId: NotRequired[Annotated[str, Field(description="AWS's id of the refused call")]]
 
 
 class _GroupStatus(TypedDict):
@@ -67,6 +55,7 @@ class ServerStatus(TypedDict):
     lastApplied: datetime | None
     configHash: Annotated[str, Field(description="the digest of its effective launch config")]
     errors: list[ServerError]
+    live: NotRequired[Annotated[LiveSettings, Field(description="where `live` was asked for")]]
 
 
 @with_config(_CLOSED)
@@ -243,6 +232,7 @@ SHAPES: tuple[type, ...] = (
     GroupLaunchConfigStatus,
     GroupUpdateBody,
     Health,
+    LaunchConfigPlan,
     Problem,
     ProtectionGroup,
     ProtectionGroupList,

@@ -87,6 +87,7 @@ def test_the_whole_way_of_a_group(command: Command, shared_aws: StandIn, tmp_pat
         assert [row.split("\t")[:3] for row in rows] == [[bad, "failed", "ValidationException"]]
 
         shared_aws.control("PUT", "faults", [])
+        assert_plan(command, environment, bad, good, *choice)
         shown = run(environment, "group", "get", "the whole way", "--json", *choice)
         group = json.loads(shown.stdout)
         assert (shown.returncode, group["version"]) == (0, 1)
@@ -109,8 +110,8 @@ def test_the_whole_way_of_a_group(command: Command, shared_aws: StandIn, tmp_pat
     applied = [line for line in log.read_text().splitlines() if request_id in line]
     assert {server for server in (bad, good) for line in applied if server in line} == {bad, good}
 
-    command.enter(environment)
     assert_history(command, [bad, good], *choice)
+    assert_nothing_planned(command, group["groupId"], *choice)
     status, printed, errors = command("group", "list", *choice)
     (row,) = [line for line in printed.splitlines() if group["groupId"] in line]
     assert row.split("\t") == [group["groupId"], "the whole way", "us-east-1", "123456789012", "2", "ready", *"200"]
@@ -120,6 +121,39 @@ def test_the_whole_way_of_a_group(command: Command, shared_aws: StandIn, tmp_pat
     status, printed, errors = command("status", group["groupId"], *choice)
     assert (status, printed) == (FAILED, "")
     assert group["groupId"] in errors
+
+
+def assert_nothing_planned(command: Command, group_id: str, *choice: str) -> None:
+    status, printed, _ = command("plan", group_id, *choice)
+    assert (status, printed.splitlines()[0]) == (0, f"the whole way ({group_id}): nothing to do.")
+    status, printed, _ = command("status", group_id, "--live", *choice)
+    assert (status, printed.splitlines()[-1].partition(":")[2]) == (
+        0,
+        " 0 of 2 source servers are not as they are wanted, 0 cannot be read.",
+    )
+
+
+def assert_plan(command: Command, environment: dict[str, str], bad: str, good: str, *choice: str) -> None:
+    """Of the source server that failed each field is shown as it is and as it is wanted; of the other one nothing."""
+    command.enter(environment)
+    status, printed, errors = command("plan", "the whole way", *choice)
+    first, *rows = [line.split("\t") for line in printed.splitlines()]
+    assert (status, errors) == (0, "")
+    assert " in 1 of 2 source servers." in first[0]
+    assert [row[1] for row in rows if row[0] == good] == ["nothing to do"]
+    assert (bad, "ec2.CreateLaunchTemplateVersion", "instanceType") in {tuple(row[:3]) for row in rows}
+    status, printed, errors = command("plan", "the whole way", "--json", *choice)
+    plans = json.loads(printed)["serverPlans"]
+    assert (status, errors) == (0, "")
+    assert plans[good] == {"steps": [], "errors": []}
+    fields = [(bad, step["step"], each["field"]) for step in plans[bad]["steps"] for each in step["fields"]]
+    assert fields == [tuple(row[:3]) for row in rows if row[0] == bad]
+    status, printed, errors = command("status", "the whole way", "--live", *choice)
+    assert (status, errors) == (FAILED, "")
+    assert "In AWS now: 1 of 2 source servers are not as they are wanted, 0 cannot be read." in printed.splitlines()
+    live = {tuple(line.split("\t")) for line in printed.splitlines() if line.count("\t") == 3}
+    assert {(row[0], *row[2:]) for row in rows if row[0] == bad} <= live
+    assert not any(row[0] == good for row in live)
 
 
 def assert_history(command: Command, members: list[str], *choice: str) -> None:

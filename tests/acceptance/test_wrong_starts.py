@@ -108,6 +108,7 @@ def test_help_lists_what_exists_and_nothing_else() -> None:
     commands = ran.stdout.partition("Commands:\n")[2].splitlines()
     assert [line.split()[0] for line in commands] == [
         "status",
+        "plan",
         "history",
         "local",
         "api",

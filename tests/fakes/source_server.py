@@ -84,6 +84,9 @@ class FakeSourceServer:
         self._call("ec2.list")
         return dict.fromkeys(template_ids, self.defaults[-1][1])
 
+    async def read_all_defaults(self, target: Target) -> Mapping[str, ObservedTemplate]:
+        return {self.template_id: await self.read_default(target, self.template_id)}
+
     async def create_version(self, _target: Target, step: CreateTemplateVersion, guard: Guard) -> int:
         guard.check()
         assert step.template_id == self.template_id

@@ -9,8 +9,10 @@ from typing import Any, TypeVar
 
 from producer.services import Services
 from tests.fakes.twin.fleet import Fleet
+from tests.fakes.twin.process import ACCOUNT
 from tests.fakes.twin.promises import Watch, digests_of
 from tests.fakes.twin.world import Trouble
+from workers.core.contract import WatchWork
 from workers.core.errors import RetryableError, SetupError
 from workers.core.letters.dead_letters import WORKED_ON_FOR
 from workers.core.letters.letter import Selection
@@ -25,6 +27,7 @@ OTHER: Mapping[str, Any] = {**CONFIG, "instanceType": "r5.large"}
 THIRD: Mapping[str, Any] = {**CONFIG, "instanceType": "c6i.large"}
 WITHIN = timedelta(hours=1)
 MOST_REDRIVES = 4
+EVERYWHERE = WatchWork(ACCOUNT, "us-east-1")
 _T = TypeVar("_T")
 
 
@@ -53,9 +56,9 @@ class Story:
                 return answer
         raise AssertionError(f"no answer to {name}")
 
-    async def create(self, name: str, *members: str) -> str:
+    async def create(self, name: str, *members: str, **more: Any) -> str:
         """Create a group."""
-        definition = parse_group(_body(name, *members))
+        definition = parse_group({**_body(name, *members), **more})
         head = await self.ask(name, lambda services, who: services.submission.create_group(definition, who))
         self.wanted[head.group_id] = dict.fromkeys(members, CONFIG)
         return head.group_id
@@ -111,6 +114,13 @@ class Story:
         """Start a wave over a group."""
         request = WaveRequest((group_id,))
         await self.ask("wave", lambda services, who: services.waves.accept(request, who))
+
+    async def look_for_drift(self, work: WatchWork = EVERYWHERE) -> Any:
+        """Let a worker look for drift, and everything that follows settle; answer what the look came to."""
+        process, use_cases = await self.fleet.start_worker()
+        outcome = await process.run(lambda: use_cases.watch(work))
+        await self.settle()
+        return outcome
 
     async def settle(self) -> None:
         """Let workers do their work until everything has settled."""

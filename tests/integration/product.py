@@ -23,7 +23,7 @@ from producer.services import Services
 from tests.integration.conftest import make_client
 from tests.integration.databases import Database
 from workers.core.clock import Time
-from workers.core.contract import APPLY_ACTOR, Queue
+from workers.core.contract import APPLY_ACTOR, WATCH_ACTOR, Queue, WatchWork, read_work
 from workers.core.model.group import parse_group_update
 from workers.core.outcome import Acknowledge, Outcome
 from workers.core.queue.job import decode_job
@@ -208,6 +208,10 @@ class Product:
         """Do one job once, as the actor would."""
         if job.actor == APPLY_ACTOR:
             outcome = await self.workers.apply(job.arguments["groupId"], job.arguments["sourceServerId"])
+        elif job.actor == WATCH_ACTOR:
+            work = read_work(WATCH_ACTOR, job.arguments)
+            assert isinstance(work, WatchWork)
+            outcome = await self.workers.watch(work)
         else:
             outcome = await self.workers.start_wave(job.arguments["waveId"])
         self.results.append(outcome.result if isinstance(outcome, Acknowledge) else f"again: {outcome.reason}")
@@ -243,7 +247,7 @@ def _comes_again(outcome: Outcome) -> bool:
 async def open_product(local: StandIn, clock: MovableClock, database: Database) -> AsyncIterator[Product]:
     """Open the product on the running loop; the environment names the stand-in already."""
     settings = Settings(stack=local.environment["PRELAUNCH_STACK"], time_scale=0.1)
-    app = create_app(partial(open_services, settings))
+    app = create_app(partial(open_services, settings, clock=clock))
     transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=("192.0.2.7", 4711))
     ec2 = client_of(local.url, "ec2")
     async with (

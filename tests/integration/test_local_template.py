@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from cfnlint.decode import cfn_yaml
 
-from workers.core.contract import SWEEP_ACTOR, Queue, SweepWork, read_work
+from workers.core.contract import Queue, SweepWork, WatchWork, read_work
 from workers.core.queue.errors import UnreadableJob
 from workers.core.queue.job import decode_job
 
@@ -93,34 +93,46 @@ def read_resources() -> dict[str, Any]:
     return dict(cfn_yaml.load(str(TEMPLATE))["Resources"])
 
 
-def test_the_schedule_sends_what_a_worker_reads(client: Clients) -> None:
-    """What the deployed rule sends each minute is a sweep of its stack to the product's own decoder."""
+@pytest.mark.parametrize(
+    ("name", "rate", "work"),
+    [("sweep", "rate(1 minute)", SweepWork()), ("watch", "rate(6 hours)", WatchWork())],
+)
+def test_the_schedules_send_what_a_worker_reads(client: Clients, name: str, rate: str, work: object) -> None:
+    """What a deployed rule sends is a sweep, or a watch of everything, of its stack to the product's own decoder."""
     events, sqs = client("events"), client("sqs")
-    rule = events.describe_rule(Name="prelaunch-sweep")
-    assert (rule["ScheduleExpression"], rule["State"]) == ("rate(1 minute)", "ENABLED")
-    (target,) = events.list_targets_by_rule(Rule="prelaunch-sweep")["Targets"]
+    rule = events.describe_rule(Name=f"prelaunch-{name}")
+    assert (rule["ScheduleExpression"], rule["State"]) == (rate, "ENABLED")
+    (target,) = events.list_targets_by_rule(Rule=f"prelaunch-{name}")["Targets"]
     url = sqs.get_queue_url(QueueName="prelaunch-jobs")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     assert target["Arn"] == arn
     # EventBridge refuses an Input that is no JSON.
     assert isinstance(json.loads(target["Input"]), dict)
     job = decode_job(target["Input"], Queue.NORMAL, stack="prelaunch")
-    assert (job.actor_name, read_work(job.actor_name, job.kwargs)) == (SWEEP_ACTOR, SweepWork())
+    assert (job.actor_name, read_work(job.actor_name, job.kwargs)) == (name, work)
     with pytest.raises(UnreadableJob, match='of the stack "prelaunch"'):
         decode_job(target["Input"], Queue.NORMAL, stack="recovery")
 
 
-def test_only_the_rule_may_send_from_outside() -> None:
-    """The queue's policy names EventBridge and, against the rules of all others, the rule's own ARN."""
-    policy = read_resources()["JobsQueuePolicy"]["Properties"]
-    assert policy["Queues"] == [{"Ref": "JobsQueue"}]
+def _arn(resource: str) -> dict[str, list[str]]:
+    return {"Fn::GetAtt": [resource, "Arn"]}
+
+
+@pytest.mark.parametrize(
+    ("queue", "rules"),
+    [("JobsQueue", [_arn("SweepRule"), _arn("WatchRule")]), ("RequestsQueue", _arn("ChangesRule"))],
+)
+def test_only_our_rules_may_send_from_outside(queue: str, rules: object) -> None:
+    """A queue's policy names EventBridge and, against the rules of all others, the ARNs of its own rules."""
+    policy = read_resources()[f"{queue}Policy"]["Properties"]
+    assert policy["Queues"] == [{"Ref": queue}]
     (statement,) = policy["PolicyDocument"]["Statement"]
     assert statement == {
         "Effect": "Allow",
         "Principal": {"Service": "events.amazonaws.com"},
         "Action": "sqs:SendMessage",
-        "Resource": {"Fn::GetAtt": ["JobsQueue", "Arn"]},
-        "Condition": {"ArnEquals": {"aws:SourceArn": {"Fn::GetAtt": ["SweepRule", "Arn"]}}},
+        "Resource": _arn(queue),
+        "Condition": {"ArnEquals": {"aws:SourceArn": rules}},
     }
 
 
@@ -128,7 +140,7 @@ def test_what_moto_leaves_out_of_the_template(client: Clients) -> None:
     """By name: resources that are in the template and not on the laptop. A rule is there, but nothing sets it off."""
     deployed = client("cloudformation").list_stack_resources(StackName="prelaunch")["StackResourceSummaries"]
     left_out = read_resources().keys() - {resource["LogicalResourceId"] for resource in deployed}
-    assert left_out == {"JobsQueuePolicy"}
+    assert left_out == {"JobsQueuePolicy", "RequestsQueuePolicy"}
 
 
 def test_what_moto_ignores_in_the_template(client: Clients) -> None:

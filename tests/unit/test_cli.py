@@ -42,7 +42,7 @@ def _no_profiles(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("_no_profiles")
-@pytest.mark.parametrize("command", ["api --port 0", "worker", "status web", "group list", "history web"])
+@pytest.mark.parametrize("command", ["api --port 0", "worker", "status web", "group list", "plan web", "history web"])
 def test_a_profile_is_looked_for_by_whoever_is_given_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
 ) -> None:
@@ -145,13 +145,13 @@ def test_version_is_printed_alone() -> None:
         (["status", "web", "--profile", ""], "--profile"),
         (["status"], "GROUP"),
         (["status", "web", "--servers", "some"], "--servers"),
-        (["status", "web", "--live"], "--live"),
         (["group", "create"], "--file"),
         (["group", "create", "-f"], "-f"),
         (["group", "update", "-f", "web.json"], "GROUP"),
         (["group", "delete", "web"], "--yes"),
         (["group", "drop", "web"], "drop"),
         (["reapply"], "reapply"),
+        (["plan"], "GROUP"),
         (["history"], "GROUP"),
         (["history", "web", "--limit", "0"], "--limit"),
         (["dlq", "list", "--limit", "1001"], "--limit"),

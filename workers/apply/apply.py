@@ -13,11 +13,13 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from workers.apply.bring import BringServer, Brought, Work
-from workers.apply.claim import Claim, Current, Looks, WaitNotes, settled_by
+from workers.apply.bring import BringServer, Brought
+from workers.apply.claim import Claim, Current, Looks, WaitNotes, make_work, settled_by
+from workers.apply.repairs import blame, find_lately, refuse_recurring
 from workers.apply.survey import Surveys
 from workers.core.errors import (
     DEADLINE_EXCEEDED,
+    DriftFound,
     LeaseHeld,
     LeaseLost,
     OutOfTurns,
@@ -33,6 +35,7 @@ from workers.core.errors import (
 from workers.core.outcome import Acknowledge, Outcome, Redeliver
 from workers.core.plan.drift import DriftItem
 from workers.core.ports import Admission, Clock
+from workers.core.requests import DRIFT
 from workers.core.retry import back_off
 from workers.core.runs.settle import Aggregator
 from workers.core.settings import Settings
@@ -40,9 +43,8 @@ from workers.core.status import Status
 from workers.core.store.groups import GroupStore
 from workers.core.store.journal import Journal
 from workers.core.store.leases import Lease, LeaseStore
-from workers.core.store.records import ServerError, ServerItem
+from workers.core.store.records import Mode, ServerError, ServerItem
 from workers.core.store.runs import Run, RunStore
-from workers.core.store.surveys import Surveyed
 
 log = structlog.get_logger()
 
@@ -96,6 +98,8 @@ class ApplyServer:
         if not current.is_due(source_server_id):
             return await self._pass_by(current)
         run = current.run
+        if run.head.mode is Mode.LATER:
+            return Redeliver("run_of_a_later_release", LONGEST_WAIT)
         try:
             async with self._admission.enter(run.head.account_id, run.target.region):
                 return await self._apply_admitted(group_id, source_server_id, run)
@@ -176,6 +180,10 @@ class ApplyServer:
             status = await self._groups.read_status(run.group_id)
             if status is None or status.generation != run.head.generation:
                 raise Superseded(f"Generation {run.head.generation} of {run.group_id} is over.")
+            if run.head.reason == DRIFT and run.head.mode is Mode.APPLY:
+                lately = find_lately(claim.current.item, self._clock())
+                refuse_recurring(lately, drift, run.head.changed_by)
+                claim.repaired |= {item.field for item in drift}
             await self._journal.begin(run.group_id, run.head.generation, claim.source_server_id, drift, self._clock())
 
         return begin
@@ -186,8 +194,10 @@ class ApplyServer:
             raise WorkerLost(f"{lost}: the workers died. Look at their logs, then apply again.")
         try:
             async with self._renewed(claim.lease):
+                if claim.current.run.head.mode is Mode.REPORT:
+                    return await self._verify(claim)
                 surveyed = await self._surveys.find(claim.current.run, claim.current.item)
-                return await self._bring.bring(_work(claim, self._journal_of(claim), surveyed), claim.trail)
+                return await self._bring.bring(make_work(claim, self._journal_of(claim), surveyed), claim.trail)
         except (PrelaunchError, asyncio.CancelledError):
             raise
         except Exception as error:
@@ -199,6 +209,16 @@ class ApplyServer:
                 f"{lost}, the last by an error of prelaunch's own ({type(error).__name__}): see the worker's log."
             ) from error
 
+    async def _verify(self, claim: Claim) -> Brought:
+        try:
+            return await self._bring.verify(make_work(claim, self._journal_of(claim), None))
+        except DriftFound as found:
+            by = blame(claim.current.run.head.changed_by)
+            raise DriftFound(
+                f"{found.message} {by}The group repairs nothing by itself (autoRepair): apply it with force to put that"
+                " back, or update it to what AWS holds."
+            ) from found
+
     async def _record(self, claim: Claim, item: ServerItem, *, in_time: bool = True) -> Outcome:
         run = claim.current.run
         # A worker that is told to stop must not lose an outcome that AWS has already seen.
@@ -207,7 +227,7 @@ class ApplyServer:
         if not recorded:
             await self._leases.give_back(claim.lease, last_write_at=claim.last_write_at, outcome=True)
             return await self._pass_by(claim.current)
-        if completion is None and claim.may_have_changed:
+        if completion is None and (claim.may_have_changed or run.head.mode is Mode.REPORT):
             await self._journal.complete(run.group_id, run.head.generation, item)
         # One that fails because the time is over gets the run no further: it must not give the others more time.
         at = self._clock() if in_time else None
@@ -305,17 +325,3 @@ def _plan_wait(error: RetryableError, lease: Lease) -> timedelta:
     """Plan the wait before the job comes again: as AWS asks, else longer each time it was handed back."""
     longest = LONGEST_WAIT_FOR_TURNS if isinstance(error, OutOfTurns | Throttled) else LONGEST_WAIT
     return error.retry_after or back_off(lease.hand_backs + 1, first=FIRST_WAIT, longest=longest)
-
-
-def _work(claim: Claim, journal: Callable[[Sequence[DriftItem]], Awaitable[None]], surveyed: Surveyed | None) -> Work:
-    run = claim.current.run
-    return Work(
-        target=run.target,
-        source_server_id=claim.source_server_id,
-        desired=run.definition.effective(claim.source_server_id),
-        last_write_at=claim.last_write_at,
-        guard=claim.lease,
-        journal=journal,
-        surveyed=surveyed,
-        salt=claim.refused_version or 0,
-    )

@@ -12,13 +12,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from workers.core.errors import DriftPersists, InvalidLaunchConfig, RetryableError, StaleTemplate, VersionVanished
+from workers.core.errors import DriftFound, DriftPersists, RetryableError, StaleTemplate, VersionVanished
 from workers.core.model.group import Target
-from workers.core.model.launch_config import FIELDS, Half, LaunchConfig
-from workers.core.plan.drift import DriftItem, find_drs_drift, find_template_drift
+from workers.core.model.launch_config import LaunchConfig
+from workers.core.plan.drift import DriftItem, describe_drift, find_drs_drift, find_template_drift
 from workers.core.plan.observed import ObservedConfiguration, ObservedTemplate
-from workers.core.plan.plan import find_observed_conflicts, plan_launch_configuration, plan_template
+from workers.core.plan.plan import concerns_template
 from workers.core.ports import Clock, Guard, LaunchConfigurations, LaunchTemplates
+from workers.core.server_plan import PlannedConfiguration, ServerPlanner
 from workers.core.settings import Settings
 from workers.core.store.surveys import Surveyed
 
@@ -83,6 +84,7 @@ class BringServer:
     ) -> None:
         self._configurations = configurations
         self._templates = templates
+        self._planner = ServerPlanner(configurations, templates)
         self._settings = settings
         self._clock = clock
         self._sleep = sleep
@@ -113,20 +115,19 @@ class BringServer:
 
     async def _bring_once(self, work: Work, trail: Trail) -> Brought:
         begun_at = self._clock()
-        observed = await self._configurations.read(work.target, work.source_server_id)
-        conflicts = find_observed_conflicts(work.desired, observed)
-        if conflicts:
-            raise InvalidLaunchConfig(" ".join(conflicts))
-        updated = await self._update_configuration(work, observed, trail)
-        if not any(FIELDS[name].half is Half.EC2 for name in work.desired.values):
+        planned = await self._planner.plan_configuration(work.target, work.source_server_id, work.desired)
+        observed = planned.observed
+        updated = await self._update_configuration(work, planned, trail)
+        if not concerns_template(work.desired):
             return Brought(begun_at, updated.launch_template_id, None)
         # An update of DRS's half may have written the template, too.
         seen = work.surveyed if updated is observed else None
         if seen is not None and seen.template_id == observed.launch_template_id and self._is_known(work, seen, trail):
             return Brought(min(begun_at, seen.begun_at), seen.template_id, seen.version)
-        observed = updated
-        template = await self._templates.read_default(work.target, observed.launch_template_id)
-        step = plan_template(work.desired, template, salt=work.salt)
+        planned_template = await self._planner.plan_template(
+            work.target, updated.launch_template_id, work.desired, salt=work.salt
+        )
+        template, step = planned_template.observed, planned_template.step
         if step is None:
             self._check_age(work, template, trail)
             return Brought(min(begun_at, template.begun_at), template.template_id, template.version)
@@ -136,6 +137,41 @@ class BringServer:
             await self._promote(work, template.template_id, version)
         read_back = await self._read_back(work, template.template_id, version)
         return Brought(begun_at, template.template_id, read_back.version)
+
+    async def verify(self, work: Work) -> Brought:
+        """
+        Read the source server back, and change nothing.
+
+        Parameters:
+            work: What is wanted, and of which source server.
+
+        Returns:
+            What was read.
+
+        Raises:
+            DriftFound: It is not as it is wanted; what is not is in the journal.
+            RetryableError: It cannot be told yet.
+            PermanentError: It cannot be read, or is not to be had at all.
+        """
+        try:
+            return await self._verify_once(work)
+        except StaleTemplate:
+            return await self._verify_once(work)
+
+    async def _verify_once(self, work: Work) -> Brought:
+        begun_at = self._clock()
+        configuration = await self._planner.plan_configuration(work.target, work.source_server_id, work.desired)
+        drift = [*configuration.step.drift] if configuration.step is not None else []
+        template_id, version = configuration.observed.launch_template_id, None
+        if concerns_template(work.desired):
+            template = await self._planner.plan_template(work.target, template_id, work.desired)
+            self._check_age(work, template.observed, Trail())
+            drift += [*template.step.drift] if template.step is not None else []
+            begun_at, version = min(begun_at, template.observed.begun_at), template.observed.version
+        if drift:
+            await work.journal(drift)
+            raise DriftFound(f"Changed since it was applied: {describe_drift(drift)}.")
+        return Brought(begun_at, template_id, version)
 
     async def _promote(self, work: Work, template_id: str, version: int) -> None:
         try:
@@ -150,18 +186,18 @@ class BringServer:
             ) from error
 
     async def _update_configuration(
-        self, work: Work, observed: ObservedConfiguration, trail: Trail
+        self, work: Work, planned: PlannedConfiguration, trail: Trail
     ) -> ObservedConfiguration:
-        step = plan_launch_configuration(work.desired, observed)
+        step = planned.step
         if step is None:
-            return observed
+            return planned.observed
         await work.journal(step.drift)
         async with self._writing(trail):
             # The answer holds the whole launch configuration: it is the read-back.
             answered = await self._configurations.update(work.target, work.source_server_id, step.fields, work.guard)
         left = find_drs_drift(work.desired, answered)
         if left:
-            raise DriftPersists(f"DRS accepted the update but answers {_describe(left)}.")
+            raise DriftPersists(f"DRS accepted the update but answers {describe_drift(left)}.")
         return answered
 
     @asynccontextmanager
@@ -177,11 +213,11 @@ class BringServer:
         return self._find_missing_age(work, seen.begun_at, trail) <= timedelta(0)
 
     def _check_age(self, work: Work, template: ObservedTemplate, trail: Trail) -> None:
-        """Refuse to call a template right that may be the one from before our last write."""
+        """Refuse to judge a template that may be the one from before our last write."""
         missing = self._find_missing_age(work, template.begun_at, trail)
         if missing > timedelta(0):
             raise ObservationTooYoung(
-                "The launch template reads right, but too soon after a write to be believed.",
+                "The launch template was read too soon after a write to be believed.",
                 retry_after=missing,
             )
 
@@ -208,9 +244,5 @@ class BringServer:
             wait = min(2 * wait, LONGEST_WAIT)
         left = find_template_drift(work.desired, template)
         if left:
-            raise DriftPersists(f"Version {version} of {template_id} holds {_describe(left)}.")
+            raise DriftPersists(f"Version {version} of {template_id} holds {describe_drift(left)}.")
         return template
-
-
-def _describe(drift: list[DriftItem]) -> str:
-    return "; ".join(f"{item.field} = {item.observed!r} instead of {item.desired!r}" for item in drift)

@@ -1,16 +1,20 @@
 """A source server in hand: what is wanted of it, the lease, what was done; and what is to be done seldom."""
 
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from workers.apply.bring import Trail
+from workers.apply.bring import Trail, Work
+from workers.apply.repairs import add_repairs, find_lately
 from workers.core.errors import RetryableError
+from workers.core.plan.drift import DriftItem
 from workers.core.ports import Clock
 from workers.core.runs.waiting import NOTED_EVERY, describe_wait
 from workers.core.status import Status
 from workers.core.store.leases import Lease
 from workers.core.store.records import GroupStatus, ServerItem
 from workers.core.store.runs import Run, RunStore
+from workers.core.store.surveys import Surveyed
 
 MOST_NOTED = 100
 CLOCKS_APART = timedelta(seconds=5)
@@ -44,6 +48,8 @@ class Claim:
     lease: Lease
     source_server_id: str
     trail: Trail = field(default_factory=Trail)
+    repaired: set[str] = field(default_factory=set)
+    """Fields that this worker puts back for the watch."""
 
     @property
     def refused_version(self) -> int | None:
@@ -78,6 +84,24 @@ def settled_by(claim: Claim, status: Status, at: datetime) -> ServerItem:
         last_applied=at,
         attempts=claim.lease.attempt,
         last_write_at=claim.last_write_at,
+        repairs=add_repairs(find_lately(claim.current.item, at), claim.repaired, at),
+    )
+
+
+def make_work(
+    claim: Claim, journal: Callable[[Sequence[DriftItem]], Awaitable[None]], surveyed: Surveyed | None
+) -> Work:
+    """Make of a claim what is to be done."""
+    run = claim.current.run
+    return Work(
+        target=run.target,
+        source_server_id=claim.source_server_id,
+        desired=run.definition.effective(claim.source_server_id),
+        last_write_at=claim.last_write_at,
+        guard=claim.lease,
+        journal=journal,
+        surveyed=surveyed,
+        salt=claim.refused_version or 0,
     )
 
 

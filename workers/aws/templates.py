@@ -6,6 +6,7 @@ A template is never recreated, for DRS needs its tag; `$Latest` is never promote
 
 import uuid
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from botocore.model import ListShape, Shape, StructureShape
@@ -16,6 +17,9 @@ from workers.core.model.group import Target
 from workers.core.plan.observed import ObservedTemplate
 from workers.core.plan.plan import CreateTemplateVersion
 from workers.core.ports import Clock, Guard
+
+PAGE = 200
+"""Versions a call. Source: EC2 API reference, DescribeLaunchTemplateVersions, MaxResults."""
 
 
 class Ec2LaunchTemplates:
@@ -33,10 +37,28 @@ class Ec2LaunchTemplates:
         versions = answer["LaunchTemplateVersions"]
         if not versions:
             raise StaleTemplate(f"{template_id} has no default version any more.")
-        version = versions[0]
+        return _observe(template_id, versions[0], await self._find_shape(target), begun_at)
+
+    async def read_all_defaults(self, target: Target) -> Mapping[str, ObservedTemplate]:
+        """Read the default version of every template of the account and Region, 200 a call."""
+        # Source: EC2 API reference, DescribeLaunchTemplateVersions without a template: its versions are `$Default`.
+        request: dict[str, Any] = {"Versions": ["$Default"], "MaxResults": PAGE}
+        shape = await self._find_shape(target)
+        found: dict[str, ObservedTemplate] = {}
+        while True:
+            begun_at = self._clock()
+            page = await self._calls.call(target, "ec2", "DescribeLaunchTemplateVersions", request)
+            for version in page["LaunchTemplateVersions"]:
+                template_id = version["LaunchTemplateId"]
+                found[template_id] = _observe(template_id, version, shape, begun_at)
+            if not page.get("NextToken"):
+                return found
+            request["NextToken"] = page["NextToken"]
+
+    async def _find_shape(self, target: Target) -> Shape:
         shape = await self._calls.find_input_shape(target, "ec2", "CreateLaunchTemplateVersion")
-        data = to_request_shape(version.get("LaunchTemplateData") or {}, shape.members["LaunchTemplateData"])
-        return ObservedTemplate(template_id, version["VersionNumber"], data, begun_at)
+        data: Shape = shape.members["LaunchTemplateData"]
+        return data
 
     async def read_default_versions(self, target: Target, template_ids: Sequence[str]) -> Mapping[str, int]:
         """Read which version is the default of each of at most 200 templates."""
@@ -83,6 +105,11 @@ class Ec2LaunchTemplates:
             "ClientToken": str(uuid.uuid4()),
         }
         await self._calls.call(target, "ec2", "ModifyLaunchTemplate", request, guard=guard)
+
+
+def _observe(template_id: str, version: Mapping[str, Any], shape: Shape, begun_at: datetime) -> ObservedTemplate:
+    data = to_request_shape(version.get("LaunchTemplateData") or {}, shape)
+    return ObservedTemplate(template_id, version["VersionNumber"], data, begun_at)
 
 
 def to_request_shape(data: Mapping[str, Any], shape: Shape) -> dict[str, Any]:

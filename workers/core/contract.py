@@ -7,7 +7,7 @@ doubled job is one more nudge and never stale. Names here are a wire format: the
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from workers.core.model.errors import show
@@ -20,6 +20,12 @@ WAVE_ACTOR = "start_wave"
 
 SWEEP_ACTOR = "sweep"
 """Takes nothing: look after every run that is due."""
+
+WATCH_ACTOR = "watch"
+"""Takes `accountId` and `region`: look for drift there; without them: send one such message for each place.
+
+`sourceServerId` or `launchTemplateId` narrows it to what an event names, and `changedBy` says who made that change.
+"""
 
 
 class Queue(StrEnum):
@@ -60,7 +66,32 @@ class SweepWork:
     """What a message of SWEEP_ACTOR asks for."""
 
 
-Work = ApplyWork | WaveWork | SweepWork
+@dataclass(frozen=True, slots=True)
+class WatchWork:
+    """What a message of WATCH_ACTOR asks for."""
+
+    account_id: str | None = None
+    """None: everywhere."""
+    region: str | None = None
+    source_server_id: str | None = None
+    launch_template_id: str | None = None
+    changed_by: str = ""
+
+    @property
+    def is_narrowed(self) -> bool:
+        """Tell whether it is about what one event names, and not about all that there is."""
+        return self.source_server_id is not None or self.launch_template_id is not None
+
+    def concerns(self, source_server_id: str, launch_template_id: str | None) -> bool:
+        """Tell whether a source server, whose launch template that was when it was verified, is to be looked at."""
+        if not self.is_narrowed:
+            return True
+        return source_server_id == self.source_server_id or (
+            launch_template_id is not None and launch_template_id == self.launch_template_id
+        )
+
+
+Work = ApplyWork | WaveWork | SweepWork | WatchWork
 
 
 class WrongJob(ValueError):
@@ -89,6 +120,7 @@ class _Argument:
 _ID = _Argument(re.compile(r"[!-~]{1,64}"), "text of 1 to 64 printable ASCII characters")
 _SERVER = _Argument(re.compile(r"s-[0-9a-zA-Z]{17}"), "a source server's id such as s-1a2b3c4d5e6f7a8b9")
 _REQUEST = _Argument(re.compile(r"[!-~]{0,128}"), "text of at most 128 printable ASCII characters", required=False)
+_CHANGED_BY = _Argument(re.compile(r"[ -~]{0,512}"), "text of at most 512 printable ASCII characters", required=False)
 _ARGUMENTS: Mapping[str, Mapping[str, _Argument]] = {
     APPLY_ACTOR: {
         "groupId": _ID,
@@ -98,12 +130,31 @@ _ARGUMENTS: Mapping[str, Mapping[str, _Argument]] = {
     },
     WAVE_ACTOR: {"waveId": _ID, "requestId": _REQUEST},
     SWEEP_ACTOR: {},
+    WATCH_ACTOR: {
+        "accountId": _Argument(re.compile(r"[0-9]{12}"), "an account's number of 12 digits", required=False),
+        "region": _Argument(re.compile(r"[a-z0-9-]{1,32}"), "an AWS Region such as eu-central-1", required=False),
+        "sourceServerId": replace(_SERVER, required=False),
+        "launchTemplateId": _Argument(re.compile(r"lt-[0-9a-f]{1,32}"), "a launch template's id", required=False),
+        "changedBy": _CHANGED_BY,
+        "requestId": _REQUEST,
+    },
 }
 _WORK: Mapping[str, Callable[[Mapping[str, object]], Work]] = {
     APPLY_ACTOR: lambda given: ApplyWork(str(given["groupId"]), str(given["sourceServerId"])),
     WAVE_ACTOR: lambda given: WaveWork(str(given["waveId"])),
     SWEEP_ACTOR: lambda _given: SweepWork(),
+    WATCH_ACTOR: lambda given: WatchWork(
+        account_id=_text(given, "accountId"),
+        region=_text(given, "region"),
+        source_server_id=_text(given, "sourceServerId"),
+        launch_template_id=_text(given, "launchTemplateId"),
+        changed_by=_text(given, "changedBy") or "",
+    ),
 }
+
+
+def _text(given: Mapping[str, object], argument: str) -> str | None:
+    return str(given[argument]) if argument in given else None
 
 
 def read_work(actor: str, arguments: Mapping[str, object]) -> Work:

@@ -129,6 +129,18 @@ class DriftPersists(PermanentError):
     code = "DRIFT_PERSISTS"
 
 
+class DriftFound(PermanentError):
+    """What AWS holds is not what was applied, and nobody asked for it to be put back."""
+
+    code = "DRIFT_FOUND"
+
+
+class DriftRecurs(PermanentError):
+    """Somebody changes a field again each time that it was put back."""
+
+    code = "DRIFT_RECURS"
+
+
 class StaleTemplate(PermanentError):
     """The launch template is not what it was when it was read: read and plan again, once."""
 

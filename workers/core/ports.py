@@ -54,11 +54,15 @@ class JobQueue(Protocol):
         """Send all of them, or raise ServiceUnavailable saying how many were not sent."""
 
 
-class LaunchConfigurations(Protocol):
-    """DRS's launch configurations, one a source server."""
+class LaunchConfigurationReads(Protocol):
+    """DRS's launch configurations, for whoever only looks."""
 
     async def read(self, target: Target, source_server_id: str) -> ObservedConfiguration:
         """Read what DRS holds for this source server."""
+
+
+class LaunchConfigurations(LaunchConfigurationReads, Protocol):
+    """DRS's launch configurations, one a source server."""
 
     async def update(
         self, target: Target, source_server_id: str, fields: Mapping[str, Json], guard: Guard
@@ -66,14 +70,21 @@ class LaunchConfigurations(Protocol):
         """Set these fields, leave the others; answers what DRS holds then."""
 
 
-class LaunchTemplates(Protocol):
-    """EC2 launch templates, one a source server, made by DRS."""
+class LaunchTemplateReads(Protocol):
+    """EC2 launch templates, for whoever only looks."""
 
     async def read_default(self, target: Target, template_id: str) -> ObservedTemplate:
         """Read the version that is the default now."""
 
     async def read_default_versions(self, target: Target, template_ids: Sequence[str]) -> Mapping[str, int]:
         """Read which version is the default of each of at most 200 templates; StaleTemplate where one is gone."""
+
+    async def read_all_defaults(self, target: Target) -> Mapping[str, ObservedTemplate]:
+        """Read the version that is the default now of every template of the account and Region, 200 a call."""
+
+
+class LaunchTemplates(LaunchTemplateReads, Protocol):
+    """EC2 launch templates, one a source server, made by DRS."""
 
     async def create_version(self, target: Target, step: CreateTemplateVersion, guard: Guard) -> int:
         """Create a version and answer its number; a warning is a failure."""

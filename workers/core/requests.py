@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from workers.core.errors import GroupDeleted
 from workers.core.model.errors import LONGEST_SHOWN, FieldError
 
+DRIFT = "drift"
+"""Why the watch asks for a run."""
+
 
 @dataclass(frozen=True, slots=True)
 class RequestKey:

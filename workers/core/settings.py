@@ -191,6 +191,11 @@ class Settings(BaseSettings):
         return timedelta(seconds=60) * self.time_scale
 
     @property
+    def watch_period(self) -> timedelta:
+        """How often all source servers are compared with what was applied to them."""
+        return timedelta(hours=6) * self.time_scale
+
+    @property
     def run_periods(self) -> RunPeriods:
         """When a run that does not come to its end by itself is looked after."""
         return RunPeriods(
@@ -206,6 +211,11 @@ class Settings(BaseSettings):
     def letter_wait(self) -> timedelta:
         """How long SQS looks for a dead letter: without a wait it asks some of its servers only."""
         return timedelta(seconds=1) * self.time_scale
+
+    @property
+    def request_wait(self) -> timedelta:
+        """How long SQS waits for a request from outside: less than a client of ours waits for any answer."""
+        return timedelta(seconds=5) * self.time_scale
 
     @property
     def max_ready_age(self) -> timedelta:

@@ -16,10 +16,12 @@ from tests.fakes.twin.sqs import Message
 from tests.fakes.twin.world import STACK, Life, World
 from workers.actors import carry_out
 from workers.aws.clients import Caller, Clients
-from workers.core.contract import APPLY_ACTOR, SWEEP_ACTOR, WAVE_ACTOR
+from workers.aws.paced import wire_calls
+from workers.core.contract import APPLY_ACTOR, SWEEP_ACTOR, WATCH_ACTOR, WAVE_ACTOR, WatchWork, read_work
 from workers.core.queue.job import decode_job
 from workers.core.queue.letter_box import SqsLetterBox
 from workers.core.queue.redelivery import Redeliver
+from workers.core.queue.request_source import RequestSource
 from workers.core.queue.send import JobSender
 from workers.core.settings import Settings
 from workers.core.store.tables import Tables
@@ -100,11 +102,31 @@ class Fleet:
         """Start a producer."""
         process = self._start(kind)
         clients = TwinClients(self.world, process.life)
-        tables = Tables(await clients.own("dynamodb"), STACK)
+        dynamodb = await clients.own("dynamodb")
+        tables = Tables(dynamodb, STACK)
         sqs = await clients.own("sqs")
         queue, box = JobSender(sqs, stack=STACK), SqsLetterBox(sqs, stack=STACK, wait=self.settings.letter_wait)
         caller = Caller(ACCOUNT, f"arn:aws:iam::{ACCOUNT}:user/tester")
-        return process, wire_producer(self.settings, tables, queue, box, caller=caller, clock=self.world.now)
+        paced = wire_calls(
+            self.settings,
+            cast("Clients", clients),
+            tables,
+            dynamodb=dynamodb,
+            own_account=ACCOUNT,
+            clock=self.world.now,
+            dice=self.world.dice,
+        )
+        services = wire_producer(
+            self.settings,
+            tables,
+            queue,
+            box,
+            RequestSource(sqs, stack=STACK, wait=self.settings.request_wait),
+            calls=paced.calls,
+            caller=caller,
+            clock=self.world.now,
+        )
+        return process, services
 
     async def start_worker(self) -> tuple[Process, WorkerUseCases]:
         """Start a worker."""
@@ -205,4 +227,8 @@ def _choose(use_cases: WorkerUseCases, actor: str, arguments: dict[str, Any]) ->
             return use_cases.start_wave(arguments["waveId"])
         case _ if actor == SWEEP_ACTOR:
             return use_cases.sweep()
+        case _ if actor == WATCH_ACTOR:
+            work = read_work(actor, arguments)
+            assert isinstance(work, WatchWork)
+            return use_cases.watch(work)
     raise AssertionError(f"no such actor: {actor}")

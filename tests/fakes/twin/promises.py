@@ -41,7 +41,14 @@ def digests_of(*configs: LaunchConfig) -> dict[str, LaunchConfig]:
     return {digest_launch_config(ProductLaunchConfig(dict(config))): config for config in configs}
 
 
-BUGS = frozenset({"sweep.crashed", "server.given_up", "job.escaped"})
+def _is_confirmed(before: dict[str, Any], after: dict[str, Any]) -> bool:
+    """Tell whether nothing but the times of the last reading differ, and these are later."""
+    times = {"verifiedAt", "watchedAt"}
+    kept = [{name: value for name, value in each.items() if name not in times} for each in (before, after)]
+    return kept[0] == kept[1] and all(before.get(name, "") <= after.get(name, "") for name in times)
+
+
+BUGS = frozenset({"sweep.crashed", "watch.crashed", "server.given_up", "job.escaped"})
 """What our code logs of an error that is none of its own, and then goes on."""
 
 
@@ -79,7 +86,12 @@ class Watch:
             self._see_status(key[0], decode(before) if before else None, decode(after))
 
     def _see_status(self, group_id: str, before: dict[str, Any] | None, after: dict[str, Any]) -> None:
-        """A status changes from pending to settled within a generation, or to pending with the next; nothing else."""
+        """A status changes from pending to settled within a generation, or to pending with the next; nothing else.
+
+        The watch, which found all right, moves the times of a settled one on.
+        """
+        if before is not None and before["status"] in SETTLED and _is_confirmed(before, after):
+            return
         was, generation = (before["status"], before["generation"]) if before else ("not_configured", 0)
         settles = was == "pending" and after["status"] in SETTLED and after["generation"] == generation
         opens = after["status"] == "pending" and after["generation"] == generation + 1

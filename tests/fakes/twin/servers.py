@@ -133,10 +133,24 @@ class SourceServers:
 
     def describe_launch_template_versions(self, **request: Any) -> dict[str, Any]:
         """Answer the default version, perhaps that of a moment ago."""
-        template = self._template(request, "DescribeLaunchTemplateVersions")
         assert request["Versions"] == ["$Default"]
+        if "LaunchTemplateId" not in request:
+            return self._describe_all(int(request.get("NextToken", 0)), request["MaxResults"])
+        template = self._template(request, "DescribeLaunchTemplateVersions")
         number = template.default_at(self._now() - self._choose_lag())
         return {"LaunchTemplateVersions": [{"VersionNumber": number, DATA: template.versions[number]}]}
+
+    def _describe_all(self, start: int, limit: int) -> dict[str, Any]:
+        assert limit <= MOST_IN_A_CALL
+        at = self._now() - self._choose_lag()
+        templates = list(self.templates.values())
+        versions = [
+            {"LaunchTemplateId": each.template_id, "VersionNumber": number, DATA: each.versions[number]}
+            for each in templates[start : start + limit]
+            for number in [each.default_at(at)]
+        ]
+        more = {"NextToken": str(start + limit)} if start + limit < len(templates) else {}
+        return {"LaunchTemplateVersions": versions, **more}
 
     def describe_launch_templates(self, **request: Any) -> dict[str, Any]:
         """Tell default versions, perhaps those of a moment ago; one template that is gone fails it."""

@@ -129,6 +129,20 @@ async def method_not_allowed(product: Product, _: UserPool) -> httpx.Response:
     return await product.api.patch(GROUPS)
 
 
+async def _plan_in(product: Product, aws_code: str) -> httpx.Response:
+    group_id = await product.create(product.add_servers(1))
+    product.faults({"service": "drs", "operation": "GetLaunchConfiguration", "code": aws_code})
+    return await product.api.get(f"{GROUPS}/{group_id}/launch-config-plan")
+
+
+async def access_denied(product: Product, _: UserPool) -> httpx.Response:
+    return await _plan_in(product, "AccessDeniedException")
+
+
+async def account_not_initialized(product: Product, _: UserPool) -> httpx.Response:
+    return await _plan_in(product, "UninitializedAccountException")
+
+
 async def service_unavailable(product: Product, _: UserPool) -> httpx.Response:
     product.faults({"service": "dynamodb", "operation": "*", "code": "AccessDeniedException"})
     try:
@@ -160,6 +174,8 @@ CASES: dict[str, Case] = {
     "VERSION_CONFLICT": version_conflict,
     "STATUS_CHANGED": status_changed,
     "NOT_READY": not_ready,
+    "ACCESS_DENIED": access_denied,
+    "ACCOUNT_NOT_INITIALIZED": account_not_initialized,
     "BODY_TOO_LARGE": body_too_large,
     "GROUP_TOO_LARGE": group_too_large,
     "IDEMPOTENCY_KEY_REUSED": idempotency_key_reused,
@@ -173,7 +189,15 @@ PROMISED = {
     401: {"UNAUTHENTICATED"},
     403: {"FORBIDDEN"},
     404: {"GROUP_NOT_FOUND", "RUN_NOT_FOUND", "WAVE_NOT_FOUND"},
-    409: {"GROUP_NAME_EXISTS", "SERVER_CONFLICT", "VERSION_CONFLICT", "STATUS_CHANGED", "NOT_READY"},
+    409: {
+        "GROUP_NAME_EXISTS",
+        "SERVER_CONFLICT",
+        "VERSION_CONFLICT",
+        "STATUS_CHANGED",
+        "NOT_READY",
+        "ACCESS_DENIED",
+        "ACCOUNT_NOT_INITIALIZED",
+    },
     413: {"BODY_TOO_LARGE", "GROUP_TOO_LARGE"},
     422: {"IDEMPOTENCY_KEY_REUSED"},
 }

@@ -24,11 +24,13 @@ from tests.integration.product import REGION, TESTER, MovableClock, Product
 from tests.integration.stack.test_changes import LARGE
 from tests.integration.stack.test_opening import items, runs_of
 from workers.aws.clients import Caller
+from workers.aws.paced import wire_calls
 from workers.core.clock import Time
 from workers.core.errors import LeaseHeld, LeaseLost, ServiceUnavailable
 from workers.core.model.group import parse_group, parse_group_update
 from workers.core.queries import Page
 from workers.core.queue.letter_box import SqsLetterBox
+from workers.core.queue.request_source import RequestSource
 from workers.core.queue.send import JobSender
 from workers.core.requests import RequestRefused
 from workers.core.runs.selection import ApplyRequest
@@ -125,15 +127,26 @@ def in_threads(product: Product, fleets: Callable[[Database], Fleet]) -> InThrea
 
 
 async def open_process(product: Product, clients: Any) -> Process:
-    tables = Tables(await clients.own("dynamodb"), product.settings.stack)
+    dynamodb = await clients.own("dynamodb")
+    tables = Tables(dynamodb, product.settings.stack)
     sqs = await clients.own("sqs")
     queue = JobSender(sqs, stack=product.settings.stack)
     box = SqsLetterBox(sqs, stack=product.settings.stack, wait=product.settings.letter_wait)
     caller = Caller(ACCOUNT, "arn:test")
+    paced = wire_calls(product.settings, clients, tables, dynamodb=dynamodb, own_account=ACCOUNT, clock=product.clock)
     groups = GroupStore(tables)
     runs = RunStore(tables, groups)
     return Process(
-        services=wire(product.settings, tables, queue, box, caller=caller, clock=product.clock),
+        services=wire(
+            product.settings,
+            tables,
+            queue,
+            box,
+            RequestSource(sqs, stack=product.settings.stack, wait=product.settings.request_wait),
+            calls=paced.calls,
+            caller=caller,
+            clock=product.clock,
+        ),
         groups=groups,
         runs=runs,
         leases=LeaseStore(tables, product.settings, Time(product.clock)),

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from workers.core.contract import SWEEP_ACTOR, ApplyWork, Queue, WaveWork, Work
+from workers.core.contract import SWEEP_ACTOR, WATCH_ACTOR, ApplyWork, Queue, SweepWork, WaveWork, Work
 from workers.core.errors import GroupDeleted, PrelaunchError
 from workers.core.letters.letter import Held, Letter
 from workers.core.ports import Job, JobQueue
@@ -129,8 +129,12 @@ class Redrive:
                 case WaveWork():
                     sent = await self._waves.send_again(task.wave_id, named=named)
                     await _finish(held, letters, Result.SENT if sent else Result.DONE, outcome)
-                case _:
+                case SweepWork():
                     await self._queue.send(Queue.NORMAL, [Job(SWEEP_ACTOR, SWEEP_ACTOR, {})])
+                    await _finish(held, letters, Result.SENT, outcome)
+                case _:
+                    # All that one change or another could have led to: what a letter names is found with the rest.
+                    await self._queue.send(Queue.NORMAL, [Job(WATCH_ACTOR, WATCH_ACTOR, {})])
                     await _finish(held, letters, Result.SENT, outcome)
         except RequestRefused as refused:
             outcome.left += [Left(letter, refused.detail) for letter in letters]

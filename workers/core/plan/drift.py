@@ -1,6 +1,6 @@
 """Compare the launch config that is wanted with what AWS holds. Pure."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from workers.core.model.launch_config import FIELDS, Half, Json, LaunchConfig
@@ -44,6 +44,11 @@ def find_template_drift(desired: LaunchConfig, observed: ObservedTemplate) -> li
         for name, wanted in _wanted(desired, Half.EC2)
         for item in _compare(name, wanted, TEMPLATE_FIELDS[name].read(observed.data))
     ]
+
+
+def describe_drift(drift: Sequence[DriftItem]) -> str:
+    """Name each drifted field, with what is there and what is wanted."""
+    return "; ".join(f"{item.field} = {item.observed!r} instead of {item.desired!r}" for item in drift)
 
 
 def _wanted(desired: LaunchConfig, half: Half) -> Iterator[tuple[str, Json]]:

@@ -51,6 +51,11 @@ class CreateTemplateVersion:
     drift: tuple[DriftItem, ...]
 
 
+def concerns_template(desired: LaunchConfig) -> bool:
+    """Tell whether any field of a launch config stands in the launch template."""
+    return any(FIELDS[name].half is Half.EC2 for name in desired.values)
+
+
 def plan_launch_configuration(
     desired: LaunchConfig, observed: ObservedConfiguration
 ) -> UpdateLaunchConfiguration | None:

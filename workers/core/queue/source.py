@@ -20,6 +20,9 @@ from workers.core.queue.job import Delivery
 BATCH = 10
 """Entries in one batch call, and messages in one receive: SQS's limit."""
 
+SYSTEM_ATTRIBUTES = ["ApproximateReceiveCount", "ApproximateFirstReceiveTimestamp", "MessageGroupId", "SentTimestamp"]
+"""What SQS is asked to tell of each message."""
+
 T = TypeVar("T")
 
 _GONE = {
@@ -77,14 +80,9 @@ class SourceQueue:
             MaxNumberOfMessages=limit,
             WaitTimeSeconds=wait_seconds,
             VisibilityTimeout=self.visibility_seconds,
-            MessageSystemAttributeNames=[
-                "ApproximateReceiveCount",
-                "ApproximateFirstReceiveTimestamp",
-                "MessageGroupId",
-                "SentTimestamp",
-            ],
+            MessageSystemAttributeNames=SYSTEM_ATTRIBUTES,
         )
-        return [_read_delivery(message) for message in answer.get("Messages", [])]
+        return [read_delivery(message) for message in answer.get("Messages", [])]
 
     def delete(self, deliveries: Sequence[Delivery]) -> list[Failure]:
         """Delete up to ten messages and return what was refused."""
@@ -103,31 +101,40 @@ class SourceQueue:
 
     def bury(self, delivery: Delivery, reason: str) -> None:
         """Put a copy of a message, as it came, on the dead-letter queue with the reason; cut where both do not fit."""
-        attributes = {
-            "reason": _clean_attribute(reason),
-            "queue": self.name,
-            "receiveCount": str(delivery.receive_count),
-            "messageId": delivery.message_id,
-        }
-        if delivery.sent_at is not None:
-            attributes["sentAt"] = delivery.sent_at.isoformat()
-        body = _fit(delivery.body, attributes)
-        group = {"MessageGroupId": delivery.group_id} if delivery.group_id else {}
-        self._call(
-            self.client.send_message,
-            url=self.dead_letter_url,
-            MessageBody=body,
-            MessageAttributes={
-                name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()
-            },
-            **group,
-        )
+        burial = write_burial(delivery, self.name, reason)
+        self._call(self.client.send_message, url=self.dead_letter_url, **burial)
 
     def _call(self, operation: Callable[..., Any], *, url: str = "", **parameters: Any) -> Any:
         try:
             return operation(QueueUrl=url or self.url, **parameters)
         except (BotoCoreError, ClientError) as error:
             raise explain(error, url or self.name, self.client) from error
+
+
+def write_burial(delivery: Delivery, queue: str, reason: str) -> dict[str, Any]:
+    """
+    Write the copy of a message that goes to a dead-letter queue.
+
+    Parameters:
+        delivery: The message, as it came.
+        queue: The queue that it came from, as SQS names it.
+        reason: Why.
+
+    Returns:
+        Parameters of SendMessage; the body is cut where it and the reason do not fit together.
+    """
+    attributes = {
+        "reason": _clean_attribute(reason),
+        "queue": queue,
+        "receiveCount": str(delivery.receive_count),
+        "messageId": delivery.message_id,
+    }
+    if delivery.sent_at is not None:
+        attributes["sentAt"] = delivery.sent_at.isoformat()
+    body = _fit(delivery.body, attributes)
+    group = {"MessageGroupId": delivery.group_id} if delivery.group_id else {}
+    told = {name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()}
+    return {"MessageBody": body, "MessageAttributes": told, **group}
 
 
 def explain(error: Exception, queue: str, client: Any) -> QueueError:
@@ -150,7 +157,8 @@ def batch(items: Iterable[T]) -> Iterator[list[T]]:
         yield part
 
 
-def _read_delivery(message: dict[str, Any]) -> Delivery:
+def read_delivery(message: dict[str, Any]) -> Delivery:
+    """Read a message as SQS answers it with SYSTEM_ATTRIBUTES."""
     attributes = message.get("Attributes", {})
     sent = attributes.get("SentTimestamp")
     return Delivery(

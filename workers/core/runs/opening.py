@@ -56,6 +56,8 @@ def plan_run(
     periods: RunPeriods,
     run_id: str | None = None,
     backlog: int = 0,
+    mode: Mode = Mode.APPLY,
+    changed_by: str = "",
 ) -> Run:
     """
     Plan the run of a new generation: what it lists, and by when it is settled at the latest.
@@ -71,6 +73,8 @@ def plan_run(
         run_id: Its id, where one was made before; the same for each try of one request.
         backlog: How many source servers the unsettled runs of the same account and Region list: all of them draw
             on the same tokens.
+        mode: What it does with them.
+        changed_by: Who made the change that it follows from, where that is known.
 
     Returns:
         The run, not yet stored.
@@ -83,7 +87,8 @@ def plan_run(
         reason=requester.reason,
         requested_by=requester.principal,
         door=requester.door,
-        mode=Mode.APPLY,
+        mode=mode,
+        changed_by=changed_by,
         listed=len(listed),
         done=0,
         request_id=requester.request_id,
@@ -109,6 +114,7 @@ def open_status(
         counts=Counts(0, 0, len(run.listed)),
         digest=run.digest,
         held_by=before.held_by if before else None,
+        watched_at=before.watched_at if before else None,
     )
     # Also with an empty list a generation is pending first: whoever settles it makes the one write that counts.
     return replace(combine_status(run, servers, opened, now), status=Status.PENDING, last_applied=now)

@@ -5,7 +5,7 @@ from workers.core.ports import Clock
 from workers.core.requests import Requester
 from workers.core.runs.opening import plan_run
 from workers.core.settings import RunPeriods
-from workers.core.store.records import GroupHead
+from workers.core.store.records import GroupHead, Mode
 from workers.core.store.runs import Run, RunStore
 
 
@@ -26,6 +26,8 @@ class RunPlanner:
         listed: frozenset[str],
         requester: Requester,
         run_id: str | None = None,
+        mode: Mode = Mode.APPLY,
+        changed_by: str = "",
     ) -> Run:
         """
         Plan the run of a new generation, opened now.
@@ -37,6 +39,8 @@ class RunPlanner:
             listed: The source servers that it brings to their launch config.
             requester: Who asks.
             run_id: Its id, where one was made before; the same for each try of one request.
+            mode: What it does with them.
+            changed_by: Who made the change that it follows from, where that is known.
 
         Returns:
             The run, not yet stored.
@@ -50,5 +54,7 @@ class RunPlanner:
             now=self._clock(),
             periods=self._periods,
             run_id=run_id,
+            mode=mode,
+            changed_by=changed_by,
             backlog=await self._runs.count_backlog(head.account_id, head.region),
         )

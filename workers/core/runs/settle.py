@@ -39,7 +39,7 @@ def combine_status(run: Run, servers: dict[str, ServerItem], before: GroupStatus
     statuses = run.read_statuses(servers)
     combined = combine(statuses.values())
     counts = Counts(*(list(statuses.values()).count(s) for s in (Status.READY, Status.FAILED, Status.PENDING)))
-    verified = [servers[member].verified_at for member in statuses if member in servers]
+    verified = [_find_verified(servers[member], before) for member in statuses if member in servers]
     known = [moment for moment in verified if moment is not None]
     return GroupStatus(
         status=combined,
@@ -52,7 +52,15 @@ def combine_status(run: Run, servers: dict[str, ServerItem], before: GroupStatus
         verified_at=min(known) if len(known) == len(statuses) else None,
         held_by=before.held_by,
         errors=tuple(_errors(statuses, servers, at))[:ERRORS_SHOWN],
+        watched_at=before.watched_at,
     )
+
+
+def _find_verified(item: ServerItem, before: GroupStatus) -> datetime | None:
+    """Tell when a member was last read back: by its own run, or by the watch, which read all that were ready."""
+    if item.verified_at is None or before.watched_at is None:
+        return item.verified_at
+    return max(item.verified_at, before.watched_at)
 
 
 def _errors(statuses: dict[str, Status], servers: dict[str, ServerItem], at: datetime) -> list[ServerError]:

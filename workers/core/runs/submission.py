@@ -17,15 +17,15 @@ from workers.core.model.errors import FieldError
 from workers.core.model.group import GroupDefinition
 from workers.core.requests import Requester, RequestRefused, group_not_found, unless_deleted
 from workers.core.runs.members import check_access, plan_membership, take_name
+from workers.core.runs.next_run import NextRun
 from workers.core.runs.opening import check_size, new_event, new_run_id, open_status, put_opening
 from workers.core.runs.resources import Resources
 from workers.core.runs.selection import ApplyRequest, find_waiting, is_in_hand, select_listed
 from workers.core.status import Status
-from workers.core.store.groups import check_head, put_definition, put_head
+from workers.core.store.groups import put_definition, put_head
 from workers.core.store.receipts import Receipt
 from workers.core.store.records import GroupHead, GroupStatus
 from workers.core.store.run_writes import put_event
-from workers.core.store.runs import Run
 
 log = structlog.get_logger()
 
@@ -55,6 +55,7 @@ class Submission:
 
     def __init__(self, resources: Resources) -> None:
         self._with = resources
+        self._next = NextRun(resources)
 
     async def create_group(self, definition: GroupDefinition, requester: Requester) -> GroupHead:
         """
@@ -174,27 +175,19 @@ class Submission:
                 await self._with.sender.send_members(run, find_waiting(statuses, request), queue)
             answer = await self._answer(status, group_id, requester)
             return answer and replace(answer, in_hand=find_waiting(statuses, request))
-        next_run = await self._with.planner.plan(
-            head,
-            await self._with.groups.read_definition(group_id, head.version),
-            generation=status.generation + 1,
-            listed=listed,
+        next_run = await self._next.plan(head, status, listed, requester, run_id=run_id)
+        is_open = await self._next.open(
+            next_run,
+            head=head,
+            last=run,
+            before=status,
+            servers=servers,
             requester=requester,
-            run_id=run_id,
+            queue=queue,
+            also=self._with.receipts.put(requester, Receipt(group_id, next_run.head.generation, accepted=True)),
         )
-        opened = open_status(next_run, servers, status, requester)
-        receipt = Receipt(group_id, next_run.head.generation, accepted=True)
-        writes = [
-            check_head(head),
-            *put_opening(next_run, status, opened),
-            *await self._with.groups.expire_definitions(
-                group_id, {run.head.config_version} - {head.version}, next_run.head.opened_at
-            ),
-            *self._with.receipts.put(requester, receipt),
-        ]
-        if not await self._with.tables.commit(writes, lambda: self._is_open(next_run)):
+        if not is_open:
             return None
-        await self._with.sender.send(next_run, opened, queue)
         return Submitted(next_run.head.run_id, accepted=True, in_hand=listed)
 
     async def _repeat(self, receipt: Receipt) -> Submitted:
@@ -209,10 +202,6 @@ class Submission:
         if receipt and not await self._with.tables.commit(receipt, _never_stored):
             return None
         return Submitted(status.run_id if status is not None else None, accepted)
-
-    async def _is_open(self, run: Run) -> bool:
-        head = await self._with.runs.read_head(run.group_id, run.head.generation)
-        return head is not None and head.run_id == run.head.run_id
 
     async def _read_head(self, group_id: str) -> GroupHead:
         head = await self._with.groups.read_head(group_id)

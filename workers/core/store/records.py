@@ -25,6 +25,15 @@ class Mode(StrEnum):
     """What a run does with the source servers on its list."""
 
     APPLY = "apply"
+    """Bring them to their launch config."""
+    REPORT = "report"
+    """Read them back, and say what is not as it was applied. Nothing is written to AWS."""
+    LATER = "later"
+    """One that a later release knows: its runs can be read here, and are left to it."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> "Mode | None":
+        return cls.LATER if isinstance(value, str) else None
 
 
 @dataclass(frozen=True, slots=True, config=RECORD)
@@ -68,6 +77,8 @@ class GroupStatus:
     """The oldest member's last read-back."""
     held_by: str | None = None
     errors: tuple[ServerError, ...] = ()
+    watched_at: datetime | None = None
+    """When the watch last began to read every member that was ready, and found each as it was applied."""
 
 
 @dataclass(frozen=True, slots=True, config=RECORD)
@@ -125,6 +136,8 @@ class RunHead:
     """The count of recorded outcomes that the sweeper saw last."""
     deleted_at: datetime | None = None
     """When the group was deleted; what is recorded after that goes too."""
+    changed_by: str = ""
+    """Of a run that follows from drift: who made the change that it was found by, where an event said so."""
 
     @property
     def is_superseded(self) -> bool:
@@ -144,6 +157,14 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True, config=RECORD)
+class Repair:
+    """A drifted field was put back."""
+
+    field: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, config=RECORD)
 class ServerItem:
     """What is recorded of one source server of a group."""
 
@@ -160,6 +181,8 @@ class ServerItem:
     refused_version: int | None = None
     """The version of the launch template that EC2 stored with a warning, if the last write ended so."""
     errors: tuple[ServerError, ...] = ()
+    repairs: tuple[Repair, ...] | None = None
+    """Which fields the watch had put back lately; None leaves what is recorded of that."""
 
 
 @dataclass(frozen=True, slots=True, config=RECORD)

@@ -1,0 +1,419 @@
+"""The watch over the twin: what others changed is found, named, repaired or reported; and nothing else is."""
+
+import asyncio
+from collections import Counter
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from tests.fakes.twin.fleet import Fleet
+from tests.fakes.twin.process import ACCOUNT
+from tests.fakes.twin.world import World
+from tests.fakes.virtual_time import run_virtually
+from tests.faults.scenarios import CONFIG, EVERYWHERE, OTHER, A, B, C, Story
+from tests.faults.test_traces import instance_type, told
+from workers.core.contract import WatchWork
+from workers.core.outcome import Acknowledge
+from workers.core.queries import Page, StatusView
+
+HOURS = 60 * 60.0
+LONG_AGO = 60.0
+"""Longer than a read of EC2 may lag behind our own writes."""
+READ, PAGE = "get_launch_configuration", "describe_launch_template_versions"
+
+
+async def make_ready(story: Story, *members: str, **more: Any) -> str:
+    group_id = await story.create("web", *(members or (A, B)), **more)
+    await story.settle()
+    await asyncio.sleep(LONG_AGO)
+    return group_id
+
+
+async def status_of(story: Story, group_id: str) -> StatusView:
+    return await story.ask("see", lambda services, _who: services.queries.status(group_id, Page(limit=1000)))
+
+
+def aws_calls(story: Story, begun: int) -> dict[str, int]:
+    calls = story.fleet.world.calls[begun:]
+    return dict(Counter(call.operation for call in calls if call.service in {"drs", "ec2"}))
+
+
+def test_what_is_right_is_left_alone_and_verified_anew() -> None:
+    """No run, no write; `verifiedAt` is from then on when the watch began."""
+
+    async def story(story: Story) -> None:
+        group_id = await make_ready(story)
+        before = (await status_of(story, group_id)).status
+        begun, at = len(story.fleet.world.calls), story.fleet.world.now()
+        assert await story.look_for_drift() == Acknowledge("drifted 0")
+        assert aws_calls(story, begun) == {READ: 2, PAGE: 2}
+        after = (await status_of(story, group_id)).status
+        assert before is not None
+        assert after is not None
+        assert after.generation == before.generation
+        assert before.verified_at is not None
+        assert after.verified_at is not None
+        assert before.verified_at < at <= after.verified_at
+        story.watch.check_end(story.wanted)
+
+    told(story)
+
+
+def test_what_the_watch_verified_counts_after_the_next_run() -> None:
+    """Trace 23 beside the watch: the oldest member's last reading is the watch's, and does not go back."""
+
+    async def story(story: Story) -> None:
+        group_id = await make_ready(story)
+        watched_at = story.fleet.world.now()
+        await story.look_for_drift()
+        await story.update(group_id, {A: OTHER, B: CONFIG})
+        await story.settle()
+        status = (await status_of(story, group_id)).status
+        assert status is not None
+        assert status.verified_at is not None
+        assert status.status.value == "ready"
+        assert timedelta(0) <= status.verified_at - watched_at < timedelta(seconds=1)
+
+    told(story)
+
+
+def test_drift_is_repaired_where_the_group_wants_it() -> None:
+    """Only the drifted source servers are in the run; what is not ours of their settings stays as it was changed."""
+
+    async def story(story: Story) -> None:
+        group_id = await make_ready(story, autoRepair=True)
+        story.fleet.world.servers.edit(A, InstanceType="t3.micro", KeyName="theirs")
+        story.fleet.world.servers.configurations[A]["targetInstanceTypeRightSizingMethod"] = "BASIC"
+        assert await story.look_for_drift() == Acknowledge("drifted 1")
+        assert instance_type(story, A) == "m5.xlarge"
+        assert story.fleet.world.servers.template_of(A).data["KeyName"] == "theirs"
+        (_, head) = story.fleet.heads(group_id)
+        assert (head["reason"], head["mode"], head["listed"]) == ("drift", "apply", 1)
+        assert head["outcome"] == "ready"
+        story.watch.check_end(story.wanted)
+
+    told(story)
+
+
+def test_drift_is_reported_where_the_group_does_not_want_it_repaired() -> None:
+    """Each drifted field is named, observed and desired; nothing is written; the others stay ready."""
+
+    async def story(story: Story) -> None:
+        group_id = await make_ready(story)
+        story.fleet.world.servers.edit(A, InstanceType="t3.micro")
+        story.fleet.world.servers.configurations[A]["targetInstanceTypeRightSizingMethod"] = "BASIC"
+        begun = len(story.fleet.world.calls)
+        await story.look_for_drift()
+        assert not any(call.is_target_write for call in story.fleet.world.calls[begun:])
+        view = await status_of(story, group_id)
+        assert view.status is not None
+        assert (view.status.status.value, view.status.counts.failed) == ("failed", 1)
+        (error,) = view.status.errors
+        assert (error.source_server_id, error.code) == (A, "DRIFT_FOUND")
+        for told_of in ("instanceType = 't3.micro' instead of 'm5.xlarge'", "'BASIC' instead of 'NONE'"):
+            assert told_of in error.message
+        assert view.servers[B][0].value == "ready"
+        (_, head) = story.fleet.heads(group_id)
+        assert head["mode"] == "report"
+        run = await story.ask("run", lambda services, _who: services.history.run(group_id, head["runId"]))
+        assert {each.field: (each.observed, each.desired) for each in run.changes[0].fields} == {
+            "instanceType": ("t3.micro", "m5.xlarge"),
+            "targetInstanceTypeRightSizingMethod": ("BASIC", "NONE"),
+        }
+        story.watch.check()
+
+    told(story)
+
+
+def test_what_was_reported_is_put_back_by_an_apply() -> None:
+    """A person's apply of what failed writes it; and the watch finds nothing more."""
+
+    async def story(story: Story) -> None:
+        group_id = await make_ready(story)
+        story.fleet.world.servers.edit(A, InstanceType="t3.micro")
+        await story.look_for_drift()
+        begun = len(story.fleet.world.calls)
+        assert await story.look_for_drift(WatchWork(ACCOUNT, "us-east-1", source_server_id=A)) == Acknowledge(
+            "drifted 0"
+        )
+        assert aws_calls(story, begun) == {}, "what is known to have failed is looked at again"
+        await story.apply(group_id)
+        await story.settle()
+        story.watch.check_end(story.wanted)
+        assert story.fleet.statuses()[group_id]["status"] == "ready"
+
+    told(story)
+
+
+def test_what_is_put_right_between_look_and_run_is_ready() -> None:
+    """A run that reports reads again: what is as it was applied by then is no drift."""
+
+    async def story(story: Story) -> None:
+        group_id = await make_ready(story)
+        story.fleet.world.servers.edit(A, InstanceType="t3.micro")
+        process, use_cases = await story.fleet.start_worker()
+        await process.run(lambda: use_cases.watch(EVERYWHERE))
+        story.fleet.world.servers.edit(A, InstanceType="m5.xlarge")
+        await story.settle()
+        assert story.fleet.statuses()[group_id]["status"] == "ready"
+        story.watch.check_end(story.wanted)
+
+    told(story)
+
+
+def test_trace_33_pages_older_than_an_update_find_no_drift() -> None:
+    """The pages were read, then an update came and was applied; the rest is read: no run follows from it."""
+
+    async def story(story: Story) -> None:
+        group_id = await make_ready(story, autoRepair=True)
+        gate = asyncio.Event()
+        world = story.fleet.world
+        watcher, use_cases = await story.fleet.start_worker()
+
+        async def hold() -> None:
+            """Hold the watch once it has read its first launch template."""
+            read = (watcher.life.name, PAGE)
+            while read not in {(each.process, each.operation) for each in world.calls}:  # noqa: ASYNC110  # virtual
+                await asyncio.sleep(0.01)
+            watcher.life.stop(world.seconds())
+            await gate.wait()
+            watcher.life.cont()
+
+        holding = asyncio.create_task(hold())
+        watching = asyncio.create_task(watcher.run(lambda: use_cases.watch(EVERYWHERE)))
+        while watcher.life.going.is_set():  # noqa: ASYNC110  # virtual
+            await asyncio.sleep(0.01)
+        await story.update(group_id, {A: OTHER, B: OTHER})
+        await story.settle()
+        gate.set()
+        assert await watching == Acknowledge("drifted 0")
+        await holding
+        await story.settle()
+        assert [head["reason"] for head in story.fleet.heads(group_id)] == ["requested", "requested"]
+        story.watch.check_end(story.wanted)
+
+    told(story)
+
+
+def test_trace_34_what_somebody_sets_again_each_time_is_put_back_three_times() -> None:
+    """Another tool puts its value back after each repair: the fourth time it is reported, and then left alone."""
+
+    async def story(story: Story) -> None:
+        group_id = await make_ready(story, autoRepair=True)
+        world = story.fleet.world
+        work = WatchWork(ACCOUNT, "us-east-1", source_server_id=A, changed_by="ModifyLaunchTemplate by robot")
+        for _ in range(3):
+            world.servers.edit(A, InstanceType="t3.micro")
+            await asyncio.sleep(LONG_AGO)
+            await story.look_for_drift(work)
+            assert instance_type(story, A) == "m5.xlarge"
+            assert story.fleet.statuses()[group_id]["status"] == "ready"
+        world.servers.edit(A, InstanceType="t3.micro")
+        await asyncio.sleep(LONG_AGO)
+        begun = len(world.calls)
+        await story.look_for_drift(work)
+        status = (await status_of(story, group_id)).status
+        assert status is not None
+        (error,) = status.errors
+        assert (error.source_server_id, error.code) == (A, "DRIFT_RECURS")
+        assert "instanceType = 't3.micro' instead of 'm5.xlarge'" in error.message
+        assert "ModifyLaunchTemplate by robot" in error.message
+        generation = status.generation
+        await asyncio.sleep(HOURS)
+        await story.look_for_drift(work)
+        assert story.fleet.statuses()[group_id]["generation"] == generation
+        assert not any(call.is_target_write for call in world.calls[begun:])
+        story.watch.check()
+
+    told(story)
+
+
+def test_repairs_of_long_ago_do_not_count() -> None:
+    """Three repairs of a field, each more than eight hours after the last one: the fourth is made too."""
+
+    async def story(story: Story) -> None:
+        group_id = await make_ready(story, autoRepair=True)
+        for _ in range(4):
+            story.fleet.world.servers.edit(A, InstanceType="t3.micro")
+            await asyncio.sleep(9 * HOURS)
+            await story.look_for_drift()
+        assert story.fleet.statuses()[group_id]["status"] == "ready"
+        assert instance_type(story, A) == "m5.xlarge"
+
+    told(story)
+
+
+def test_another_field_is_still_repaired() -> None:
+    """Repairs are counted by field: three of one do not keep another from being put back."""
+
+    async def story(story: Story) -> None:
+        group_id = await make_ready(story, autoRepair=True)
+        for _ in range(3):
+            story.fleet.world.servers.edit(A, InstanceType="t3.micro")
+            await asyncio.sleep(LONG_AGO)
+            await story.look_for_drift(WatchWork(ACCOUNT, "us-east-1", source_server_id=A))
+        story.fleet.world.servers.configurations[A]["targetInstanceTypeRightSizingMethod"] = "BASIC"
+        await asyncio.sleep(LONG_AGO)
+        await story.look_for_drift(WatchWork(ACCOUNT, "us-east-1", source_server_id=A))
+        assert story.fleet.statuses()[group_id]["status"] == "ready"
+        assert story.fleet.world.servers.configurations[A]["targetInstanceTypeRightSizingMethod"] == "NONE"
+
+    told(story)
+
+
+def test_a_person_s_apply_is_no_repair() -> None:
+    """After DRIFT_RECURS an apply that somebody asks for writes, and is not counted."""
+
+    async def story(story: Story) -> None:
+        group_id = await make_ready(story, autoRepair=True)
+        for _ in range(4):
+            story.fleet.world.servers.edit(A, InstanceType="t3.micro")
+            await asyncio.sleep(LONG_AGO)
+            await story.look_for_drift(WatchWork(ACCOUNT, "us-east-1", source_server_id=A))
+        assert story.fleet.statuses()[group_id]["status"] == "failed"
+        await story.apply(group_id)
+        await story.settle()
+        assert story.fleet.statuses()[group_id]["status"] == "ready"
+        assert instance_type(story, A) == "m5.xlarge"
+
+    told(story)
+
+
+@pytest.mark.parametrize("named", ["server", "template"])
+def test_an_event_is_looked_into_alone(named: str) -> None:
+    """What an event names costs one Get and one template, and no page; who made the change is in the report."""
+
+    async def story(story: Story) -> None:
+        group_id = await make_ready(story)
+        story.fleet.world.servers.edit(A, InstanceType="t3.micro")
+        template_id = story.fleet.world.servers.template_of(A).template_id
+        names = {"source_server_id": A} if named == "server" else {"launch_template_id": template_id}
+        work = WatchWork(ACCOUNT, "us-east-1", changed_by="ModifyLaunchTemplate by bo", **names)
+        process, use_cases = await story.fleet.start_worker()
+        begun = len(story.fleet.world.calls)
+        await process.run(lambda: use_cases.watch(work))
+        assert aws_calls(story, begun) == {READ: 1, PAGE: 1}
+        await story.settle()
+        (error,) = (await status_of(story, group_id)).status.errors  # type: ignore[union-attr]  # it has one
+        assert "Latest change: ModifyLaunchTemplate by bo." in error.message
+        assert story.fleet.heads(group_id)[-1]["changedBy"] == "ModifyLaunchTemplate by bo"
+
+    told(story)
+
+
+def test_an_event_just_after_our_own_write_is_looked_into_later() -> None:
+    """EC2 may still answer the state before: neither drift nor right can be told, so the message comes again."""
+
+    async def story(story: Story) -> None:
+        await story.create("web", A, B)
+        await story.settle()
+        begun = len(story.fleet.world.calls)
+        await story.update(next(iter(story.wanted)), {A: OTHER, B: CONFIG})
+        process, use_cases = await story.fleet.start_worker()
+        for message in story.fleet.visible():
+            await story.fleet.deliver(message, process, use_cases)
+        begun = len(story.fleet.world.calls)
+        outcome = await process.run(lambda: use_cases.watch(WatchWork(ACCOUNT, "us-east-1", source_server_id=A)))
+        assert outcome is not None
+        assert outcome.reason == "written_just_now"  # type: ignore[union-attr]  # it comes again
+        assert aws_calls(story, begun) == {}
+
+    told(story)
+
+
+def test_pending_and_held_groups_are_passed_by() -> None:
+    """What is being applied is no drift, and what a wave launches from is not touched."""
+
+    async def story(story: Story) -> None:
+        group_id = await make_ready(story, autoRepair=True)
+        story.fleet.world.servers.edit(A, InstanceType="t3.micro")
+        process, use_cases = await story.fleet.start_worker()
+        status = story.fleet.world.tables.peek("groups", group_id, "status")
+        assert status is not None
+        status["heldBy"] = {"S": "wave-1"}
+        begun = len(story.fleet.world.calls)
+        assert await process.run(lambda: use_cases.watch(EVERYWHERE)) == Acknowledge("drifted 0")
+        assert aws_calls(story, begun) == {}
+        del status["heldBy"]
+        await story.apply(group_id)
+        begun = len(story.fleet.world.calls)
+        later = WatchWork(ACCOUNT, "us-east-1", source_server_id=A)
+        assert await process.run(lambda: use_cases.watch(later)) == Acknowledge("drifted 0")
+        assert aws_calls(story, begun) == {}
+
+    told(story)
+
+
+def test_a_source_server_that_is_gone_is_reported() -> None:
+    """Deleted in DRS after it was ready: it fails with what DRS says, also where the group repairs."""
+
+    async def story(story: Story) -> None:
+        group_id = await make_ready(story, autoRepair=True)
+        del story.fleet.world.servers.configurations[A]
+        await story.look_for_drift()
+        (error,) = (await status_of(story, group_id)).status.errors  # type: ignore[union-attr]  # it has one
+        assert (error.source_server_id, error.code) == (A, "ResourceNotFoundException")
+
+    told(story)
+
+
+def test_a_run_of_a_later_release_is_left_to_it() -> None:
+    """A mode that this release does not know: its run is shown, no job of it is done here, and none is lost."""
+
+    async def story(story: Story) -> None:
+        group_id = await story.create("web", A, B)
+        head = story.fleet.world.tables.peek("runs", group_id, "head#0000000001")
+        assert head is not None
+        head["mode"] = {"S": "freeze"}
+        process, use_cases = await story.fleet.start_worker()
+        messages = story.fleet.visible()
+        for message in messages:
+            await story.fleet.deliver(message, process, use_cases)
+        assert story.fleet.results == ["again", "again"]
+        assert not any(call.service in {"drs", "ec2"} for call in story.fleet.world.calls)
+        page = await story.ask("runs", lambda services, _who: services.history.runs(group_id, 10, None))
+        assert [run.mode.value for run in page.runs] == ["later"]
+        head["mode"] = {"S": "apply"}
+        await story.settle()
+        assert story.fleet.statuses()[group_id]["status"] == "ready"
+
+    told(story)
+
+
+def test_a_watch_is_sent_for_each_account_and_region_and_made_once() -> None:
+    """Without an account: one message for each place; a second one within the period looks at nothing."""
+
+    async def story(story: Story) -> None:
+        await make_ready(story)
+        process, use_cases = await story.fleet.start_worker()
+        assert await process.run(lambda: use_cases.watch(WatchWork())) == Acknowledge("sent 1")
+        begun = len(story.fleet.world.calls)
+        await story.settle()
+        assert aws_calls(story, begun) == {READ: 2, PAGE: 2}
+        begun = len(story.fleet.world.calls)
+        assert await process.run(lambda: use_cases.watch(EVERYWHERE)) == Acknowledge("watched_lately")
+        assert aws_calls(story, begun) == {}
+        await asyncio.sleep(6 * HOURS)
+        assert await process.run(lambda: use_cases.watch(EVERYWHERE)) == Acknowledge("drifted 0")
+
+    told(story)
+
+
+def test_a_thousand_source_servers_cost_five_pages_and_a_thousand_reads() -> None:
+    """One Get each, 200 templates a page, no write; each read has its turn from the fleet's buckets."""
+
+    async def tell() -> None:
+        world = World(seed=11)
+        story = Story(Fleet(world))
+        members = [A, B, C, *(f"s-{number:017d}" for number in range(997))]
+        world.servers.add(*members[3:])
+        group_id = await make_ready(story, *members)
+        begun = len(world.calls)
+        assert await story.look_for_drift() == Acknowledge("drifted 0")
+        assert aws_calls(story, begun) == {READ: 1000, PAGE: 5}
+        turns = [str(call.request) for call in world.calls[begun:] if "rate-buckets" in str(call.request)]
+        assert any("drs.GetLaunchConfiguration" in turn for turn in turns)
+        assert story.fleet.statuses()[group_id]["status"] == "ready"
+
+    run_virtually(tell)

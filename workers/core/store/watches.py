@@ -1,0 +1,57 @@
+"""What the watch leaves behind: when it last looked where, and that all of a group was found right."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from workers.core.store.groups import is_status
+from workers.core.store.records import GroupStatus, to_item, to_time
+from workers.core.store.refusals import ConditionFailed
+from workers.core.store.tables import Tables
+from workers.core.store.writes import Item, Write
+
+REMEMBERED = timedelta(days=7)
+
+
+class WatchStore:
+    """Remembers watches."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+
+    async def read(self, account_id: str, region: str) -> datetime | None:
+        """Read when the last watch of an account and Region began that came to its end."""
+        item = await self._tables.get("keys", _key(account_id, region))
+        return datetime.fromisoformat(item["watchedAt"]) if item else None
+
+    async def keep(self, account_id: str, region: str, begun_at: datetime) -> None:
+        """Remember a watch that has come to its end."""
+        values = {"watchedAt": to_time(begun_at), "expiresAt": int((begun_at + REMEMBERED).timestamp())}
+        await self._tables.write(Write("Update", "keys", (_key(account_id, region),), values))
+
+    async def confirm(self, group_id: str, status: GroupStatus, begun_at: datetime) -> bool:
+        """
+        Write that every member that is ready was found as it was applied.
+
+        Parameters:
+            group_id: The group.
+            status: Its status, as it was read before AWS was.
+            begun_at: When the reading began.
+
+        Returns:
+            Whether it was written; False where the group is not as it was read any more.
+        """
+        # Where members failed, nothing is known of when all were last right.
+        verified_at = max(status.verified_at, begun_at) if status.verified_at is not None else None
+        moved = to_item(replace(status, watched_at=begun_at, verified_at=verified_at))
+        values: Item = {name: moved[name] for name in ("watchedAt", "verifiedAt") if name in moved}
+        try:
+            await self._tables.write(
+                Write("Update", "groups", (group_id, "status"), values, condition=is_status(status))
+            )
+        except ConditionFailed:
+            return False
+        return True
+
+
+def _key(account_id: str, region: str) -> str:
+    return f"watched#{account_id}#{region}"

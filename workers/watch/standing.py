@@ -1,0 +1,96 @@
+"""The groups of an account and Region that can be watched, as they stand: read before anything of AWS's is."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from workers.core.model.group import GroupDefinition
+from workers.core.status import Status
+from workers.core.store.groups import GroupStore
+from workers.core.store.membership import find_owners, read_shards
+from workers.core.store.records import GroupHead, GroupStatus, ServerItem
+from workers.core.store.runs import Run, RunStore
+from workers.core.store.tables import Tables
+
+GROUPS_A_PAGE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A settled group that nobody holds: what its source servers had when they were verified."""
+
+    head: GroupHead
+    status: GroupStatus
+    run: Run
+    servers: dict[str, ServerItem]
+
+    @property
+    def definition(self) -> GroupDefinition:
+        """Tell what the members were verified against: that of the generation, whatever the group becomes now."""
+        return self.run.definition
+
+    def find_ready(self) -> list[str]:
+        """Name the members that are ready: of what has failed it is known that it is not as it is wanted."""
+        statuses = self.run.read_statuses(self.servers)
+        return sorted(member for member, status in statuses.items() if status is Status.READY)
+
+
+class Standings:
+    """Reads groups for the watch."""
+
+    def __init__(self, tables: Tables, groups: GroupStore, runs: RunStore) -> None:
+        self._tables = tables
+        self._groups = groups
+        self._runs = runs
+
+    async def list_all(self) -> AsyncIterator[tuple[GroupHead, GroupStatus | None]]:
+        """List every group, and where it stands; one that was made a moment ago may be missing."""
+        after: tuple[str, str] | None = None
+        while True:
+            named = await self._groups.read_named(GROUPS_A_PAGE, after)
+            for found in (await self._groups.read_many([group_id for _, group_id in named])).values():
+                yield found
+            if len(named) < GROUPS_A_PAGE:
+                return
+            after = named[-1]
+
+    async def find(self, account_id: str, region: str, source_server_id: str | None = None) -> list[Standing]:
+        """
+        Find the groups of an account and Region that can be watched.
+
+        Parameters:
+            account_id: The account.
+            region: The Region.
+            source_server_id: Only the group that has this source server; None for all.
+
+        Returns:
+            Those that are ready or have failed; what is pending is at work on, and what a wave holds is launched from.
+        """
+        found = [
+            await self._read(head, status)
+            async for head, status in self._list(account_id, region, source_server_id)
+            if (head.account_id, head.region) == (account_id, region) and status is not None and _can_be_watched(status)
+        ]
+        return [standing for standing in found if standing is not None]
+
+    async def _list(
+        self, account_id: str, region: str, source_server_id: str | None
+    ) -> AsyncIterator[tuple[GroupHead, GroupStatus | None]]:
+        if source_server_id is None:
+            async for found in self.list_all():
+                yield found
+            return
+        asked = [source_server_id]
+        owners = find_owners(await read_shards(self._tables, account_id, region, asked), asked)
+        for found in (await self._groups.read_many([*owners.values()])).values():
+            yield found
+
+    async def _read(self, head: GroupHead, status: GroupStatus) -> Standing | None:
+        run = await self._runs.read_run(head.group_id, status.generation)
+        if run is None:
+            # Deleted since the list was read.
+            return None
+        return Standing(head, status, run, await self._runs.read_servers(head.group_id))
+
+
+def _can_be_watched(status: GroupStatus) -> bool:
+    return status.status in {Status.READY, Status.FAILED} and status.held_by is None

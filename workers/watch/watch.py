@@ -1,0 +1,200 @@
+"""
+The watch: a change that anyone else made in DRS or in a launch template is found, then repaired or reported.
+
+The generation is read first, then AWS: what is compared is what that generation was verified to have, and what is done
+about it holds only while that generation is the group's. So pages that are older than an update find nothing of it.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+
+from workers.core.contract import WATCH_ACTOR, Queue, WatchWork
+from workers.core.errors import GroupDeleted, PrelaunchError
+from workers.core.model.group import Target
+from workers.core.outcome import Acknowledge, Outcome, Redeliver
+from workers.core.ports import Clock, Job, JobQueue, LaunchTemplateReads
+from workers.core.priority import set_priority
+from workers.core.requests import DRIFT, Requester
+from workers.core.runs.next_run import NextRun
+from workers.core.server_plan import NOTHING_SEEN, ServerPlanner
+from workers.core.settings import Settings
+from workers.core.store.records import Mode, ServerItem
+from workers.core.store.watches import WatchStore
+from workers.watch.compare import ACCOUNT_PROBLEMS, Findings, compare
+from workers.watch.standing import Standing, Standings
+
+log = structlog.get_logger()
+
+WATCH = "prelaunch watch"
+"""Who asks for the runs that follow from drift."""
+PAGED_FROM = 25
+"""More members than these are compared with pages of all default versions, 200 each."""
+_JITTER = random.SystemRandom()
+
+
+class Watch:
+    """Looks for drift."""
+
+    def __init__(
+        self,
+        *,
+        standings: Standings,
+        planner: ServerPlanner,
+        templates: LaunchTemplateReads,
+        store: WatchStore,
+        next_run: NextRun,
+        queue: JobQueue,
+        settings: Settings,
+        clock: Clock,
+    ) -> None:
+        self._standings = standings
+        self._planner = planner
+        self._templates = templates
+        self._store = store
+        self._next = next_run
+        self._queue = queue
+        self._settings = settings
+        self._clock = clock
+
+    async def watch(self, work: WatchWork) -> Outcome:
+        """
+        Look for drift.
+
+        Parameters:
+            work: Where; without an account everywhere, by one message each.
+
+        Returns:
+            The outcome.
+        """
+        # It can wait: half of every bucket is left to whoever applies.
+        set_priority(Queue.BULK)
+        if work.account_id is None or work.region is None:
+            return await self._send_for_all()
+        begun_at = self._clock()
+        if not work.is_narrowed and not await self._is_due(work.account_id, work.region, begun_at):
+            return Acknowledge("watched_lately")
+        return await self._watch(work, work.account_id, work.region, begun_at)
+
+    async def run(self, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+        """Ask for a watch again and again, until cancelled; no two processes in step."""
+        while True:
+            await sleep(self._settings.watch_period.total_seconds() * _JITTER.uniform(0.5, 1.5))
+            try:
+                await self._send_for_all()
+            except PrelaunchError as error:
+                log.warning("watch.not_sent", error=error.message)
+            except Exception:  # a bug in one watch must not end all that follow
+                log.exception("watch.crashed")
+
+    async def _send_for_all(self) -> Outcome:
+        places = {(head.account_id, head.region) async for head, _ in self._standings.list_all()}
+        jobs = [
+            Job(WATCH_ACTOR, f"{account_id}#{region}", {"accountId": account_id, "region": region})
+            for account_id, region in sorted(places)
+        ]
+        await self._queue.send(Queue.NORMAL, jobs)
+        return Acknowledge(f"sent {len(jobs)}")
+
+    async def _is_due(self, account_id: str, region: str, now: datetime) -> bool:
+        """Tell whether the last watch is long enough ago: schedule and timers ask for more than is needed."""
+        watched_at = await self._store.read(account_id, region)
+        return watched_at is None or watched_at <= now - self._settings.watch_period / 2
+
+    async def _watch(self, work: WatchWork, account_id: str, region: str, begun_at: datetime) -> Outcome:
+        standings = await self._standings.find(account_id, region, work.source_server_id)
+        looks = [self._choose(standing, work, begun_at) for standing in standings]
+        looks = [look for look in looks if not work.is_narrowed or look.members or look.young]
+        found = 0
+        for target, part in _by_target(looks).items():
+            try:
+                found += await self._look(target, part, work, begun_at)
+            except ACCOUNT_PROBLEMS as problem:
+                # Another group may have a role that works.
+                known = {"account_id": account_id, "region": region, "role": target.assume_role_name}
+                log.warning("watch.account_refused", **known, code=problem.code, error=problem.message)
+        if not work.is_narrowed:
+            await self._store.keep(account_id, region, begun_at)
+        log.info("watch.done", account_id=account_id, region=region, groups=len(looks), drifted=found)
+        if work.is_narrowed and any(look.young for look in looks):
+            return Redeliver("written_just_now", self._settings.settle_time)
+        return Acknowledge(f"drifted {found}")
+
+    def _choose(self, standing: Standing, work: WatchWork, begun_at: datetime) -> "_Look":
+        members = [member for member in standing.find_ready() if work.concerns(member, _template(standing, member))]
+        young = {member for member in members if self._is_young(standing.servers[member], begun_at)}
+        return _Look(standing, tuple(member for member in members if member not in young), bool(young))
+
+    def _is_young(self, item: ServerItem, begun_at: datetime) -> bool:
+        """Tell whether a read of EC2 may still show the state before our own last write."""
+        return item.last_write_at is not None and begun_at < item.last_write_at + self._settings.settle_time
+
+    async def _look(self, target: Target, looks: Sequence["_Look"], work: WatchWork, begun_at: datetime) -> int:
+        many = sum(len(look.members) for look in looks) > PAGED_FROM
+        seen = await self._templates.read_all_defaults(target) if many else NOTHING_SEEN
+        found = 0
+        for look in looks:
+            findings = await compare(look.standing, look.members, seen, self._planner)
+            found += await self._act(look, findings, work, begun_at)
+        return found
+
+    async def _act(self, look: "_Look", findings: Findings, work: WatchWork, begun_at: datetime) -> int:
+        standing = look.standing
+        if findings.drifted:
+            return len(findings.drifted) if await self._open(standing, findings, work) else 0
+        if not (findings.unknown or look.young or work.is_narrowed):
+            await self._store.confirm(standing.head.group_id, standing.status, begun_at)
+        return 0
+
+    async def _open(self, standing: Standing, findings: Findings, work: WatchWork) -> bool:
+        """Open a run over what was found, unless the group is not as it was read any more."""
+        requester = Requester(principal=WATCH, door="event" if work.is_narrowed else "schedule", reason=DRIFT)
+        try:
+            run = await self._next.plan(
+                standing.head,
+                standing.status,
+                frozenset(findings.drifted),
+                requester,
+                mode=Mode.APPLY if standing.definition.auto_repair else Mode.REPORT,
+                changed_by=work.changed_by,
+            )
+            is_open = await self._next.open(
+                run,
+                head=standing.head,
+                last=standing.run,
+                before=standing.status,
+                servers=standing.servers,
+                requester=requester,
+                queue=Queue.BULK,
+            )
+        except GroupDeleted:
+            return False
+        log.info("watch.run", group_id=run.group_id, run_id=run.head.run_id, mode=run.head.mode, opened=is_open)
+        return is_open
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """A group, and which of its members are compared."""
+
+    standing: Standing
+    members: tuple[str, ...]
+    young: bool
+    """Whether members were left out because of a write of ours a moment ago."""
+
+
+def _template(standing: Standing, member: str) -> str | None:
+    item = standing.servers.get(member)
+    return item.launch_template_id if item is not None else None
+
+
+def _by_target(looks: Sequence[_Look]) -> dict[Target, list[_Look]]:
+    """Put together what is read by the same role: one look at its launch templates is enough."""
+    by_target: dict[Target, list[_Look]] = {}
+    for look in looks:
+        by_target.setdefault(look.standing.definition.target, []).append(look)
+    return by_target
