@@ -6,15 +6,18 @@ from contextlib import asynccontextmanager
 
 from producer.services import Services
 from producer.stack import find_queues
+from workers.aws.accounts import AwsTargetAccounts
+from workers.aws.calls import Calls
 from workers.aws.clients import STORE_TRIES, Caller, Clients
 from workers.aws.pacing.fleet_size import FleetSize, choose_fleet_size
+from workers.aws.pacing.of_process import make_pacing
 from workers.aws.regions import list_regions
 from workers.core.clock import read_clock
 from workers.core.history import History
 from workers.core.letters.dead_letters import DeadLetters
 from workers.core.letters.letter import LetterBox
 from workers.core.letters.redrive import Redrive
-from workers.core.ports import Clock
+from workers.core.ports import Clock, TargetAccounts
 from workers.core.queries import Queries
 from workers.core.queue.letter_box import SqsLetterBox
 from workers.core.queue.send import JobSender
@@ -32,6 +35,7 @@ from workers.core.store.receipts import Receipts
 from workers.core.store.runs import RunStore
 from workers.core.store.tables import Tables
 from workers.core.store.waves import WaveStore
+from workers.core.validation.validation import Validation
 from workers.core.wave_ends import WaveEnds
 from workers.core.waves import Waves
 
@@ -50,7 +54,12 @@ def choose_workers(settings: Settings, processes: int | None) -> FleetSize:
 
 @asynccontextmanager
 async def open_services(
-    settings: Settings, *, region: str | None = None, profile: str | None = None, store_tries: int = STORE_TRIES
+    settings: Settings,
+    *,
+    region: str | None = None,
+    profile: str | None = None,
+    store_tries: int = STORE_TRIES,
+    clock: Clock | None = None,
 ) -> AsyncIterator[Services]:
     """
     Open the operations on the running loop.
@@ -60,23 +69,38 @@ async def open_services(
         region: Overrides the SDK's own choice.
         profile: Overrides the SDK's own choice.
         store_tries: How often a call to our own tables and queues is tried.
+        clock: The time that everything goes by; None for the machine's own, and for the fleet's buckets DynamoDB's.
 
     Yields:
         The operations, until the block is left.
     """
     opening = Clients(connections=CONNECTIONS, region=region, profile=profile, store_tries=store_tries)
     async with opening as clients:
-        tables = Tables(await clients.own("dynamodb"), settings.stack)
+        dynamodb = await clients.own("dynamodb")
+        tables = Tables(dynamodb, settings.stack)
         sqs = await clients.own("sqs")
         queue = JobSender(sqs, stack=settings.stack)
         box = SqsLetterBox(sqs, stack=settings.stack, wait=settings.letter_wait)
         # Looked up now: the first wave must not wait for it, and a missing queue is told before any request.
         await find_queues(settings.stack, tables, queue)
-        yield wire(settings, tables, queue, box, caller=await clients.caller())
+        caller = await clients.caller()
+        pacing = make_pacing(settings, tables, dynamodb, own_account=caller.account_id, clock=clock)
+        accounts = AwsTargetAccounts(Calls(clients, pacing, timeout=settings.call_timeout))
+        try:
+            yield wire(settings, tables, queue, box, accounts=accounts, caller=caller, clock=clock)
+        finally:
+            await pacing.close()
 
 
 def wire(
-    settings: Settings, tables: Tables, queue: JobSender, box: LetterBox, *, caller: Caller, clock: Clock | None = None
+    settings: Settings,
+    tables: Tables,
+    queue: JobSender,
+    box: LetterBox,
+    *,
+    accounts: TargetAccounts,
+    caller: Caller,
+    clock: Clock | None = None,
 ) -> Services:
     """Wire the operations over one loop's tables and queues, by the machine's own clock unless another is given."""
     clock = clock or read_clock
@@ -93,6 +117,7 @@ def wire(
         receipts=receipts,
         planner=RunPlanner(runs=runs, periods=periods, clock=clock),
         sender=RunSender(runs=runs, queue=queue, aggregator=aggregator, periods=periods, clock=clock),
+        validation=Validation(accounts),
         clock=clock,
         account_id=caller.account_id,
     )

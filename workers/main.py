@@ -25,10 +25,8 @@ from workers.aws.calls import Calls
 from workers.aws.clients import Clients
 from workers.aws.drs import DrsLaunchConfigurations, DrsRecovery
 from workers.aws.pacing.admission import Admission
-from workers.aws.pacing.law import SECOND
+from workers.aws.pacing.of_process import make_pacing
 from workers.aws.pacing.pacing import Pacing
-from workers.aws.pacing.server_clock import ServerClock
-from workers.aws.pacing.store import BucketStore
 from workers.aws.templates import Ec2LaunchTemplates
 from workers.core.clock import Time, read_clock
 from workers.core.contract import Queue
@@ -106,9 +104,6 @@ async def wire(
     clock = time.wall
     dynamodb = await clients.own("dynamodb")
     tables = Tables(dynamodb, settings.stack)
-    fleet_clock = ServerClock(lambda: round(clock().timestamp() * SECOND))
-    if not is_given:
-        fleet_clock.watch(dynamodb)
     groups = GroupStore(tables)
     runs = RunStore(tables, groups)
     journal = Journal(tables)
@@ -121,7 +116,14 @@ async def wire(
         clock=clock,
     )
     dice = dice or random.Random()  # noqa: S311  # nosec B311  # nothing is to be kept secret
-    pacing = Pacing(BucketStore(tables), fleet_clock.now, await clients.account_id(), dice, settings.rate_factor)
+    pacing = make_pacing(
+        settings,
+        tables,
+        dynamodb,
+        own_account=await clients.account_id(),
+        clock=clock if is_given else None,
+        dice=dice,
+    )
     calls = Calls(clients, pacing, timeout=settings.call_timeout)
     templates = Ec2LaunchTemplates(calls, clock)
     bring = BringServer(

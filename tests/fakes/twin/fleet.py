@@ -11,6 +11,7 @@ from typing import Any, TypeVar, cast
 
 from producer.main import wire as wire_producer
 from producer.services import Services
+from tests.fakes.accounts import BoundlessAccounts
 from tests.fakes.twin.process import ACCOUNT, TwinClients, time_of
 from tests.fakes.twin.sqs import Message
 from tests.fakes.twin.world import STACK, Life, World
@@ -104,7 +105,10 @@ class Fleet:
         sqs = await clients.own("sqs")
         queue, box = JobSender(sqs, stack=STACK), SqsLetterBox(sqs, stack=STACK, wait=self.settings.letter_wait)
         caller = Caller(ACCOUNT, f"arn:aws:iam::{ACCOUNT}:user/tester")
-        return process, wire_producer(self.settings, tables, queue, box, caller=caller, clock=self.world.now)
+        services = wire_producer(
+            self.settings, tables, queue, box, accounts=BoundlessAccounts(), caller=caller, clock=self.world.now
+        )
+        return process, services
 
     async def start_worker(self) -> tuple[Process, WorkerUseCases]:
         """Start a worker."""

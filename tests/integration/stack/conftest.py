@@ -52,7 +52,6 @@ async def database(
 def clock(monkeypatch: pytest.MonkeyPatch) -> MovableClock:
     """The one clock of producer and workers."""
     clock = MovableClock()
-    monkeypatch.setattr("producer.main.read_clock", clock)
     monkeypatch.setattr("workers.main.read_clock", clock)
     return clock
 

@@ -105,6 +105,23 @@ async def not_ready(product: Product, _: UserPool) -> httpx.Response:
     return await product.api.post("/waves", json={"groupIds": [group_id]})
 
 
+async def account_not_initialized(product: Product, _: UserPool) -> httpx.Response:
+    own = "accounts/123456789012"
+    product.local.control("PUT", own, {"initialised": False})
+    try:
+        return await product.api.post(GROUPS, json=product.body(["s-00000000000000000"]))
+    finally:
+        product.local.control("PUT", own, {"initialised": True})
+
+
+async def access_denied(product: Product, _: UserPool) -> httpx.Response:
+    product.faults({"service": "drs", "operation": "DescribeSourceServers", "code": "AccessDeniedException"})
+    try:
+        return await product.api.post(GROUPS, json=product.body(["s-00000000000000000"]))
+    finally:
+        product.faults()
+
+
 async def body_too_large(product: Product, _: UserPool) -> httpx.Response:
     return await product.api.post(GROUPS, content=b" " * (1024 * 1024 + 1), headers=JSON)
 
@@ -160,6 +177,8 @@ CASES: dict[str, Case] = {
     "VERSION_CONFLICT": version_conflict,
     "STATUS_CHANGED": status_changed,
     "NOT_READY": not_ready,
+    "ACCOUNT_NOT_INITIALIZED": account_not_initialized,
+    "ACCESS_DENIED": access_denied,
     "BODY_TOO_LARGE": body_too_large,
     "GROUP_TOO_LARGE": group_too_large,
     "IDEMPOTENCY_KEY_REUSED": idempotency_key_reused,
@@ -173,7 +192,15 @@ PROMISED = {
     401: {"UNAUTHENTICATED"},
     403: {"FORBIDDEN"},
     404: {"GROUP_NOT_FOUND", "RUN_NOT_FOUND", "WAVE_NOT_FOUND"},
-    409: {"GROUP_NAME_EXISTS", "SERVER_CONFLICT", "VERSION_CONFLICT", "STATUS_CHANGED", "NOT_READY"},
+    409: {
+        "GROUP_NAME_EXISTS",
+        "SERVER_CONFLICT",
+        "VERSION_CONFLICT",
+        "STATUS_CHANGED",
+        "NOT_READY",
+        "ACCOUNT_NOT_INITIALIZED",
+        "ACCESS_DENIED",
+    },
     413: {"BODY_TOO_LARGE", "GROUP_TOO_LARGE"},
     422: {"IDEMPOTENCY_KEY_REUSED"},
 }

@@ -18,6 +18,7 @@ import pytest
 
 from producer.main import wire
 from producer.services import Services
+from tests.fakes.accounts import BoundlessAccounts
 from tests.integration.databases import Database, over_the_real_database
 from tests.integration.fleet import Fleet, open_fleet
 from tests.integration.product import REGION, TESTER, MovableClock, Product
@@ -133,7 +134,9 @@ async def open_process(product: Product, clients: Any) -> Process:
     groups = GroupStore(tables)
     runs = RunStore(tables, groups)
     return Process(
-        services=wire(product.settings, tables, queue, box, caller=caller, clock=product.clock),
+        services=wire(
+            product.settings, tables, queue, box, accounts=BoundlessAccounts(), caller=caller, clock=product.clock
+        ),
         groups=groups,
         runs=runs,
         leases=LeaseStore(tables, product.settings, Time(product.clock)),
