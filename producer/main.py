@@ -139,6 +139,7 @@ def wire(
             tables=tables,
             clock=clock,
         ),
+        validation=resources.validation,
         tables=tables,
         regions=find_regions(settings),
         caller_arn=caller.arn,

@@ -15,6 +15,7 @@ from workers.core.runs.removal import Removal
 from workers.core.runs.submission import Submission
 from workers.core.store.tables import Tables
 from workers.core.store.waves import WaveStatus
+from workers.core.validation.validation import Validation
 from workers.core.waves import Waves
 
 MAX_WAIT = timedelta(seconds=25)
@@ -34,6 +35,7 @@ class Services:
     history: History
     waves: Waves
     dead_letters: DeadLetters
+    validation: Validation
     tables: Tables
     regions: frozenset[str]
     """Where a group can be."""

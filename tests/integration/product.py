@@ -155,7 +155,7 @@ class Product:
     def unchecked(self) -> Iterator[None]:
         """Let the door take what the account lacks, as if it had been there and were gone since."""
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(self.services.submission._with.validation, "_accounts", BoundlessAccounts())
+            patch.setattr(self.services.validation, "_accounts", BoundlessAccounts())
             yield
 
     async def create(self, members: Sequence[str], **changes: Any) -> str:

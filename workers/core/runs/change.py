@@ -132,7 +132,7 @@ class Changes:
             ServiceUnavailable: The stack's tables are too contended or do not answer; what was not answered may
                 have been stored.
         """
-        change_id, run_id, check = uuid.uuid4().hex, new_run_id(), self._with.validation.begin()
+        change_id, run_id, check = uuid.uuid4().hex, new_run_id(), Check(self._with.validation)
         for _ in range(UPDATE_TRIES):
             with unless_deleted(group_id):
                 updated = await self._with.receipts.do_once(
@@ -150,7 +150,7 @@ class Changes:
         """Store the update over what there is; None where that changed meanwhile."""
         before = await self._read(group_id)
         _check_version(before.head, update)
-        definition = self._place(update.definition, before)
+        definition = await check.select(self._place(update.definition, before))
         now = self._with.clock()
         head = replace(
             before.head, name=definition.name, version=update.version + 1, updated_at=now, change_id=change_id
@@ -159,7 +159,7 @@ class Changes:
         membership = await plan_membership(
             self._with.tables, head, definition, joining=change.joining, leaving=change.leaving
         )
-        await check(definition, before.find_unchecked(definition, change))
+        await check.check(definition, before.find_unchecked(definition, change))
         listed = before.choose_listed(definition, change, force=update.force)
         generation = before.status.generation + 1 if before.status else 1
         run = None

@@ -84,7 +84,7 @@ class Submission:
         definition = replace(definition, target=replace(definition.target, account_id=account_id))
         now = self._with.clock()
         head = GroupHead(group_id, definition.name, definition.target.region, account_id, 1, now, now)
-        check = self._with.validation.begin()
+        check = Check(self._with.validation)
         for _ in range(OPEN_TRIES):
             created = await self._with.receipts.do_once(
                 requester,
@@ -98,9 +98,10 @@ class Submission:
     async def _try_create(
         self, head: GroupHead, definition: GroupDefinition, requester: Requester, check: Check
     ) -> GroupHead | None:
+        definition = await check.select(definition)
         members = definition.source_server_ids
         membership = await plan_membership(self._with.tables, head, definition, joining=members)
-        await check(definition, members)
+        await check.check(definition, members)
         created = new_event("created", head, requester, head.created_at)
         run, opened = None, None
         if definition.has_launch_config():

@@ -8,12 +8,13 @@ account cannot be asked nothing is known to be right: the request is refused as 
 import asyncio
 from collections.abc import Awaitable, Collection, Mapping, Sequence
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import Any
 
 from workers.core.errors import AccessDenied, AccountNotInitialized, ServiceUnavailable
 from workers.core.model.errors import FieldError, InvalidBody
 from workers.core.model.group import GroupDefinition, Target
-from workers.core.model.group_conflicts import ConfiguredServer, place_conflicts
+from workers.core.model.group_conflicts import place_conflicts
+from workers.core.model.selection import configure, find_matching, find_places, select_members
 from workers.core.ports import TargetAccounts
 from workers.core.requests import Conflict
 from workers.core.validation.holdings import Holdings, SourceServer
@@ -24,11 +25,29 @@ LONGEST = timedelta(seconds=20)
 """Until the account has answered all that it is asked: API Gateway gives up at 29 s."""
 
 
-class Check(Protocol):
-    """Checks for one request, whose transaction may be tried several times: what has passed is not asked again."""
+class Check:
+    """Checks for one request, whose transaction may be tried several times: nothing is asked twice."""
 
-    async def __call__(self, definition: GroupDefinition, source_server_ids: Collection[str]) -> None:
+    def __init__(self, validation: "Validation") -> None:
+        self._validation = validation
+        self._selected: list[tuple[GroupDefinition, GroupDefinition]] = []
+        self._passed: list[tuple[GroupDefinition, frozenset[str]]] = []
+
+    async def select(self, definition: GroupDefinition) -> GroupDefinition:
+        """Give a group the members that its tags select, as `Validation.select` does."""
+        for before, selected in self._selected:
+            if before == definition:
+                return selected
+        selected = await self._validation.select(definition)
+        self._selected.append((definition, selected))
+        return selected
+
+    async def check(self, definition: GroupDefinition, source_server_ids: Collection[str]) -> None:
         """Refuse what the group's account cannot give, as `Validation.check` does."""
+        asked = (definition, frozenset(source_server_ids))
+        if asked not in self._passed:
+            await self._validation.check(*asked)
+            self._passed.append(asked)
 
 
 class Validation:
@@ -37,17 +56,50 @@ class Validation:
     def __init__(self, accounts: TargetAccounts) -> None:
         self._accounts = accounts
 
-    def begin(self) -> Check:
-        """Begin the check of one request."""
-        passed: list[tuple[GroupDefinition, frozenset[str]]] = []
+    async def select(self, definition: GroupDefinition) -> GroupDefinition:
+        """
+        Give a group the members that its tags select now; one that lists its members is left as it is.
 
-        async def check(definition: GroupDefinition, source_server_ids: Collection[str]) -> None:
-            asked = (definition, frozenset(source_server_ids))
-            if asked not in passed:
-                await self.check(*asked)
-                passed.append(asked)
+        Parameters:
+            definition: The group, with its account.
 
-        return check
+        Returns:
+            The group with its members.
+
+        Raises:
+            InvalidBody: Nothing matches, or what is said of single source servers does not fit those that do.
+            GroupTooLarge: More match than a group holds.
+            Conflict: The account refuses to be asked.
+            RetryableError: It could not be asked just now.
+        """
+        if not definition.selection_tags:
+            return definition
+        return select_members(definition, await self._find_matching(definition))
+
+    async def find_unlisted(self, definition: GroupDefinition) -> list[str]:
+        """
+        Find source servers that match a group's tags now and are no members of it.
+
+        Parameters:
+            definition: The group as it is stored.
+
+        Returns:
+            Their ids, in order; none where the group lists its members. An update takes them in.
+
+        Raises:
+            Conflict: The account refuses to be asked.
+            RetryableError: It could not be asked just now.
+        """
+        if not definition.selection_tags:
+            return []
+        members = frozenset(definition.source_server_ids)
+        return [each for each in await self._find_matching(definition) if each not in members]
+
+    async def _find_matching(self, definition: GroupDefinition) -> list[str]:
+        # DRS filters by ids, hardware and staging account only (botocore's model): every page is read.
+        asking = {"servers": self._accounts.list_source_servers(definition.target)}
+        servers: Mapping[str, SourceServer] = (await ask_all(definition.target, asking))["servers"]
+        return find_matching(definition.selection_tags, {name: each.tags for name, each in servers.items()})
 
     async def check(self, definition: GroupDefinition, source_server_ids: Collection[str]) -> None:
         """
@@ -115,6 +167,7 @@ async def ask_all(target: Target, asking: Mapping[str, Awaitable[Any]]) -> dict[
     finally:
         for task in tasks.values():
             task.cancel()
+        await asyncio.gather(*tasks.values(), return_exceptions=True)
     failed = [error for task in done if (error := task.exception())]
     refusals = [error for error in failed if isinstance(error, AccessDenied | AccountNotInitialized)]
     if refusals:
@@ -143,10 +196,10 @@ def find_errors(definition: GroupDefinition, members: Sequence[str], held: Holdi
         First the source servers that DRS does not know, then what is wrong with the launch configs of all.
     """
     where = describe(definition.target)
-    places = {member: place for place, member in enumerate(definition.source_server_ids)}
+    places = find_places(definition)
     unknown = [
         FieldError(
-            f"/sourceServerIds/{places[member]}",
+            places[member],
             "INVALID_BODY",
             f"DRS knows no source server {member} in {where}. Take it out, or correct account and Region.",
             member,
@@ -154,7 +207,7 @@ def find_errors(definition: GroupDefinition, members: Sequence[str], held: Holdi
         for member in members
         if member not in held.source_servers
     ]
-    servers = _configure(definition, members)
+    servers = configure(definition, members)
     misfits = [
         (server, misfit)
         for server in servers
@@ -168,21 +221,6 @@ def find_errors(definition: GroupDefinition, members: Sequence[str], held: Holdi
 def describe(target: Target) -> str:
     """Say where a group is."""
     return f"account {target.account_id}, {target.region}"
-
-
-def _configure(definition: GroupDefinition, members: Sequence[str]) -> list[ConfiguredServer]:
-    # An accepted body's entries are all kept, in order.
-    places = {member: f"/servers/{place}/launchConfig" for place, member in enumerate(definition.overrides)}
-    return [
-        ConfiguredServer(
-            member,
-            definition.effective(member),
-            definition.overrides[member].launch_config if member in definition.overrides else None,
-            places.get(member, ""),
-            frozenset(),
-        )
-        for member in members
-    ]
 
 
 def _refuse(target: Target, refusals: Sequence[AccessDenied | AccountNotInitialized]) -> Conflict:
