@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 from producer.services import Services
 from producer.stack import find_queues
+from workers.aws.accounts import AwsTargetAccounts
 from workers.aws.calls import Calls
 from workers.aws.clients import STORE_TRIES, Caller, Clients
 from workers.aws.drs import DrsLaunchConfigurations
@@ -19,7 +20,7 @@ from workers.core.history import History
 from workers.core.letters.dead_letters import DeadLetters
 from workers.core.letters.letter import LetterBox
 from workers.core.letters.redrive import Redrive
-from workers.core.ports import Clock
+from workers.core.ports import Clock, TargetAccounts
 from workers.core.preview import Preview
 from workers.core.queries import Queries
 from workers.core.queue.letter_box import SqsLetterBox
@@ -40,6 +41,7 @@ from workers.core.store.receipts import Receipts
 from workers.core.store.runs import RunStore
 from workers.core.store.tables import Tables
 from workers.core.store.waves import WaveStore
+from workers.core.validation.validation import Validation
 from workers.core.wave_ends import WaveEnds
 from workers.core.waves import Waves
 
@@ -91,7 +93,17 @@ async def open_services(
         paced = wire_calls(settings, clients, tables, dynamodb=dynamodb, own_account=caller.account_id, clock=clock)
         try:
             requests = RequestSource(sqs, stack=settings.stack, wait=settings.request_wait)
-            yield wire(settings, tables, queue, box, requests, calls=paced.calls, caller=caller, clock=clock)
+            yield wire(
+                settings,
+                tables,
+                queue,
+                box,
+                requests,
+                calls=paced.calls,
+                accounts=AwsTargetAccounts(paced.calls),
+                caller=caller,
+                clock=clock,
+            )
         finally:
             await paced.pacing.close()
 
@@ -104,6 +116,7 @@ def wire(
     requests: RequestSource,
     *,
     calls: Calls,
+    accounts: TargetAccounts,
     caller: Caller,
     clock: Clock | None = None,
 ) -> Services:
@@ -122,6 +135,7 @@ def wire(
         receipts=receipts,
         planner=RunPlanner(runs=runs, periods=periods, clock=clock),
         sender=RunSender(runs=runs, queue=queue, aggregator=aggregator, periods=periods, clock=clock),
+        validation=Validation(accounts),
         clock=clock,
         account_id=caller.account_id,
     )
@@ -147,6 +161,7 @@ def wire(
         ),
         drift_checks=DriftChecks(queue),
         requests=requests,
+        validation=resources.validation,
         tables=tables,
         regions=find_regions(settings),
         caller_arn=caller.arn,

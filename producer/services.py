@@ -18,6 +18,7 @@ from workers.core.runs.removal import Removal
 from workers.core.runs.submission import Submission
 from workers.core.store.tables import Tables
 from workers.core.store.waves import WaveStatus
+from workers.core.validation.validation import Validation
 from workers.core.waves import Waves
 
 MAX_WAIT = timedelta(seconds=25)
@@ -41,6 +42,7 @@ class Services:
     drift_checks: DriftChecks
     requests: RequestSource
     """What came by the queue of plain JSON; only a process that consumes it asks."""
+    validation: Validation
     tables: Tables
     regions: frozenset[str]
     """Where a group can be."""

@@ -76,7 +76,9 @@ def read_update(name: str) -> Asked:
     if not isinstance(document, dict):
         return Asked(parse_group_update(document), None)
     group_id = document.get("groupId")
-    body = {name: value for name, value in document.items() if name not in ONLY_SHOWN}
+    # What tags selected is shown beside them; a file that is made from nothing has to say one of the two.
+    selected = {"sourceServerIds"} if "serverSelectionTags" in document and group_id is not None else frozenset()
+    body = {name: value for name, value in document.items() if name not in ONLY_SHOWN | selected}
     return Asked(parse_group_update(body), group_id if isinstance(group_id, str) else None)
 
 

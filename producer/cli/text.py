@@ -46,6 +46,7 @@ def print_group(group: Document) -> None:
         "role": group.get("assumeRoleName", ""),
         "version": f"{group['version']}, of {say_time(group['updatedAt'])}; created {say_time(group['createdAt'])}",
         "source servers": f"{len(group['sourceServerIds'])}, {len(group['servers'])} of them with overrides",
+        "selected by": ", ".join(f"{key}={value}" for key, value in group.get("serverSelectionTags", {}).items()),
         "launch config": ", ".join(group["launchConfig"]) or "none for all",
         "auto-repair": "on" if group["autoRepair"] else "off",
     }

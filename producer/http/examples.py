@@ -6,11 +6,10 @@ from typing import Any
 
 from producer.access import Forbidden, Unauthenticated
 from producer.problems import problem, render_error
-from workers.core.errors import AccessDenied, AccountNotInitialized, ServiceUnavailable
+from workers.core.errors import ServiceUnavailable
 from workers.core.model.errors import FieldError, GroupTooLarge, InvalidBody
 from workers.core.model.group import MAX_SERVERS
 from workers.core.pages import write_token
-from workers.core.preview import cannot_read
 from workers.core.queries import GROUPS as GROUPS_ASKED
 from workers.core.queries import Page
 from workers.core.requests import Conflict, NotFound, RequestRefused, group_not_found
@@ -231,6 +230,21 @@ _TAKEN = FieldError(
     f"Protection group {GROUP_ID} is named 'web tier' already. Choose another name.",
     None,
 )
+_UNINITIALIZED = FieldError(
+    "/region",
+    "ACCOUNT_NOT_INITIALIZED",
+    "DRS is not initialised in account 111122223333, eu-central-1. Initialise it there, or name another account or"
+    " Region.",
+    None,
+)
+_DENIED = FieldError(
+    "/assumeRoleName",
+    "ACCESS_DENIED",
+    "ec2.DescribeSubnets was refused in account 111122223333, eu-central-1 (UnauthorizedOperation: You are not"
+    " authorized to perform this operation). Allow ec2:DescribeSubnets to the role prelaunch-target there, and see"
+    " whether the Region is enabled in the account.",
+    None,
+)
 _UNREADY = FieldError("/groupIds/0", "NOT_READY", f"{SERVERS[1]} is failed: ValidationException.", SERVERS[1])
 _REFUSALS: Mapping[str, Exception] = {
     "INVALID_BODY": InvalidBody((_WRONG, _WRONG_CONFIG)),
@@ -252,17 +266,9 @@ _REFUSALS: Mapping[str, Exception] = {
     "STATUS_CHANGED": Conflict(
         "The group's status changed since the page before. Read again from the first page.", code="STATUS_CHANGED"
     ),
+    "ACCOUNT_NOT_INITIALIZED": Conflict(_UNINITIALIZED.message, (_UNINITIALIZED,), code="ACCOUNT_NOT_INITIALIZED"),
+    "ACCESS_DENIED": Conflict(_DENIED.message, (_DENIED,), code="ACCESS_DENIED"),
     "NOT_READY": Conflict("1 reason why the groups are not ready; see errors.", (_UNREADY,), code="NOT_READY"),
-    "ACCESS_DENIED": cannot_read(
-        "123456789012",
-        "eu-central-1",
-        AccessDenied("Not authorized to perform: drs:GetLaunchConfiguration.", operation="drs.GetLaunchConfiguration"),
-    ),
-    "ACCOUNT_NOT_INITIALIZED": cannot_read(
-        "123456789012",
-        "eu-central-1",
-        AccountNotInitialized("Account not initialized.", operation="drs.GetLaunchConfiguration"),
-    ),
     "BODY_TOO_LARGE": RequestRefused("The body is over 1 MiB.", code="BODY_TOO_LARGE"),
     "GROUP_TOO_LARGE": GroupTooLarge(MAX_SERVERS + 1, MAX_SERVERS),
     "IDEMPOTENCY_KEY_REUSED": RequestRefused(

@@ -89,7 +89,11 @@ class _Summary(TypedDict):
 class _Group(_Summary):
     description: str
     assumeRoleName: NotRequired[str]
-    sourceServerIds: list[str]
+    sourceServerIds: Annotated[
+        list[str],
+        Field(description="its members; of a group with serverSelectionTags those that matched when it was stored"),
+    ]
+    serverSelectionTags: NotRequired[dict[str, str]]
     launchConfig: LaunchConfigBody
     servers: list[ServerBody]
     autoRepair: bool

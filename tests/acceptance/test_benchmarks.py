@@ -63,7 +63,7 @@ def test_lines_are_measured_with_fewer_source_servers(tmp_path: Path) -> None:
     assert ": failures" not in output
     for name in ("apply-100-2: time", "apply-100-2: throttled", "submit-4000: SendMessageBatch"):
         assert name in output
-    assert "30 calls of DRS and EC2" in output, "five source servers, six calls each"
+    assert "32 calls of DRS and EC2" in output, "five source servers, six calls each, and two before they are stored"
     assert "20 calls" in output, "200 jobs"
     assert read_written() == before
 

@@ -33,7 +33,9 @@ def prepare(aws: StandIn, api: httpx.Client, pool: UserPool) -> dict[str, str]:
     unconfigured = create("/protection-groups", {**make_group_body(aws, 2), "launchConfig": {}})
     wave = create("/waves", {"groupIds": [unconfigured["groupId"]]})
     put_letters(aws, group["groupId"], group["sourceServerIds"])
+    free = aws.control("POST", "servers", {"count": 2000})["sourceServerIds"]
     return {
+        "PREPARED_SERVERS": ",".join(free),
         "PREPARED_GROUPID": group["groupId"],
         "PREPARED_RUNID": group["launchConfigStatus"]["runId"],
         "PREPARED_UNCONFIGURED": unconfigured["groupId"],

@@ -7,19 +7,21 @@ Nothing consumes the jobs but the test, so that the test decides order, duplicat
 import asyncio
 import json
 import uuid
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
 from typing import Any
 
 import httpx
+import pytest
 
 from infra.local.process import StandIn
 from producer.http import create_app
 from producer.main import open_services
 from producer.services import Services
+from tests.fakes.accounts import BoundlessAccounts
 from tests.integration.conftest import make_client
 from tests.integration.databases import Database
 from workers.core.clock import Time
@@ -91,6 +93,15 @@ class Product:
         made: list[str] = self.local.control("POST", "servers", {"count": count, **more})["sourceServerIds"]
         return made
 
+    def add_security_groups(self, count: int) -> list[str]:
+        """Make security groups in the VPC of the subnet."""
+        ec2 = self.client("ec2")
+        (subnet,) = ec2.describe_subnets(SubnetIds=[self.subnet_id])["Subnets"]
+        named = {"Description": "a test's", "VpcId": subnet["VpcId"]}
+        return [
+            ec2.create_security_group(GroupName=f"group {uuid.uuid4().hex}", **named)["GroupId"] for _ in range(count)
+        ]
+
     def faults(self, *faults: dict[str, Any]) -> None:
         self.database.script.faults(faults)
 
@@ -139,6 +150,13 @@ class Product:
             **changes,
         }
         return {name: value for name, value in body.items() if value is not None}
+
+    @contextmanager
+    def unchecked(self) -> Iterator[None]:
+        """Let the door take what the account lacks, as if it had been there and were gone since."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(self.services.validation, "_accounts", BoundlessAccounts())
+            yield
 
     async def create(self, members: Sequence[str], **changes: Any) -> str:
         answer = await self.api.post("/protection-groups", json=self.body(members, **changes))

@@ -170,15 +170,10 @@ def test_the_longest_name_is_taken() -> None:
     assert str(refused.value) == '/groupName: groupName must have 1 to 128 printable characters, not "a\\tb".'
 
 
-def test_selection_by_tags_is_refused_as_what_may_come() -> None:
-    """In the group and in an entry: not as a slip of the pen, and with what to do instead."""
-    tags = {"team": "pay"}
-    with pytest.raises(InvalidBody) as refused:
-        parse_group(_body(serverSelectionTags=tags, servers=[{"sourceServerId": _A, "serverSelectionTags": tags}]))
-    assert [(error.pointer, error.message) for error in refused.value.errors] == [
-        (pointer, "serverSelectionTags is not supported yet; list the servers in sourceServerIds.")
-        for pointer in ("/serverSelectionTags", "/servers/0/serverSelectionTags")
-    ]
+def test_tags_select_for_a_whole_group_only() -> None:
+    """An entry names one source server."""
+    entry = {"sourceServerId": _A, "serverSelectionTags": {"team": "pay"}}
+    assert _refusal(_body(servers=[entry])) == [("/servers/0/serverSelectionTags", INVALID_BODY, _A)]
 
 
 @pytest.mark.parametrize(
@@ -337,7 +332,8 @@ def test_the_schema_for_openapi_comes_from_the_same_types() -> None:
     assert "required" not in config
     objects = [schema, *schema["$defs"].values()]
     assert all(each["additionalProperties"] is False for each in objects)
-    assert sorted(schema["required"]) == ["groupName", "region", "sourceServerIds"]
+    assert sorted(schema["required"]) == ["groupName", "region"]
+    assert schema["oneOf"] == [{"required": ["sourceServerIds"]}, {"required": ["serverSelectionTags"]}]
     assert all(each.get("description") for each in config["properties"].values())
 
 

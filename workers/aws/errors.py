@@ -77,6 +77,7 @@ BY_SERVICE: Mapping[tuple[str, str], type[PrelaunchError]] = {
     ("drs", "UninitializedAccountException"): AccountNotInitialized,
     ("drs", "ServiceQuotaExceededException"): QuotaExceeded,
     ("drs", "ValidationException"): InvalidLaunchConfig,
+    ("iam", "ServiceFailure"): ServiceUnavailable,
     ("ec2", "IdempotentParameterMismatch"): StaleTemplate,
     ("ec2", "InvalidLaunchTemplateId.VersionNotFound"): StaleTemplate,
     ("ec2", "InvalidLaunchTemplateId.NotFound"): StaleTemplate,

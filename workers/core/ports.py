@@ -4,7 +4,7 @@ What the use cases need of the world, as protocols. Adapters and in-memory twins
 Every method may raise the errors of `workers.core.errors` and no others.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +15,7 @@ from workers.core.model.group import Target
 from workers.core.model.launch_config import Json
 from workers.core.plan.observed import ObservedConfiguration, ObservedTemplate
 from workers.core.plan.plan import CreateTemplateVersion
+from workers.core.validation.holdings import Interface, SourceServer, Subnet
 
 Clock = Callable[[], datetime]
 """Answers the present, aware, in UTC."""
@@ -118,3 +119,40 @@ class Recovery(Protocol):
 
     async def find(self, target: Target, tags: Mapping[str, str], *, since: datetime) -> RecoveryJob | None:
         """Find the job that carries these tags among those created since then."""
+
+
+class TargetAccounts(Protocol):
+    """
+    What a group's account and Region hold: reads only, a page or a batch of names a call.
+
+    What is asked for and is not there is left out of the answer.
+    """
+
+    async def find_source_servers(
+        self, target: Target, source_server_ids: Collection[str]
+    ) -> Mapping[str, SourceServer]:
+        """Find source servers of DRS by id."""
+
+    async def list_source_servers(self, target: Target) -> Mapping[str, SourceServer]:
+        """List every source server of DRS."""
+
+    async def find_subnets(self, target: Target, subnet_ids: Collection[str]) -> Mapping[str, Subnet]:
+        """Find subnets by id."""
+
+    async def list_subnets(self, target: Target) -> Mapping[str, Subnet]:
+        """List every subnet."""
+
+    async def find_security_groups(self, target: Target, group_ids: Collection[str]) -> Mapping[str, str]:
+        """Find the VPC of each security group by its id."""
+
+    async def find_instance_types(self, target: Target, names: Collection[str]) -> Collection[str]:
+        """Find which of these instance types EC2 offers in the Region."""
+
+    async def find_instance_profiles(self, target: Target, names: Collection[str]) -> Collection[str]:
+        """Find which of these instance profiles there are."""
+
+    async def find_instances(self, target: Target, instance_ids: Collection[str]) -> Collection[str]:
+        """Find which of these instances there are."""
+
+    async def find_interfaces(self, target: Target, addresses: Collection[str]) -> Sequence[Interface]:
+        """Find the network interfaces that hold one of these private IPv4 addresses, in whatever subnet."""

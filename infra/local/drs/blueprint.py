@@ -10,6 +10,8 @@ from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
 from moto.ec2.models import ec2_backends
+from moto.iam.models import iam_backends
+from moto.utilities.utils import get_partition
 
 from infra.local.drs.servers import HARDWARES, Hardware
 
@@ -38,6 +40,13 @@ def find_landing(account_id: str, region: str) -> Landing:
     if group is None or not subnets:
         raise LookupError(f"The default VPC of account {account_id} in {region} has no subnet or no default group.")
     return Landing(tuple((subnet.id, subnet.cidr) for subnet in subnets), group.id)
+
+
+def make_instance_profile(account_id: str, region: str) -> None:
+    """Make the instance profile that DRS makes when it is initialised, unless it is there: its templates name it."""
+    iam = iam_backends[account_id][get_partition(region)]
+    if INSTANCE_PROFILE not in iam.instance_profiles:
+        iam.create_instance_profile(INSTANCE_PROFILE, "/service-role/", [])
 
 
 def choose_hardware(number: int, landing: Landing) -> Hardware:

@@ -12,7 +12,7 @@ from typing import Any
 
 from moto.core.base_backend import BackendDict, BaseBackend
 
-from infra.local.drs.blueprint import choose_hardware, find_landing
+from infra.local.drs.blueprint import choose_hardware, find_landing, make_instance_profile
 from infra.local.drs.exceptions import (
     ConflictException,
     ResourceNotFoundException,
@@ -48,6 +48,7 @@ class DRSBackend(BaseBackend):
     def add_source_servers(self, count: int, tags: dict[str, str]) -> list[str]:
         """Add source servers, each with the launch template that DRS makes for it."""
         landing = find_landing(self.account_id, self.region_name)
+        make_instance_profile(self.account_id, self.region_name)
         now = WORLD.now()
         added = []
         for number in range(self._servers_made, self._servers_made + count):

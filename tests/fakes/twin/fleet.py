@@ -11,6 +11,7 @@ from typing import Any, TypeVar, cast
 
 from producer.main import wire as wire_producer
 from producer.services import Services
+from tests.fakes.accounts import BoundlessAccounts
 from tests.fakes.twin.process import ACCOUNT, TwinClients, time_of
 from tests.fakes.twin.sqs import Message
 from tests.fakes.twin.world import STACK, Life, World
@@ -123,6 +124,7 @@ class Fleet:
             box,
             RequestSource(sqs, stack=STACK, wait=self.settings.request_wait),
             calls=paced.calls,
+            accounts=BoundlessAccounts(),
             caller=caller,
             clock=self.world.now,
         )

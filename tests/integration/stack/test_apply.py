@@ -37,7 +37,7 @@ async def test_every_field_arrives_and_nothing_of_the_users_is_lost(product: Pro
         "monitoring": True,
         "disableApiTermination": True,
         "metadataOptions": {"httpPutResponseHopLimit": 3},
-        "tenancy": "dedicated",
+        "tenancy": "host",
         "tags": {"Application": "web"},
         "copyTags": True,
         "launchDisposition": "STOPPED",

@@ -78,11 +78,11 @@ async def test_what_changes_nothing_is_a_new_version_and_no_run(product: Product
 async def test_equal_configs_written_otherwise_change_nothing(product: Product) -> None:
     """Sets in another order, and a default moved into every override, ask for the same: no run."""
     members = product.add_servers(2)
-    groups = [f"sg-{n:017x}" for n in (1, 2)]
-    config = {"monitoring": True, "subnetId": "subnet-00000001", "securityGroupIds": groups}
+    groups = product.add_security_groups(2)
+    config = {"monitoring": True, "subnetId": product.subnet_id, "securityGroupIds": groups}
     group_id = await product.create(members, launchConfig=config)
     moved = [override(member, monitoring=True) for member in members]
-    same = {"subnetId": "subnet-00000001", "securityGroupIds": groups[::-1]}
+    same = {"subnetId": product.subnet_id, "securityGroupIds": groups[::-1]}
     product.take_jobs()
     updated = await product.update(group_id, {"launchConfig": same, "servers": moved})
     # Nothing changed, and the run that is under way lists all of it already.
@@ -257,6 +257,8 @@ async def test_a_group_stays_in_its_account_and_region(product: Product) -> None
 async def test_an_external_id_that_is_not_repeated_is_kept(product: Product) -> None:
     """The external id is never shown, so an update without it keeps it; without the role it goes."""
     role: dict[str, Any] = {"assumeRoleName": "DrsRole", "externalId": "a-secret"}
+    roles = [{"roleName": "DrsRole", "externalId": "a-secret"}]
+    product.local.control("PUT", "accounts/123456789012", {"roles": roles})
     group_id = await product.create(product.add_servers(1), launchConfig=None, **role)
 
     async def stored() -> str | None:
@@ -264,6 +266,7 @@ async def test_an_external_id_that_is_not_repeated_is_kept(product: Product) -> 
 
     await product.update(group_id, {"description": "x"})
     assert await stored() == "a-secret"
+    product.local.control("PUT", "accounts/123456789012", {"roles": [{**roles[0], "externalId": "another"}]})
     await product.update(group_id, {"externalId": "another"})
     assert await stored() == "another"
     await product.update(group_id, {"assumeRoleName": None})
@@ -272,7 +275,9 @@ async def test_an_external_id_that_is_not_repeated_is_kept(product: Product) -> 
 
 async def test_a_new_role_is_used_by_the_run_that_follows(product: Product) -> None:
     """Servers that failed for a role are applied with the new one, also while the old run is pending."""
-    group_id = await product.create(product.add_servers(1), assumeRoleName="NoSuchRole", accountId="210987654321")
+    members = product.add_servers(1, accountId="210987654321")
+    with product.unchecked():
+        group_id = await product.create(members, assumeRoleName="NoSuchRole", accountId="210987654321")
     product.local.control("PUT", "accounts/210987654321", {"roles": [{"roleName": "Right"}]})
     updated = await product.update(group_id, {"assumeRoleName": "Right"})
     assert updated.reapply is not None

@@ -105,6 +105,23 @@ async def not_ready(product: Product, _: UserPool) -> httpx.Response:
     return await product.api.post("/waves", json={"groupIds": [group_id]})
 
 
+async def account_not_initialized(product: Product, _: UserPool) -> httpx.Response:
+    own = "accounts/123456789012"
+    product.local.control("PUT", own, {"initialised": False})
+    try:
+        return await product.api.post(GROUPS, json=product.body(["s-00000000000000000"]))
+    finally:
+        product.local.control("PUT", own, {"initialised": True})
+
+
+async def access_denied(product: Product, _: UserPool) -> httpx.Response:
+    product.faults({"service": "drs", "operation": "DescribeSourceServers", "code": "AccessDeniedException"})
+    try:
+        return await product.api.post(GROUPS, json=product.body(["s-00000000000000000"]))
+    finally:
+        product.faults()
+
+
 async def body_too_large(product: Product, _: UserPool) -> httpx.Response:
     return await product.api.post(GROUPS, content=b" " * (1024 * 1024 + 1), headers=JSON)
 
@@ -127,20 +144,6 @@ async def not_found(product: Product, _: UserPool) -> httpx.Response:
 
 async def method_not_allowed(product: Product, _: UserPool) -> httpx.Response:
     return await product.api.patch(GROUPS)
-
-
-async def _plan_in(product: Product, aws_code: str) -> httpx.Response:
-    group_id = await product.create(product.add_servers(1))
-    product.faults({"service": "drs", "operation": "GetLaunchConfiguration", "code": aws_code})
-    return await product.api.get(f"{GROUPS}/{group_id}/launch-config-plan")
-
-
-async def access_denied(product: Product, _: UserPool) -> httpx.Response:
-    return await _plan_in(product, "AccessDeniedException")
-
-
-async def account_not_initialized(product: Product, _: UserPool) -> httpx.Response:
-    return await _plan_in(product, "UninitializedAccountException")
 
 
 async def service_unavailable(product: Product, _: UserPool) -> httpx.Response:

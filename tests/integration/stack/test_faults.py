@@ -12,8 +12,9 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def settle(product: Product, members: list[str], **changes: Any) -> dict[str, Any]:
-    """Create a group, do its jobs, and read where it stands then."""
-    group_id = await product.create(members, **changes)
+    """Create a group, whatever is in its account, do its jobs, and read where it stands then."""
+    with product.unchecked():
+        group_id = await product.create(members, **changes)
     await product.drain()
     return await product.status(group_id)
 

@@ -116,7 +116,8 @@ async def test_a_change_is_completed_whoever_dies_after_the_record(
 async def test_changes_without_a_run_are_on_record(product: Product) -> None:
     """Promise 12: who made a group without a launch config, who gave another role, when, and through which door."""
     group_id = await product.create(product.add_servers(1), launchConfig=None)
-    await product.update(group_id, {"assumeRoleName": "Another"})
+    with product.unchecked():
+        await product.update(group_id, {"assumeRoleName": "Another"})
     events = [item for item in own_items(product, group_id) if item["item"]["S"].startswith("event#")]
     told = [(e["kind"]["S"], e["version"]["N"], e["door"]["S"]) for e in sorted(events, key=lambda e: e["item"]["S"])]
     assert told == [("created", "1", "http"), ("updated", "2", "test")]

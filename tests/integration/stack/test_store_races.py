@@ -18,6 +18,7 @@ import pytest
 
 from producer.main import wire
 from producer.services import Services
+from tests.fakes.accounts import BoundlessAccounts
 from tests.integration.databases import Database, over_the_real_database
 from tests.integration.fleet import Fleet, open_fleet
 from tests.integration.product import REGION, TESTER, MovableClock, Product
@@ -144,6 +145,7 @@ async def open_process(product: Product, clients: Any) -> Process:
             box,
             RequestSource(sqs, stack=product.settings.stack, wait=product.settings.request_wait),
             calls=paced.calls,
+            accounts=BoundlessAccounts(),
             caller=caller,
             clock=product.clock,
         ),

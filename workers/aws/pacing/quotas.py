@@ -23,14 +23,24 @@ EC2_READ = Quota(100, 20)
 """Source: AWS, request throttling for the Amazon EC2 API (non-mutating, described by name)."""
 DRS_CALL = Quota(100, 10, published=False)
 """AWS publishes no rates for DRS: assumed."""
+DRS_DESCRIBE = Quota(100, 20, published=False)
+IAM_READ = Quota(20, 5, published=False)
+"""AWS publishes no rates for IAM: assumed."""
 QUOTAS = {
     ("ec2", "CreateLaunchTemplateVersion"): EC2_WRITE,
     ("ec2", "ModifyLaunchTemplate"): EC2_WRITE,
     ("ec2", "DescribeLaunchTemplateVersions"): EC2_READ,
     ("ec2", "DescribeLaunchTemplates"): EC2_READ,
+    ("ec2", "DescribeSubnets"): EC2_READ,
+    ("ec2", "DescribeSecurityGroups"): EC2_READ,
+    ("ec2", "DescribeInstanceTypeOfferings"): EC2_READ,
+    ("ec2", "DescribeInstances"): EC2_READ,
+    ("ec2", "DescribeNetworkInterfaces"): EC2_READ,
+    ("iam", "ListInstanceProfiles"): IAM_READ,
     ("drs", "GetLaunchConfiguration"): DRS_CALL,
     ("drs", "UpdateLaunchConfiguration"): DRS_CALL,
-    ("drs", "DescribeJobs"): Quota(100, 20, published=False),
+    ("drs", "DescribeJobs"): DRS_DESCRIBE,
+    ("drs", "DescribeSourceServers"): DRS_DESCRIBE,
     ("drs", "StartRecovery"): Quota(10, 1, published=False),
 }
 SCARCEST = ("ec2", "CreateLaunchTemplateVersion")

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from workers.core.model.errors import GroupTooLarge, InvalidBody
 from workers.core.model.group_body import (
     MAX_SERVERS,
+    SELECTION,
     GroupBody,
     GroupUpdateBody,
     ReadOverride,
@@ -42,6 +43,7 @@ __all__ = [
 
 _STORED_KINDS: Mapping[str, type] = {
     "sourceServerIds": list,
+    "serverSelectionTags": dict,
     "launchConfig": dict,
     "servers": list,
     "autoRepair": bool,
@@ -91,6 +93,8 @@ class GroupDefinition:
     overrides: Mapping[str, ServerOverride]
     """By source server id; only servers of which something is said."""
     auto_repair: bool
+    selection_tags: Mapping[str, str] = field(default_factory=dict)
+    """What its members were selected by, all of them tags of each; none where they were listed."""
 
     def effective(self, source_server_id: str) -> LaunchConfig:
         """Tell what one of the group's servers is to have."""
@@ -108,6 +112,7 @@ class GroupDefinition:
         optional: dict[str, Json] = {
             "accountId": self.target.account_id,
             "assumeRoleName": self.target.assume_role_name,
+            "serverSelectionTags": {**self.selection_tags} or None,
         }
         return {
             "groupName": self.name,
@@ -139,7 +144,8 @@ class GroupDefinition:
         Returns:
             The definition that was written.
         """
-        members = _stored_object(raw, GroupBody.__required_keys__, GroupBody.__optional_keys__)
+        required = GroupBody.__required_keys__ | {"sourceServerIds"}
+        members = _stored_object(raw, required, GroupBody.__optional_keys__)
         servers = members.get("servers")
         overrides = [_stored_override(each) for each in servers] if isinstance(servers, list) else []
         return _assemble(members, _stored_config(members), overrides)
@@ -205,11 +211,13 @@ def _parse(
         raise GroupTooLarge(count, MAX_SERVERS)
     values, errors = read_group(raw, update=update)
     listed = raw.get("sourceServerIds") if isinstance(raw, dict) else None
+    selected = isinstance(raw, dict) and "serverSelectionTags" in raw
     ids = list(dict.fromkeys(each for each in listed if isinstance(each, str))) if isinstance(listed, list) else []
     defaults, wrong_defaults = parse_launch_config(
         values.get("launchConfig", {}), pointer=DEFAULTS_POINTER, source_server_id=None
     )
-    overrides, wrong_overrides = read_overrides(values.get("servers", []), ids)
+    # Whom tags select is known when they are looked up: only then do overrides and conflicts of members tell.
+    overrides, wrong_overrides = read_overrides(values.get("servers", []), None if selected else ids)
     unsure = wrong_fields(wrong_defaults, DEFAULTS_POINTER)
     conflicts = find_group_conflicts(_configured(ids, defaults, overrides, unsure))
     errors += [*check_region(values.get("region"), regions), *wrong_defaults, *wrong_overrides, *conflicts]
@@ -246,7 +254,7 @@ def _configured(
 def _assemble(
     values: Mapping[str, object], defaults: LaunchConfig, overrides: Sequence[ServerOverride]
 ) -> GroupDefinition:
-    ids = values["sourceServerIds"]
+    ids, tags = (values.get(name) for name in SELECTION)
     return GroupDefinition(
         name=str(values["groupName"]),
         description=str(values.get("description", "")),
@@ -260,6 +268,7 @@ def _assemble(
         launch_config=defaults,
         overrides={override.source_server_id: override for override in overrides},
         auto_repair=values.get("autoRepair") is True,
+        selection_tags={str(key): str(tags[key]) for key in sorted(tags)} if isinstance(tags, dict) else {},
     )
 
 

@@ -23,6 +23,11 @@ MAX_SERVERS = 4000
 """The greatest number of source servers of a group: DRS's quota for an account and Region (adjustable there)."""
 
 
+SELECTION = ("sourceServerIds", "serverSelectionTags")
+"""The two ways to say which source servers a group has."""
+_GROUP_RULES = ConfigDict(extra="forbid", json_schema_extra={"oneOf": [{"required": [name]} for name in SELECTION]})
+
+
 class _ServerId(TypedDict):
     sourceServerId: Annotated[
         types.SourceServerId, Field(description="a source server id, s- and 17 letters or digits")
@@ -40,6 +45,16 @@ class ServerBody(_ServerId, total=False):
 class _Required(TypedDict):
     groupName: Annotated[types.GroupName, Field(description="text of 1 to 128 printable characters")]
     region: Annotated[types.Region, Field(description="an AWS Region such as eu-central-1")]
+
+
+@with_config(_GROUP_RULES)
+class GroupBody(_Required, total=False):
+    """
+    Servers that recover together, and how they are launched.
+
+    They are listed in `sourceServerIds`, or selected by `serverSelectionTags`: one of the two is given, and not both.
+    """
+
     sourceServerIds: Annotated[
         list[types.SourceServerId],
         Field(
@@ -47,12 +62,10 @@ class _Required(TypedDict):
             json_schema_extra={"minItems": 1, "maxItems": MAX_SERVERS, "uniqueItems": True},
         ),
     ]
-
-
-@with_config(ConfigDict(extra="forbid"))
-class GroupBody(_Required, total=False):
-    """Servers that recover together, and how they are launched."""
-
+    serverSelectionTags: Annotated[
+        types.SelectionTags,
+        Field(description="an object of 1 to 50 tags with text values, all of which a source server has in DRS"),
+    ]
     description: Annotated[types.Description, Field(description="text of at most 1000 characters")]
     accountId: Annotated[types.AccountId, Field(description="an AWS account id, 12 digits in quotes")]
     assumeRoleName: Annotated[
@@ -76,7 +89,7 @@ class _Version(TypedDict):
     version: Annotated[types.GroupVersion, Field(description="the whole number that the group's answers carry")]
 
 
-@with_config(ConfigDict(extra="forbid"))
+@with_config(_GROUP_RULES)
 class GroupUpdateBody(GroupBody, _Version, total=False):
     """A protection group as it is to be from now on, over the version that was read."""
 
@@ -87,10 +100,6 @@ _UPDATE = members_of(GroupUpdateBody)
 _GROUP = members_of(GroupBody)
 _SERVER = members_of(ServerBody)
 _READ_APART = frozenset({"launchConfig", "servers"})
-
-_NOT_YET = {
-    "serverSelectionTags": "serverSelectionTags is not supported yet; list the servers in sourceServerIds.",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +131,15 @@ def read_group(raw: object, *, update: bool = False) -> tuple[dict[str, object],
     if not isinstance(raw, dict):
         return {}, [root.error("The body must be an object that describes a protection group.")]
     members, body = (_UPDATE, GroupUpdateBody) if update else (_GROUP, GroupBody)
-    values, errors = read_object(raw, members, body.__required_keys__, root, apart=_READ_APART, refused=_NOT_YET)
+    listed, selected = (name in raw for name in SELECTION)
+    required = body.__required_keys__ | (frozenset() if selected else {"sourceServerIds"})
+    values, errors = read_object(raw, members, required, root, apart=_READ_APART)
+    if listed and selected:
+        message = (
+            "serverSelectionTags cannot stand beside sourceServerIds: who matches the tags is a member, nobody else."
+            " Give one of them."
+        )
+        errors.append(root.at("serverSelectionTags").error(message))
     errors += _check_ids(raw.get("sourceServerIds"), root.at("sourceServerIds"))
     if "externalId" in raw and "assumeRoleName" not in raw:
         message = "externalId needs assumeRoleName, the role that it opens. Give both or neither."
@@ -130,13 +147,13 @@ def read_group(raw: object, *, update: bool = False) -> tuple[dict[str, object],
     return values, errors
 
 
-def read_overrides(raw: object, member_ids: Sequence[str]) -> tuple[list[ReadOverride], list[FieldError]]:
+def read_overrides(raw: object, member_ids: Sequence[str] | None) -> tuple[list[ReadOverride], list[FieldError]]:
     """
     Read `servers[]`.
 
     Parameters:
         raw: Any JSON value.
-        member_ids: The ids in `sourceServerIds`.
+        member_ids: The ids in `sourceServerIds`; None where tags select them, and nobody knows them yet.
 
     Returns:
         The entries that name a member, each at most once, and everything that is wrong.
@@ -145,7 +162,7 @@ def read_overrides(raw: object, member_ids: Sequence[str]) -> tuple[list[ReadOve
     if not isinstance(raw, list):
         return [], [place.error("servers must be a list of objects; leave it out if no server differs.")]
     overrides: dict[str, ReadOverride] = {}
-    members = frozenset(member_ids)
+    members = None if member_ids is None else frozenset(member_ids)
     errors: list[FieldError] = []
     for index, entry in enumerate(raw):
         override, wrong = _read_override(entry, place.at(index))
@@ -155,7 +172,7 @@ def read_overrides(raw: object, member_ids: Sequence[str]) -> tuple[list[ReadOve
         named = Place(f"{override.pointer}/sourceServerId", source_server_id=override.source_server_id)
         if override.source_server_id in overrides:
             errors.append(named.error(f"{override.source_server_id} stands in servers twice; put both into one entry."))
-        elif override.source_server_id not in members:
+        elif members is not None and override.source_server_id not in members:
             message = f"{override.source_server_id} is not in sourceServerIds; add it there or take it out here."
             errors.append(named.error(message))
         else:
@@ -197,7 +214,7 @@ def _read_override(raw: object, place: Place) -> tuple[ReadOverride | None, list
     known_id, _ = _SERVER["sourceServerId"].read(raw.get("sourceServerId"), place)
     server_id = known_id if isinstance(known_id, str) else None
     place = Place(place.pointer, source_server_id=server_id)
-    values, errors = read_object(raw, _SERVER, ServerBody.__required_keys__, place, apart=_READ_APART, refused=_NOT_YET)
+    values, errors = read_object(raw, _SERVER, ServerBody.__required_keys__, place, apart=_READ_APART)
     pointer = f"{place.pointer}/launchConfig"
     # Without a known server a field for single servers would be taken for a default.
     config, wrong = parse_launch_config(

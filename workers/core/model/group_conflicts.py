@@ -4,7 +4,7 @@ Find the conflicts of a whole group, and point each to where a person has to cha
 What the defaults alone cause is said once, not once for each of hundreds of servers.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from workers.core.model.conflicts import Conflict, find_conflicts, find_shared_addresses
@@ -38,9 +38,25 @@ def find_group_conflicts(servers: Sequence[ConfiguredServer]) -> list[FieldError
     Returns:
         First the errors of the defaults, then those of single servers.
     """
+    return place_conflicts(servers, _conflicts(servers))
+
+
+def place_conflicts(
+    servers: Sequence[ConfiguredServer], found: Iterable[tuple[ConfiguredServer, Conflict]]
+) -> list[FieldError]:
+    """
+    Point each conflict to where a person has to change something.
+
+    Parameters:
+        servers: All that were looked at.
+        found: Each conflict with the server that it was found at.
+
+    Returns:
+        First the errors of the defaults, each once, then those of single servers.
+    """
     by_default: dict[Conflict, list[ConfiguredServer]] = {}
     errors = []
-    for server, conflict in _conflicts(servers):
+    for server, conflict in found:
         written = [name for name in (conflict.field, *conflict.others) if _says(server, name)]
         if written:
             place = Place(f"{server.override_pointer}/{written[0]}", INVALID_LAUNCH_CONFIG, server.source_server_id)

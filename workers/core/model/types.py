@@ -107,6 +107,15 @@ TagKey: TypeAlias = Annotated[str, AfterValidator(_tag_key)]
 TagValue: TypeAlias = Annotated[str, AfterValidator(_tag_value)]
 Tags: TypeAlias = Annotated[dict[TagKey, TagValue | None], AfterValidator(_few_tags)]
 
+SelectionTags: TypeAlias = Annotated[
+    # Tags that AWS sets itself (aws:…) select as well as others.
+    dict[
+        Annotated[str, Field(min_length=1, max_length=MAX_TAG_KEY_LENGTH)],
+        Annotated[str, Field(max_length=MAX_TAG_VALUE_LENGTH)],
+    ],
+    Field(min_length=1, max_length=MAX_TAGS),
+]
+
 # Any other text names no group of ours, and DynamoDB refuses an empty key or one of over 2 KiB.
 GroupId: TypeAlias = Annotated[
     str,

@@ -26,6 +26,7 @@ from workers.core.store.records import GroupEvent, GroupHead, GroupStatus, Serve
 from workers.core.store.run_writes import put_event
 from workers.core.store.runs import Run
 from workers.core.store.writes import Write
+from workers.core.validation.validation import Check
 
 log = structlog.get_logger()
 
@@ -68,6 +69,12 @@ class _Before:
         # A definition that came after the run without a generation of its own asks for the same.
         statuses = self.run.read_statuses(self.servers)
         return find_change(self.run.config_hashes, _hash_configs(definition), statuses)
+
+    def find_unchecked(self, definition: GroupDefinition, change: Change) -> frozenset[str]:
+        """Name the members of which the account was not asked when what is wanted of them was stored."""
+        if definition.target != self.definition.target:
+            return frozenset(definition.source_server_ids)
+        return change.joining | change.changed
 
     def is_in_hand(self, definition: GroupDefinition, change: Change) -> bool:
         """Tell whether the current run does already what there is to do, in the same way."""
@@ -117,19 +124,20 @@ class Changes:
 
         Raises:
             RequestRefused: There is no such group, or the requester's key was used for another request.
-            Conflict: It was changed since the requester read it, or its name or a source server is another
-                group's.
-            InvalidBody: It would move to another account or Region.
+            Conflict: It was changed since the requester read it, its name or a source server is another group's, or
+                its account refuses to be asked.
+            InvalidBody: It would move to another account or Region, or its account cannot give what changes.
+            RetryableError: Its account cannot be asked just now.
             GroupTooLarge: It does not fit into one transaction.
             ServiceUnavailable: The stack's tables are too contended or do not answer; what was not answered may
                 have been stored.
         """
-        change_id, run_id = uuid.uuid4().hex, new_run_id()
+        change_id, run_id, check = uuid.uuid4().hex, new_run_id(), Check(self._with.validation)
         for _ in range(UPDATE_TRIES):
             with unless_deleted(group_id):
                 updated = await self._with.receipts.do_once(
                     requester,
-                    lambda: self._try_update(group_id, update, requester, change_id=change_id, run_id=run_id),
+                    lambda: self._try_update(group_id, update, requester, check, change_id=change_id, run_id=run_id),
                     lambda receipt: self._repeat(receipt, update.version + 1),
                 )
             if updated is not None:
@@ -137,17 +145,21 @@ class Changes:
         raise ServiceUnavailable(f"Others change {group_id} or groups of its account at the same time. Try again.")
 
     async def _try_update(
-        self, group_id: str, update: GroupUpdate, requester: Requester, *, change_id: str, run_id: str
+        self, group_id: str, update: GroupUpdate, requester: Requester, check: Check, *, change_id: str, run_id: str
     ) -> Updated | None:
         """Store the update over what there is; None where that changed meanwhile."""
         before = await self._read(group_id)
         _check_version(before.head, update)
-        definition = self._place(update.definition, before)
+        definition = await check.select(self._place(update.definition, before))
         now = self._with.clock()
         head = replace(
             before.head, name=definition.name, version=update.version + 1, updated_at=now, change_id=change_id
         )
         change = before.find_change(definition)
+        membership = await plan_membership(
+            self._with.tables, head, definition, joining=change.joining, leaving=change.leaving
+        )
+        await check.check(definition, before.find_unchecked(definition, change))
         listed = before.choose_listed(definition, change, force=update.force)
         generation = before.status.generation + 1 if before.status else 1
         run = None
@@ -161,7 +173,7 @@ class Changes:
             put_head(head, over=update.version),
             *put_definition(group_id, head.version, definition),
             *take_name(head, instead_of=before.head.name),
-            *await plan_membership(self._with.tables, head, definition, joining=change.joining, leaving=change.leaving),
+            *membership,
             *self._open(before, run, opened, new_event("updated", head, requester, now)),
             *await self._with.groups.expire_definitions(group_id, before.find_unused(run), now),
             *self._with.receipts.put(

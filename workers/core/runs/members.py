@@ -6,6 +6,7 @@ from boto3.dynamodb.conditions import Attr
 
 from workers.core.model.errors import FieldError, InvalidBody
 from workers.core.model.group import GroupDefinition
+from workers.core.model.selection import find_places
 from workers.core.requests import Conflict
 from workers.core.store.membership import change_members, find_owners, read_shards
 from workers.core.store.records import GroupHead
@@ -91,10 +92,10 @@ def _name_key(name: str) -> str:
 def _check_conflicts(
     definition: GroupDefinition, taken: Mapping[str, object] | None, owners: Mapping[str, str]
 ) -> None:
-    places = {server: position for position, server in enumerate(definition.source_server_ids)}
+    places = find_places(definition)
     errors = [
         FieldError(
-            pointer=f"/sourceServerIds/{places[server]}",
+            pointer=places[server],
             code="SERVER_CONFLICT",
             message=f"{server} belongs to protection group {owner} already; a source server is in one at most.",
             source_server_id=server,

@@ -26,6 +26,7 @@ from workers.core.store.groups import put_definition, put_head
 from workers.core.store.receipts import Receipt
 from workers.core.store.records import GroupHead, GroupStatus
 from workers.core.store.run_writes import put_event
+from workers.core.validation.validation import Check
 
 log = structlog.get_logger()
 
@@ -69,9 +70,11 @@ class Submission:
             The group as it was stored.
 
         Raises:
-            Conflict: Its name or one of its source servers is another group's.
+            Conflict: Its name or one of its source servers is another group's, or its account refuses to be asked.
+            InvalidBody: Its account cannot give what its launch configs name.
             GroupTooLarge: It does not fit into one transaction.
             RequestRefused: The requester's key was used for another request.
+            RetryableError: Its account cannot be asked just now.
             ServiceUnavailable: The stack's tables are too contended or do not answer; what was not answered may
                 have been stored.
         """
@@ -82,18 +85,24 @@ class Submission:
         definition = replace(definition, target=replace(definition.target, account_id=account_id))
         now = self._with.clock()
         head = GroupHead(group_id, definition.name, definition.target.region, account_id, 1, now, now)
+        check = Check(self._with.validation)
         for _ in range(OPEN_TRIES):
             created = await self._with.receipts.do_once(
                 requester,
-                lambda: self._try_create(head, definition, requester),
+                lambda: self._try_create(head, definition, requester, check),
                 lambda receipt: self._read_head(receipt.subject),
             )
             if created is not None:
                 return created
         raise ServiceUnavailable("Other groups of this account change at the same time. Try again.")
 
-    async def _try_create(self, head: GroupHead, definition: GroupDefinition, requester: Requester) -> GroupHead | None:
+    async def _try_create(
+        self, head: GroupHead, definition: GroupDefinition, requester: Requester, check: Check
+    ) -> GroupHead | None:
+        definition = await check.select(definition)
         members = definition.source_server_ids
+        membership = await plan_membership(self._with.tables, head, definition, joining=members)
+        await check.check(definition, members)
         created = new_event("created", head, requester, head.created_at)
         run, opened = None, None
         if definition.has_launch_config():
@@ -104,7 +113,7 @@ class Submission:
         writes = [
             put_head(head),
             *take_name(head),
-            *await plan_membership(self._with.tables, head, definition, joining=members),
+            *membership,
             *put_definition(head.group_id, 1, definition),
             *self._with.receipts.put(requester, Receipt(head.group_id, 1, accepted=True)),
             *(put_opening(run, None, opened) if run and opened else [put_event(head.group_id, created)]),

@@ -1,0 +1,256 @@
+"""
+Ask the account and Region of a group whether they can give what its launch configs name, before anything is stored.
+
+All is asked at once, each name once however many source servers name it, and every error is told at once. Where the
+account cannot be asked nothing is known to be right: the request is refused as a whole.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Collection, Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from workers.core.errors import AccessDenied, AccountNotInitialized, ServiceUnavailable
+from workers.core.model.errors import FieldError, InvalidBody
+from workers.core.model.group import GroupDefinition, Target
+from workers.core.model.group_conflicts import place_conflicts
+from workers.core.model.selection import configure, find_matching, find_places, select_members
+from workers.core.ports import TargetAccounts
+from workers.core.requests import Conflict
+from workers.core.validation.holdings import Holdings, SourceServer
+from workers.core.validation.names import Names, find_names
+from workers.core.validation.rules import Configured, find_misfits
+
+LONGEST = timedelta(seconds=20)
+"""Until the account has answered all that it is asked: API Gateway gives up at 29 s."""
+
+
+class Check:
+    """Checks for one request, whose transaction may be tried several times: nothing is asked twice."""
+
+    def __init__(self, validation: "Validation") -> None:
+        self._validation = validation
+        self._selected: list[tuple[GroupDefinition, GroupDefinition]] = []
+        self._passed: list[tuple[GroupDefinition, frozenset[str]]] = []
+
+    async def select(self, definition: GroupDefinition) -> GroupDefinition:
+        """Give a group the members that its tags select, as `Validation.select` does."""
+        for before, selected in self._selected:
+            if before == definition:
+                return selected
+        selected = await self._validation.select(definition)
+        self._selected.append((definition, selected))
+        return selected
+
+    async def check(self, definition: GroupDefinition, source_server_ids: Collection[str]) -> None:
+        """Refuse what the group's account cannot give, as `Validation.check` does."""
+        asked = (definition, frozenset(source_server_ids))
+        if asked not in self._passed:
+            await self._validation.check(*asked)
+            self._passed.append(asked)
+
+
+class Validation:
+    """Checks groups against the accounts that they are in."""
+
+    def __init__(self, accounts: TargetAccounts) -> None:
+        self._accounts = accounts
+
+    async def select(self, definition: GroupDefinition) -> GroupDefinition:
+        """
+        Give a group the members that its tags select now; one that lists its members is left as it is.
+
+        Parameters:
+            definition: The group, with its account.
+
+        Returns:
+            The group with its members.
+
+        Raises:
+            InvalidBody: Nothing matches, or what is said of single source servers does not fit those that do.
+            GroupTooLarge: More match than a group holds.
+            Conflict: The account refuses to be asked.
+            RetryableError: It could not be asked just now.
+        """
+        if not definition.selection_tags:
+            return definition
+        return select_members(definition, await self._find_matching(definition))
+
+    async def find_unlisted(self, definition: GroupDefinition) -> list[str]:
+        """
+        Find source servers that match a group's tags now and are no members of it.
+
+        Parameters:
+            definition: The group as it is stored.
+
+        Returns:
+            Their ids, in order; none where the group lists its members. An update takes them in.
+
+        Raises:
+            Conflict: The account refuses to be asked.
+            RetryableError: It could not be asked just now.
+        """
+        if not definition.selection_tags:
+            return []
+        members = frozenset(definition.source_server_ids)
+        return [each for each in await self._find_matching(definition) if each not in members]
+
+    async def _find_matching(self, definition: GroupDefinition) -> list[str]:
+        # DRS filters by ids, hardware and staging account only (botocore's model): every page is read.
+        asking = {"servers": self._accounts.list_source_servers(definition.target)}
+        servers: Mapping[str, SourceServer] = (await ask_all(definition.target, asking))["servers"]
+        return find_matching(definition.selection_tags, {name: each.tags for name, each in servers.items()})
+
+    async def check(self, definition: GroupDefinition, source_server_ids: Collection[str]) -> None:
+        """
+        Refuse what the group's account cannot give to some of its source servers.
+
+        Parameters:
+            definition: The group, with its account.
+            source_server_ids: The members to check; nothing is asked for none.
+
+        Raises:
+            InvalidBody: Something that is named is not there or cannot be used; it carries every error.
+            Conflict: The account refuses to be asked: DRS is not initialised, or the role is not let.
+            RetryableError: It could not be asked just now.
+        """
+        if not source_server_ids:
+            return
+        chosen = frozenset(source_server_ids)
+        members = [each for each in definition.source_server_ids if each in chosen]
+        names = find_names({each: definition.effective(each) for each in members})
+        held = await self._ask(definition.target, names)
+        errors = find_errors(definition, members, held)
+        if errors:
+            raise InvalidBody(tuple(errors))
+
+    async def _ask(self, target: Target, names: Names) -> Holdings:
+        accounts = self._accounts
+        asking: dict[str, Awaitable[Any]] = {
+            "source_servers": accounts.find_source_servers(target, names.source_servers)
+        }
+        if names.every_subnet:
+            asking["subnets"] = accounts.list_subnets(target)
+        elif names.subnets:
+            asking["subnets"] = accounts.find_subnets(target, names.subnets)
+        if names.security_groups:
+            asking["security_groups"] = accounts.find_security_groups(target, names.security_groups)
+        if names.instance_types:
+            asking["instance_types"] = accounts.find_instance_types(target, names.instance_types)
+        if names.instance_profiles:
+            asking["instance_profiles"] = accounts.find_instance_profiles(target, names.instance_profiles)
+        if names.instances:
+            asking["instances"] = accounts.find_instances(target, names.instances)
+        if names.addresses:
+            asking["interfaces"] = accounts.find_interfaces(target, names.addresses)
+        return Holdings(**await ask_all(target, asking))
+
+
+async def ask_all(target: Target, asking: Mapping[str, Awaitable[Any]]) -> dict[str, Any]:
+    """
+    Ask an account several things at the same time.
+
+    Parameters:
+        target: The account and Region.
+        asking: What is asked, each by a name.
+
+    Returns:
+        The answers by their names.
+
+    Raises:
+        Conflict: The account refuses; every call that it refuses is named.
+        RetryableError: It could not be asked just now.
+    """
+    tasks = {name: asyncio.ensure_future(awaitable) for name, awaitable in asking.items()}
+    try:
+        done, late = await asyncio.wait(tasks.values(), timeout=LONGEST.total_seconds())
+    finally:
+        for task in tasks.values():
+            task.cancel()
+        await asyncio.gather(*tasks.values(), return_exceptions=True)
+    failed = [error for task in done if (error := task.exception())]
+    refusals = [error for error in failed if isinstance(error, AccessDenied | AccountNotInitialized)]
+    if refusals:
+        raise _refuse(target, refusals)
+    if failed:
+        raise failed[0]
+    if late:
+        raise ServiceUnavailable(
+            f"{describe(target)} did not answer within {LONGEST.total_seconds():.0f} s what the launch configs were"
+            " checked for. Nothing was stored; try again.",
+            code="RequestTimeout",
+        )
+    return {name: task.result() for name, task in tasks.items()}
+
+
+def find_errors(definition: GroupDefinition, members: Sequence[str], held: Holdings) -> list[FieldError]:
+    """
+    Find everything that an account cannot give to members of a group.
+
+    Parameters:
+        definition: The group, with its account.
+        members: Those that were looked up, in the group's order.
+        held: What the account holds of what they name.
+
+    Returns:
+        First the source servers that DRS does not know, then what is wrong with the launch configs of all.
+    """
+    where = describe(definition.target)
+    places = find_places(definition)
+    unknown = [
+        FieldError(
+            places[member],
+            "INVALID_BODY",
+            f"DRS knows no source server {member} in {where}. Take it out, or correct account and Region.",
+            member,
+        )
+        for member in members
+        if member not in held.source_servers
+    ]
+    servers = configure(definition, members)
+    misfits = [
+        (server, misfit)
+        for server in servers
+        for misfit in find_misfits(
+            Configured(held.source_servers.get(server.source_server_id, SourceServer()), server.effective, where), held
+        )
+    ]
+    return unknown + place_conflicts(servers, misfits)
+
+
+def describe(target: Target) -> str:
+    """Say where a group is."""
+    return f"account {target.account_id}, {target.region}"
+
+
+def _refuse(target: Target, refusals: Sequence[AccessDenied | AccountNotInitialized]) -> Conflict:
+    errors = tuple(sorted({_explain(target, each) for each in refusals}, key=lambda error: (error.code, error.message)))
+    return Conflict(
+        f"Nothing was stored, for {describe(target)} does not say whether it holds what the group names:"
+        f" {errors[0].message}",
+        errors,
+        code=errors[0].code,
+    )
+
+
+def _explain(target: Target, refusal: AccessDenied | AccountNotInitialized) -> FieldError:
+    if isinstance(refusal, AccountNotInitialized):
+        message = (
+            f"DRS is not initialised in {describe(target)}. Initialise it there, or name another account or Region."
+        )
+        return FieldError("/region", AccountNotInitialized.code, message, None)
+    service, _, operation = refusal.operation.partition(".")
+    pointer = "/assumeRoleName" if target.assume_role_name else ""
+    said = f"{refusal.code}: {refusal.message}".rstrip(".")
+    if refusal.operation == "sts.AssumeRole":
+        message = (
+            f"The role {target.assume_role_name} cannot be assumed in account {target.account_id} ({said}). See whether"
+            " it is there, and whether its trust policy lets prelaunch in, with this externalId if it asks for one."
+        )
+    else:
+        whom = f"the role {target.assume_role_name}" if target.assume_role_name else "prelaunch"
+        message = (
+            f"{refusal.operation} was refused in {describe(target)} ({said}). Allow {service}:{operation} to {whom}"
+            " there, and see whether the Region is enabled in the account."
+        )
+    return FieldError(pointer, AccessDenied.code, message, None)
