@@ -1,9 +1,12 @@
 """Accounts that hold whatever is asked for: for tests of what comes after a launch config was found right."""
 
 from collections.abc import Collection, Mapping, Sequence
+from ipaddress import IPv4Network
 
 from workers.core.model.group import Target
 from workers.core.validation.holdings import Interface, SourceServer, Subnet
+
+EVERYWHERE = Subnet("vpc-00000000", IPv4Network("0.0.0.0/0"))
 
 
 class BoundlessAccounts:
@@ -18,13 +21,13 @@ class BoundlessAccounts:
         return {}
 
     async def find_subnets(self, target: Target, subnet_ids: Collection[str]) -> Mapping[str, Subnet]:
-        return {}
+        return dict.fromkeys(subnet_ids, EVERYWHERE)
 
     async def list_subnets(self, target: Target) -> Mapping[str, Subnet]:
-        return {}
+        return {"subnet-00000000": EVERYWHERE}
 
     async def find_security_groups(self, target: Target, group_ids: Collection[str]) -> Mapping[str, str]:
-        return {}
+        return dict.fromkeys(group_ids, EVERYWHERE.vpc_id)
 
     async def find_instance_types(self, target: Target, names: Collection[str]) -> Collection[str]:
         return names
