@@ -9,7 +9,7 @@ import pytest
 
 from tests.fakes.pacing import pace
 from tests.fakes.virtual_time import now, run_virtually
-from workers.aws.pacing.admission import Admission
+from workers.aws.pacing.admission import STEP_SECONDS, Admission
 from workers.aws.pacing.pacing import Pacing
 from workers.core.contract import Queue
 from workers.core.errors import OutOfTurns
@@ -172,3 +172,25 @@ def test_trace_27_urgent_work_does_not_wait_behind_the_rest_to_begin(others: Que
         await asyncio.wait(jobs)
 
     admit(play, places=200)
+
+
+def test_jobs_that_come_together_do_not_go_on_in_step() -> None:
+    """Each begins a moment after the one before; who comes alone, or is urgent, begins at once."""
+
+    async def play(_pacing: Pacing, admission: Admission) -> None:
+        async def begin(queue: Queue = Queue.NORMAL) -> float:
+            set_priority(queue)
+            await admission.begin()
+            return now()
+
+        came = now()
+        together = [asyncio.create_task(begin()) for _ in range(50)]
+        urgent = await asyncio.create_task(begin(Queue.URGENT))
+        began = sorted(await asyncio.gather(*together))
+        assert urgent == came == began[0]
+        assert began == pytest.approx([came + number * STEP_SECONDS for number in range(50)])
+        await asyncio.sleep(10)
+        came = now()
+        assert await asyncio.create_task(begin()) == came
+
+    admit(play)

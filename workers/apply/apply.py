@@ -92,6 +92,7 @@ class ApplyServer:
 
     async def apply(self, group_id: str, source_server_id: str) -> Outcome:
         """Apply the group's current launch config to one of its source servers, if it is due."""
+        await self._admission.begin()
         current = await self._read_current(group_id, source_server_id)
         if current is None:
             return Acknowledge("group_unknown")

@@ -24,6 +24,9 @@ Clock = Callable[[], datetime]
 class Admission(Protocol):
     """Lets jobs begin, so that none holds a slot or takes turns in vain."""
 
+    async def begin(self) -> None:
+        """Wait for a moment where others have just begun."""
+
     def enter(self, account_id: str, region: str) -> AbstractAsyncContextManager[None]:
         """Let a job be at work while the block runs; OutOfTurns says when to try again."""
 

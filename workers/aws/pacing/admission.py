@@ -26,6 +26,8 @@ ACCOUNT_WAIT_SECONDS, ALONE_WAIT_SECONDS = 1.0, 4.0
 LATELY_SECONDS = 30.0
 """For so long after a job of it an account counts as being there."""
 COMES_AGAIN_SECONDS = (2.0, 6.0)
+STEP_SECONDS = 0.004
+"""How far apart jobs begin: more than the loop is kept by one of them at a time."""
 
 
 class Admission:
@@ -47,6 +49,17 @@ class Admission:
         self._taken: Counter[tuple[str, bool]] = Counter()
         """By account, and whether they are urgent."""
         self._seen_at: dict[str, float] = {}
+        self._next_begins_at = 0.0
+
+    async def begin(self) -> None:
+        """Wait for a moment where others have just begun: what begins together goes on in step, and keeps the loop."""
+        if read_priority() is Priority.URGENT:
+            return
+        now = asyncio.get_running_loop().time()
+        begins_at = max(self._next_begins_at, now)
+        self._next_begins_at = begins_at + STEP_SECONDS
+        if begins_at > now:
+            await asyncio.sleep(begins_at - now)
 
     @asynccontextmanager
     async def enter(self, account_id: str, region: str) -> AsyncIterator[None]:
