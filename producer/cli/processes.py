@@ -93,7 +93,8 @@ def worker(
     Run workers, which apply what is asked for.
 
     They need the stack's tables and queues, and AWS credentials that may use DRS and EC2 or assume the groups' roles.
-    Enough is what uses up one account's quotas in a Region, PRELAUNCH_RATE_FACTOR times those that AWS publishes.
+    Enough is what uses up one account's quotas in a Region, PRELAUNCH_RATE_FACTOR times those that AWS publishes; the
+    processes share it. For many accounts at once say --threads 64, and run more of them.
     SIGTERM or Ctrl-C ends them in order: what runs gets 30 seconds, the rest goes back to the queue.
     """
     import dramatiq.cli  # noqa: PLC0415  # slow to import, as its like in `api`

@@ -51,10 +51,11 @@ def work_out(plan: Plan, outcome: Outcome, read: Mapping[str, float], written: M
     )
     yield Line("DynamoDB, read units of groups, runs and leases", f"{reads:,.0f}", reads * READ_UNIT)
     yield Line("DynamoDB, write units of the same", f"{writes:,.0f}", writes * WRITE_UNIT)
-    yield Line("DynamoDB, write units of the shared buckets", f"{asks:,}", asks * WRITE_UNIT)
-    # Received and deleted one by one: the most that it can be. A job that is handed back is hidden, and received again.
+    yield Line("DynamoDB, calls of the shared buckets, as write units", f"{asks:,}", asks * WRITE_UNIT)
+    # Received and deleted one by one; a job that is handed back is hidden, and received again. Polls that find nothing,
+    # and the heartbeats of long jobs, are left out.
     requests = servers / JOBS_A_SEND + 2 * servers + 2 * outcome.hand_backs
-    yield Line("SQS, requests at most", f"{requests:,.0f}", requests * SQS_REQUEST)
+    yield Line("SQS, requests", f"{requests:,.0f}", requests * SQS_REQUEST)
     hours = plan.processes * outcome.seconds / HOUR
     dollars = hours * (VCPUS_A_PROCESS * VCPU_HOUR + GB_A_PROCESS * GB_HOUR)
     yield Line(f"Fargate, hours of a task with {VCPUS_A_PROCESS} vCPU and {GB_A_PROCESS} GB", f"{hours:.1f}", dollars)

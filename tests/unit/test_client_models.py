@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from aiobotocore.session import AioSession
 from botocore.loaders import JSONFileLoader
 
 from workers.aws.clients import TARGET_SERVICES, Clients
+from workers.core.errors import SetupError
 from workers.core.model.group import Target
 
 CREDENTIALS = {
@@ -96,3 +98,18 @@ def test_no_session_and_no_client_of_an_account_is_made_on_the_loop(
     assert len(others) == 5 * 2 * len(TARGET_SERVICES)
     assert len(set(others)) == 1
     assert threading.main_thread() not in others
+
+
+@pytest.mark.usefixtures("loaded")
+def test_authorities_that_cannot_be_read_are_one_clear_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A bundle that is not there, or is none, is said when the first client is made: no worker starts to consume."""
+    for bundle in (tmp_path / "missing.pem", tmp_path / "empty.pem"):
+        monkeypatch.setenv("AWS_CA_BUNDLE", str(bundle))
+
+        async def make() -> None:
+            async with Clients(connections=1) as clients:
+                with pytest.raises(SetupError, match="AWS_CA_BUNDLE"):
+                    await clients.own("dynamodb")
+
+        asyncio.run(make())
+        (tmp_path / "empty.pem").write_text("no certificate")

@@ -181,6 +181,21 @@ async def test_outcomes_are_counted_on_the_head(store: TwinStore) -> None:
 
 
 @over_the_twin
+async def test_a_count_that_never_came_is_made_up_for(store: TwinStore) -> None:
+    """Raised to what is recorded, with the time of the latest; never lowered; none is made of a run that is gone."""
+    head = await open_run(store)
+    at = OPENED_AT + timedelta(seconds=7)
+    await store.runs.count_at_least("pg-1", 3, 2, at)
+    raised = replace(head, done=2, done_at=at)
+    assert await store.runs.read_head("pg-1", 3) == raised
+    for done in (1, 2):
+        await store.runs.count_at_least("pg-1", 3, done, OPENED_AT)
+        assert await store.runs.read_head("pg-1", 3) == raised
+    await store.runs.count_at_least("pg-1", 4, 2, at)
+    assert store.item("runs", "pg-1", HEAD(4)) is None
+
+
+@over_the_twin
 async def test_what_a_run_waits_for_is_noted_on_it(store: TwinStore) -> None:
     """Of a run that is gone it is not, and that is no error."""
     head = await open_run(store)

@@ -250,16 +250,19 @@ class ApplyServer:
         run, item = current.run, current.item
         # Its worker may have died between the record and the end of its change, or before the count.
         await self._journal.complete(run.group_id, current.status.generation, item)
-        head = await self._runs.count_done(run.group_id, current.status.generation, None)
-        if head.done < run.head.listed or self._looks.is_spared(run, item):
-            # Counted twice is no harm, for it is a hint to look: whoever records the last outcome does.
+        if self._looks.is_spared(run, item.source_server_id):
             return Acknowledge("recorded")
-        began = self._looks.take(run)
-        if began is None:
+        if not self._looks.take(run):
             return Redeliver("group_pending", self._settings.look_again)
-        if await self._aggregator.settle_if_complete(run, current.status):
+        servers = await self._runs.read_servers(run.group_id)
+        if await self._aggregator.settle_if_complete(run, current.status, servers):
             return Acknowledge("settled")
-        self._looks.note_pending(run, began)
+        recorded = run.find_recorded(servers)
+        if recorded:
+            # Whoever records the last outcome looks, if the count is never short of what is recorded.
+            at = max(servers[each].last_applied for each in recorded)
+            await self._runs.count_at_least(run.group_id, run.head.generation, len(recorded), at)
+        self._looks.note_recorded(run, recorded)
         return Acknowledge("recorded")
 
     async def _read_current(self, group_id: str, source_server_id: str) -> Current | None:

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from workers.apply.bring import Trail, Work
 from workers.apply.repairs import add_repairs, find_lately
@@ -17,8 +18,7 @@ from workers.core.store.runs import Run, RunStore
 from workers.core.store.surveys import Surveyed
 
 MOST_NOTED = 100
-CLOCKS_APART = timedelta(seconds=5)
-"""By how much the clocks of two processes may differ, and then some."""
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,37 +135,36 @@ class Looks:
         self._clock = clock
         self._every = every
         self._looked: dict[tuple[str, int], datetime] = {}
-        self._found_pending: dict[tuple[str, int], datetime] = {}
+        self._recorded: dict[tuple[str, int], frozenset[str]] = {}
 
-    def take(self, run: Run) -> datetime | None:
-        """Take the look that is due, and answer when it begins; None where one was taken a moment ago."""
+    def take(self, run: Run) -> bool:
+        """Take the look that is due; False where one was taken a moment ago."""
         key, now = _key(run), self._clock()
         looked_at = self._looked.get(key)
         if looked_at is not None and now - looked_at < self._every:
-            return None
+            return False
         _keep(self._looked, key, now)
-        return now
+        return True
 
-    def note_pending(self, run: Run, began: datetime) -> None:
-        """Note that a look that began then has found source servers that are pending."""
-        _keep(self._found_pending, _key(run), began)
+    def note_recorded(self, run: Run, recorded: frozenset[str]) -> None:
+        """Note which source servers a look has found recorded, beside others that are pending, and saw to the count."""
+        _keep(self._recorded, _key(run), recorded)
 
-    def is_spared(self, run: Run, item: ServerItem) -> bool:
+    def is_spared(self, run: Run, source_server_id: str) -> bool:
         """
         Tell whether a source server's job has nothing to look for any more.
 
-        Once another one was pending after this one was recorded, it is that one's job that looks at the end.
+        Once another one was seen pending after this one was recorded, it is that one's job that looks at the end.
         """
-        found = self._found_pending.get(_key(run))
-        return found is not None and item.last_applied + CLOCKS_APART < found
+        return source_server_id in self._recorded.get(_key(run), frozenset())
 
 
 def _key(run: Run) -> tuple[str, int]:
     return run.group_id, run.head.generation
 
 
-def _keep(times: dict[tuple[str, int], datetime], key: tuple[str, int], at: datetime) -> None:
-    times.pop(key, None)
-    times[key] = at
-    while len(times) > MOST_NOTED:
-        del times[next(iter(times))]
+def _keep(noted: dict[tuple[str, int], T], key: tuple[str, int], value: T) -> None:
+    noted.pop(key, None)
+    noted[key] = value
+    while len(noted) > MOST_NOTED:
+        del noted[next(iter(noted))]

@@ -77,7 +77,8 @@ class Surveys:
 
     async def _find_survey(self, run: Run) -> Survey:
         key = (run.group_id, run.head.generation)
-        if key not in self._made:
+        if key not in self._made and read_priority() is not Priority.URGENT:
+            # What is urgent waits for no survey, which may be bulk work's: it reads its own template.
             await self._making.join(key, partial(self._survey, run, read_priority()))
         if key not in self._made:
             return {}

@@ -241,6 +241,10 @@ class Clients:
                 f"No client for {service} can be made: {str(error).rstrip('.')}."
                 " Check AWS_DEFAULT_REGION and AWS_ENDPOINT_URL."
             ) from error
+        except OSError as error:
+            raise SetupError(
+                f"The certificate authorities of AWS_CA_BUNDLE, or of the profile's ca_bundle, cannot be read: {error}."
+            ) from error
         return made
 
     async def _keep_alive(self, role: RoleSession, target: Target) -> None:

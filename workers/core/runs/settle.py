@@ -85,7 +85,9 @@ class Aggregator:
         self._runs = runs
         self._clock = clock
 
-    async def settle_if_complete(self, run: Run, before: GroupStatus) -> GroupStatus | None:
+    async def settle_if_complete(
+        self, run: Run, before: GroupStatus, servers: dict[str, ServerItem] | None = None
+    ) -> GroupStatus | None:
         """
         Settle the run if every member's status is.
 
@@ -95,8 +97,10 @@ class Aggregator:
         Parameters:
             run: The run.
             before: The group's status as it was read: its generation is the run's.
+            servers: What is recorded of each source server, where it was read since.
         """
-        servers = await self._runs.read_servers(run.group_id)
+        if servers is None:
+            servers = await self._runs.read_servers(run.group_id)
         after = combine_status(run, servers, before, self._clock())
         if after.status is Status.PENDING:
             return None

@@ -109,7 +109,8 @@ class LeaseStore:
                 await self._tables.write(Write("Update", "keys", (key,), anew, condition=ours))
         except ConditionFailed as failed:
             held = LeaseHeld(f"Another worker is at work on {source_server_id}.", retry_after=self._settings.lease / 4)
-            held.for_same_work = decode(failed.item or {}).get("work") == work
+            holder = decode(failed.item or {})
+            held.for_same_work = "owner" in holder and holder.get("work") == work
             raise held from failed
         return Lease(
             key=key,

@@ -62,6 +62,13 @@ class Run:
             for member, config_hash in self.config_hashes.items()
         }
 
+    def find_recorded(self, servers: dict[str, ServerItem]) -> frozenset[str]:
+        """Find which of the source servers on the list have their outcome."""
+        generation = self.head.generation
+        return frozenset(
+            member for member in self.listed if member in servers and servers[member].generation >= generation
+        )
+
 
 class _NoRun(Exception):
     """There is no such run; raised, for an answer would be kept, and the run may be opened later."""
@@ -201,6 +208,25 @@ class RunStore:
             condition=Attr("runId").exists(),
         )
         return from_item(RunHead, await self._tables.write(write))
+
+    async def count_at_least(self, group_id: str, generation: int, done: int, at: datetime) -> None:
+        """
+        Make up for counts that never came, as where a worker died between a record and its count.
+
+        Parameters:
+            group_id: The group.
+            generation: That of the run.
+            done: How many outcomes are recorded.
+            at: When the latest of them was.
+        """
+        short = Attr("runId").exists() & Attr("done").lt(done)
+        values = {"done": done, "doneAt": to_time(at)}
+        try:
+            await self._tables.write(
+                Write("Update", "runs", (group_id, padded("head", generation)), values, condition=short)
+            )
+        except ConditionFailed:
+            return
 
     async def note_wait(self, group_id: str, generation: int, waiting_for: str, at: datetime) -> None:
         """Note what a run waits for, for whoever asks in the next minutes."""
