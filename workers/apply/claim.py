@@ -1,17 +1,20 @@
 """A source server in hand: what is wanted of it, the lease, what was done; and what is to be done seldom."""
 
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from workers.apply.bring import Trail
+from workers.apply.bring import Trail, Work
 from workers.core.errors import RetryableError
+from workers.core.plan.drift import DriftItem
 from workers.core.ports import Clock
 from workers.core.runs.waiting import NOTED_EVERY, describe_wait
 from workers.core.status import Status
 from workers.core.store.leases import Lease
 from workers.core.store.records import GroupStatus, ServerItem
 from workers.core.store.runs import Run, RunStore
+from workers.core.store.surveys import Surveyed
 
 MOST_NOTED = 100
 T = TypeVar("T")
@@ -78,6 +81,23 @@ def settled_by(claim: Claim, status: Status, at: datetime) -> ServerItem:
         last_applied=at,
         attempts=claim.lease.attempt,
         last_write_at=claim.last_write_at,
+    )
+
+
+def make_work(
+    claim: Claim, journal: Callable[[Sequence[DriftItem]], Awaitable[None]], surveyed: Surveyed | None
+) -> Work:
+    """Make the work that a claim is about, with what has to be written down before AWS is told."""
+    run = claim.current.run
+    return Work(
+        target=run.target,
+        source_server_id=claim.source_server_id,
+        desired=run.definition.effective(claim.source_server_id),
+        last_write_at=claim.last_write_at,
+        guard=claim.lease,
+        journal=journal,
+        surveyed=surveyed,
+        salt=claim.refused_version or 0,
     )
 
 
