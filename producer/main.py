@@ -135,17 +135,17 @@ def wire(
         receipts=receipts,
         planner=RunPlanner(runs=runs, periods=periods, clock=clock),
         sender=RunSender(runs=runs, queue=queue, aggregator=aggregator, periods=periods, clock=clock),
-        validation=Validation(accounts),
         clock=clock,
         account_id=caller.account_id,
     )
-    submission = Submission(resources)
+    validation = Validation(accounts)
+    submission = Submission(resources, validation)
     ends = WaveEnds(waves=WaveStore(tables), queries=queries, clock=clock, max_ready_age=settings.max_ready_age)
     templates = Ec2LaunchTemplates(calls, clock)
     waves = _wire_waves(settings, resources, queue, queries, ends)
     return Services(
         submission=submission,
-        changes=Changes(resources),
+        changes=Changes(resources, validation),
         removal=Removal(resources, periods),
         queries=queries,
         history=History(groups, runs, Journal(tables)),
@@ -161,7 +161,7 @@ def wire(
         ),
         drift_checks=DriftChecks(queue),
         requests=requests,
-        validation=resources.validation,
+        validation=validation,
         tables=tables,
         regions=find_regions(settings),
         caller_arn=caller.arn,

@@ -18,7 +18,7 @@ from tests.fakes.pacing import EPOCH, OWN_ACCOUNT, InstantClient
 from tests.fakes.twin.dynamodb import Tables as TwinTables
 from tests.fakes.virtual_time import now, run_virtually
 from tests.simulation.case import AwsBucket
-from workers.apply.apply import FIRST_WAIT, LONGEST_WAIT_FOR_TURNS
+from workers.apply.hand_back import FIRST_WAIT, LONGEST_WAIT_FOR_TURNS
 from workers.aws.calls import LONGEST_WAIT
 from workers.aws.pacing.admission import Admission
 from workers.aws.pacing.law import SECOND

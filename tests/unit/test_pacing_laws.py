@@ -16,10 +16,10 @@ from tests.fakes.twin.dynamodb import Tables as TwinTables
 from tests.fakes.virtual_time import now, run_virtually
 from tests.simulation.case import Case
 from tests.simulation.fleet import simulate
-from workers.aws.pacing.lanes import SharedBucket, Store, Turn
+from workers.aws.pacing.lanes import SharedBucket, Turn
 from workers.aws.pacing.law import CUT_INTERVAL, SECOND, BucketState, cut, find_rate
 from workers.aws.pacing.quotas import QUOTAS, Quota
-from workers.aws.pacing.store import BucketStore
+from workers.aws.pacing.store import BucketStore, Store
 from workers.core.errors import OutOfTurns, ServiceUnavailable
 from workers.core.priority import Priority
 from workers.core.store.tables import Tables

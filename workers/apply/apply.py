@@ -15,10 +15,10 @@ import structlog
 
 from workers.apply.bring import BringServer, Brought
 from workers.apply.claim import Claim, Current, Looks, WaitNotes, make_work, settled_by
+from workers.apply.hand_back import LONGEST_WAIT, end_by_deadline, plan_wait
 from workers.apply.repairs import blame, find_lately, refuse_recurring
 from workers.apply.survey import Surveys
 from workers.core.errors import (
-    DEADLINE_EXCEEDED,
     DriftFound,
     LeaseHeld,
     LeaseLost,
@@ -28,7 +28,6 @@ from workers.core.errors import (
     RetryableError,
     SetupError,
     Superseded,
-    Throttled,
     VersionRefused,
     WorkerLost,
 )
@@ -36,7 +35,6 @@ from workers.core.outcome import Acknowledge, Outcome, Redeliver
 from workers.core.plan.drift import DriftItem
 from workers.core.ports import Admission, Clock
 from workers.core.requests import DRIFT
-from workers.core.retry import back_off
 from workers.core.runs.settle import Aggregator
 from workers.core.settings import Settings
 from workers.core.status import Status
@@ -52,10 +50,6 @@ MAX_ATTEMPTS = 5
 """Claims without an outcome before a source server is given up as WORKER_LOST."""
 SUSPICIOUS = 2
 """After so many of them a process works on one such source server at a time: others must not die of it each time."""
-FIRST_WAIT = timedelta(seconds=1)
-LONGEST_WAIT = timedelta(minutes=15)
-LONGEST_WAIT_FOR_TURNS = timedelta(minutes=1)
-"""A throttled account asks for patience by its bucket, not by its jobs: they are there when it gets better."""
 
 
 class ApplyServer:
@@ -160,8 +154,8 @@ class ApplyServer:
             if left > timedelta(0):
                 await self._notes.note(current.run, source_server_id, error)
                 await self._leases.give_back(lease, last_write_at=claim.last_write_at, outcome=True)
-                return Redeliver(error.code, min(_plan_wait(error, lease), left))
-            return await self._record(claim, self._failed(claim, _end_by_deadline(error)), in_time=False)
+                return Redeliver(error.code, min(plan_wait(error, lease), left))
+            return await self._record(claim, self._failed(claim, end_by_deadline(error)), in_time=False)
         except PermanentError as error:
             return await self._record(claim, self._failed(claim, error))
         except Superseded as over:
@@ -313,19 +307,3 @@ class ApplyServer:
         )
         refused = error.version if isinstance(error, VersionRefused) else claim.refused_version
         return replace(settled_by(claim, Status.FAILED, now), errors=(reported,), refused_version=refused)
-
-
-def _end_by_deadline(error: RetryableError) -> PrelaunchError:
-    """Say that what could have passed did not until the run's time was over; by AWS's own code where AWS answered."""
-    return PrelaunchError(
-        f"{error.message.rstrip('.')}. The deadline of the run has come: apply again when that has passed.",
-        code=DEADLINE_EXCEEDED if isinstance(error, OutOfTurns) else error.code,
-        request_id=error.request_id,
-        operation=error.operation,
-    )
-
-
-def _plan_wait(error: RetryableError, lease: Lease) -> timedelta:
-    """Plan the wait before the job comes again: as AWS asks, else longer each time it was handed back."""
-    longest = LONGEST_WAIT_FOR_TURNS if isinstance(error, OutOfTurns | Throttled) else LONGEST_WAIT
-    return error.retry_after or back_off(lease.hand_backs + 1, first=FIRST_WAIT, longest=longest)

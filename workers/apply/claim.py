@@ -91,7 +91,7 @@ def settled_by(claim: Claim, status: Status, at: datetime) -> ServerItem:
 def make_work(
     claim: Claim, journal: Callable[[Sequence[DriftItem]], Awaitable[None]], surveyed: Surveyed | None
 ) -> Work:
-    """Make of a claim what is to be done."""
+    """Make the work that a claim is about, with what has to be written down before AWS is told."""
     run = claim.current.run
     return Work(
         target=run.target,

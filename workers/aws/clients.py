@@ -2,7 +2,8 @@
 The one module that makes AWS clients, so that the SDK can be replaced in one place.
 
 Clients belong to the loop that they are made on, are kept by the whole target (a session that was opened with one
-external id serves no group that names another) and closed together. No credential is ever logged.
+external id serves no group that names another) and closed together. No credential is ever logged. Longer than others,
+for making, renewing and forgetting a client have one order of events that is to be read at once.
 """
 
 import asyncio
@@ -240,10 +241,6 @@ class Clients:
             raise SetupError(
                 f"No client for {service} can be made: {str(error).rstrip('.')}."
                 " Check AWS_DEFAULT_REGION and AWS_ENDPOINT_URL."
-            ) from error
-        except OSError as error:
-            raise SetupError(
-                f"The certificate authorities of AWS_CA_BUNDLE, or of the profile's ca_bundle, cannot be read: {error}."
             ) from error
         return made
 

@@ -13,6 +13,8 @@ import aiohttp
 from aiobotocore.httpsession import AIOHTTPSession
 from botocore.httpsession import create_urllib3_context, get_cert_path
 
+from workers.core.errors import SetupError
+
 
 class SharedTlsSession(AIOHTTPSession):  # type: ignore[misc]  # the SDK is not typed
     """One client's connections; made where the client is made, beside the loop."""
@@ -31,6 +33,12 @@ class SharedTlsSession(AIOHTTPSession):  # type: ignore[misc]  # the SDK is not 
 def _make_context(authorities: str | None) -> ssl.SSLContext:
     """Make it as the SDK does."""
     context: ssl.SSLContext = create_urllib3_context()
-    if authorities:
-        context.load_verify_locations(authorities)
+    try:
+        if authorities:
+            context.load_verify_locations(authorities)
+    except OSError as error:
+        raise SetupError(
+            f"The certificate authorities of {authorities} cannot be read: {error}. AWS_CA_BUNDLE, or the profile's"
+            " ca_bundle, names them."
+        ) from error
     return context

@@ -12,13 +12,12 @@ from collections.abc import Awaitable, Callable
 from contextvars import Context
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Protocol
 
 import structlog
 
 from workers.aws.pacing.law import SECOND, BucketState, cut, find_rate
 from workers.aws.pacing.quotas import Quota
-from workers.aws.pacing.store import Turns
+from workers.aws.pacing.store import Store, Turns
 from workers.core.errors import OutOfTurns, PrelaunchError
 from workers.core.priority import Priority
 
@@ -40,21 +39,6 @@ FIRST_SPREAD, LONGEST_SPREAD = 0.2, 8.0
 """Over how many seconds the processes of a fleet spread their tries for the same turns."""
 SPREAD_STEP, SPREAD_FACTOR = 0.8, 0.7
 """It grows by so much with each try in vain, and shrinks by that with each success: so all come to the same."""
-
-
-class Store(Protocol):
-    """Where the buckets of the fleet are."""
-
-    async def reserve(
-        self, key: str, quota: Quota, priority: Priority, *, known: BucketState, now: int, wanted: int
-    ) -> Turns:
-        """Reserve turns, as many as one batch may have."""
-
-    async def cut(self, key: str, quota: Quota, *, known: BucketState, now: int, retry_after: int) -> BucketState:
-        """Cut the rate once for all."""
-
-    async def read(self, key: str) -> BucketState:
-        """Read a bucket as it is."""
 
 
 @dataclass(frozen=True, slots=True)

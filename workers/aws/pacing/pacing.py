@@ -4,8 +4,9 @@ import asyncio
 import random
 from collections.abc import Callable
 
-from workers.aws.pacing.lanes import SharedBucket, Store
+from workers.aws.pacing.lanes import SharedBucket
 from workers.aws.pacing.quotas import QUOTAS
+from workers.aws.pacing.store import Store
 
 
 class Pacing:

@@ -6,7 +6,7 @@ No process reads, decides and writes back: what another one wrote meanwhile woul
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from boto3.dynamodb.conditions import Attr, ConditionBase
 
@@ -29,6 +29,21 @@ class Turns:
     turns: tuple[int, ...] = ()
     opens_at: int = 0
     """When the next ones can be reserved, if there are none."""
+
+
+class Store(Protocol):
+    """Where the buckets of the fleet are."""
+
+    async def reserve(
+        self, key: str, quota: Quota, priority: Priority, *, known: BucketState, now: int, wanted: int
+    ) -> Turns:
+        """Reserve turns, as many as one batch may have."""
+
+    async def cut(self, key: str, quota: Quota, *, known: BucketState, now: int, retry_after: int) -> BucketState:
+        """Cut the rate once for all."""
+
+    async def read(self, key: str) -> BucketState:
+        """Read a bucket as it is."""
 
 
 class BucketStore:

@@ -26,7 +26,7 @@ from workers.core.store.records import GroupEvent, GroupHead, GroupStatus, Serve
 from workers.core.store.run_writes import put_event
 from workers.core.store.runs import Run
 from workers.core.store.writes import Write
-from workers.core.validation.validation import Check
+from workers.core.validation.validation import Check, Validation
 
 log = structlog.get_logger()
 
@@ -107,8 +107,9 @@ class _Before:
 class Changes:
     """Changes groups that there are."""
 
-    def __init__(self, resources: Resources) -> None:
+    def __init__(self, resources: Resources, validation: Validation) -> None:
         self._with = resources
+        self._validation = validation
 
     async def update_group(self, group_id: str, update: GroupUpdate, requester: Requester) -> Updated:
         """
@@ -132,7 +133,7 @@ class Changes:
             ServiceUnavailable: The stack's tables are too contended or do not answer; what was not answered may
                 have been stored.
         """
-        change_id, run_id, check = uuid.uuid4().hex, new_run_id(), Check(self._with.validation)
+        change_id, run_id, check = uuid.uuid4().hex, new_run_id(), Check(self._validation)
         for _ in range(UPDATE_TRIES):
             with unless_deleted(group_id):
                 updated = await self._with.receipts.do_once(

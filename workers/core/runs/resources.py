@@ -9,7 +9,6 @@ from workers.core.store.groups import GroupStore
 from workers.core.store.receipts import Receipts
 from workers.core.store.runs import RunStore
 from workers.core.store.tables import Tables
-from workers.core.validation.validation import Validation
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +21,6 @@ class Resources:
     receipts: Receipts
     planner: RunPlanner
     sender: RunSender
-    validation: Validation
     clock: Clock
     account_id: str
     """The account that we run in: that of a group which names none."""

@@ -26,7 +26,7 @@ from workers.core.store.groups import put_definition, put_head
 from workers.core.store.receipts import Receipt
 from workers.core.store.records import GroupHead, GroupStatus
 from workers.core.store.run_writes import put_event
-from workers.core.validation.validation import Check
+from workers.core.validation.validation import Check, Validation
 
 log = structlog.get_logger()
 
@@ -54,8 +54,9 @@ def new_group_id() -> str:
 class Submission:
     """Creates groups and opens generations of those that there are."""
 
-    def __init__(self, resources: Resources) -> None:
+    def __init__(self, resources: Resources, validation: Validation) -> None:
         self._with = resources
+        self._validation = validation
         self._next = NextRun(resources)
 
     async def create_group(self, definition: GroupDefinition, requester: Requester) -> GroupHead:
@@ -85,7 +86,7 @@ class Submission:
         definition = replace(definition, target=replace(definition.target, account_id=account_id))
         now = self._with.clock()
         head = GroupHead(group_id, definition.name, definition.target.region, account_id, 1, now, now)
-        check = Check(self._with.validation)
+        check = Check(self._validation)
         for _ in range(OPEN_TRIES):
             created = await self._with.receipts.do_once(
                 requester,

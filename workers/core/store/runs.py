@@ -1,4 +1,8 @@
-"""Runs: heads, lists, and what is recorded of each source server."""
+"""
+Runs: heads, lists, and what is recorded of each source server.
+
+Longer than others: every read and write of these items stands here, where their conditions can be compared.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime
