@@ -42,8 +42,7 @@ from workers.core.store.runs import RunStore
 from workers.core.store.tables import Tables
 from workers.core.store.waves import WaveStore
 from workers.core.validation.validation import Validation
-from workers.core.wave_ends import WaveEnds
-from workers.core.waves import Waves
+from workers.core.waves import WavePeriods, Waves
 
 CONNECTIONS = 50
 
@@ -140,9 +139,8 @@ def wire(
     )
     validation = Validation(accounts)
     submission = Submission(resources, validation)
-    ends = WaveEnds(waves=WaveStore(tables), queries=queries, clock=clock, max_ready_age=settings.max_ready_age)
     templates = Ec2LaunchTemplates(calls, clock)
-    waves = _wire_waves(settings, resources, queue, queries, ends)
+    waves = _wire_waves(settings, resources, queue, queries)
     return Services(
         submission=submission,
         changes=Changes(resources, validation),
@@ -154,7 +152,7 @@ def wire(
         dead_letters=DeadLetters(
             box=box,
             redrive=Redrive(submission=submission, waves=waves, queue=queue),
-            ends=ends,
+            waves=waves,
             receipts=receipts,
             tables=tables,
             clock=clock,
@@ -168,14 +166,17 @@ def wire(
     )
 
 
-def _wire_waves(settings: Settings, resources: Resources, queue: JobSender, queries: Queries, ends: WaveEnds) -> Waves:
+def _wire_waves(settings: Settings, resources: Resources, queue: JobSender, queries: Queries) -> Waves:
     return Waves(
         tables=resources.tables,
         waves=WaveStore(resources.tables),
-        ends=ends,
         queries=queries,
         receipts=resources.receipts,
         queue=queue,
         clock=resources.clock,
-        max_ready_age=settings.max_ready_age,
+        periods=WavePeriods(
+            max_ready_age=settings.max_ready_age,
+            longest=settings.longest_wave,
+            send_after=settings.run_periods.send_after,
+        ),
     )

@@ -1,6 +1,6 @@
 """Answers as JSON, the same at every door. camelCase lives here; nothing is decided."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -14,7 +14,7 @@ from workers.core.queries import GroupList, GroupView, StatusView
 from workers.core.runs.change import Updated
 from workers.core.status import Status
 from workers.core.store.records import GroupHead, GroupStatus, RunHead, ServerError, ServerItem, to_item
-from workers.core.store.waves import Wave, WavePart
+from workers.core.store.wave_records import Wave, WavePart, WaveView, find_errors
 
 
 def render_group(view: GroupView) -> dict[str, Any]:
@@ -79,29 +79,47 @@ def render_status(view: StatusView, live: Iterable[ServerPlan] = ()) -> dict[str
     return answer
 
 
-def render_wave(wave: Wave, parts: list[WavePart]) -> dict[str, Any]:
-    """Render a wave with its recovery jobs."""
+def render_wave(view: WaveView) -> dict[str, Any]:
+    """Render a wave with its groups and recovery jobs."""
+    return {
+        **_wave(view.wave),
+        "groups": [
+            {"groupId": group.group_id, "path": group.path, "state": group.state.value, "generation": group.generation}
+            for group in view.groups
+        ],
+        "jobs": [_job(part) for part in view.parts if part.job_id is not None],
+        "errors": [
+            {
+                "groupId": error.group_id,
+                "sourceServerIds": list(error.source_server_ids),
+                "code": error.code,
+                "message": error.message,
+                "requestId": error.request_id,
+            }
+            for error in find_errors(view)
+        ],
+    }
+
+
+def render_waves(waves: Sequence[Wave], next_token: str | None) -> dict[str, Any]:
+    """Render a page of the waves."""
+    page: dict[str, Any] = {"waves": [_wave(wave) for wave in waves]}
+    if next_token is not None:
+        page["nextToken"] = next_token
+    return page
+
+
+def _wave(wave: Wave) -> dict[str, Any]:
     return {
         "waveId": wave.wave_id,
         "status": wave.status.value,
         "isDrill": wave.is_drill,
-        "groups": [
-            {"groupId": group.group_id, "path": group.path, "generation": group.generation} for group in wave.groups
-        ],
-        "jobs": [_job(part) for part in parts if part.job_id is not None],
-        "errors": [
-            {
-                "groupId": part.group_id,
-                "sourceServerIds": list(part.source_server_ids),
-                "code": part.error_code,
-                "message": part.error_message,
-                "requestId": part.error_request_id,
-            }
-            for part in parts
-            if part.error_code is not None
-        ],
+        "onNotReady": wave.on_not_ready.value,
+        "verify": wave.verify.value,
         "acceptedAt": _time(wave.accepted_at),
         "startedAt": _time(wave.started_at),
+        "deadline": None if wave.status.is_over else _time(wave.deadline),
+        "waitingFor": wave.waiting_for if wave.stop_code is None else f"its end: {wave.stop_message}",
         "requestedBy": wave.requested_by,
     }
 
@@ -258,6 +276,7 @@ def _job(part: WavePart) -> dict[str, Any]:
         "groupId": part.group_id,
         "sourceServerIds": list(part.source_server_ids),
         "launchStatuses": part.launch_statuses or {},
+        "isOver": part.job_over,
     }
 
 

@@ -17,7 +17,6 @@ from workers.core.runs.change import Changes
 from workers.core.runs.removal import Removal
 from workers.core.runs.submission import Submission
 from workers.core.store.tables import Tables
-from workers.core.store.waves import WaveStatus
 from workers.core.validation.validation import Validation
 from workers.core.waves import Waves
 
@@ -57,8 +56,7 @@ class Services:
         """Wait until the wave's start has ended; tell whether that came within the limit."""
 
         async def has_started() -> bool:
-            wave, _ = await self.waves.get(wave_id)
-            return wave.status is not WaveStatus.STARTING
+            return (await self.waves.get(wave_id)).wave.status.is_begun
 
         return await _poll(has_started, limit, WAVE_POLL_SECONDS)
 

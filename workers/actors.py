@@ -31,7 +31,7 @@ class UseCases(Protocol):
         """Apply a group's current launch config to one of its source servers."""
 
     async def start_wave(self, wave_id: str) -> Outcome:
-        """Start every part of a wave that has no job yet."""
+        """Go on with a wave."""
 
     async def sweep(self) -> Outcome:
         """Look after every run that is due."""

@@ -22,6 +22,7 @@ from workers.actors import declare_actors
 from workers.apply.apply import ApplyServer
 from workers.apply.bring import BringServer
 from workers.apply.survey import Surveys
+from workers.aws.accounts import AwsTargetAccounts
 from workers.aws.clients import Clients
 from workers.aws.drs import DrsLaunchConfigurations, DrsRecovery
 from workers.aws.paced import wire_calls
@@ -37,9 +38,11 @@ from workers.core.queue.broker import JobBroker, QueuePeriods
 from workers.core.queue.send import JobSender
 from workers.core.runs.next_run import NextRun
 from workers.core.runs.planner import RunPlanner
+from workers.core.runs.release import Release
 from workers.core.runs.resources import Resources
 from workers.core.runs.sending import RunSender
 from workers.core.runs.settle import Aggregator
+from workers.core.runs.submission import Submission
 from workers.core.server_plan import ServerPlanner
 from workers.core.settings import Settings
 from workers.core.store.groups import GroupStore
@@ -51,10 +54,13 @@ from workers.core.store.surveys import SurveyStore
 from workers.core.store.tables import Tables
 from workers.core.store.watches import WatchStore
 from workers.core.store.waves import WaveStore
+from workers.core.validation.validation import Validation
 from workers.sweep.sweep import Sweep
 from workers.watch.standing import Standings
 from workers.watch.watch import Watch
-from workers.wave.start import StartWave
+from workers.wave.advance import AdvanceWave
+from workers.wave.parts import StartPart
+from workers.wave.readiness import Readiness
 
 PR_SET_PDEATHSIG = 1
 """Linux, prctl(2): the signal that the kernel sends when the parent ends."""
@@ -69,7 +75,7 @@ URGENT_SHARE = 4
 class WorkerUseCases:
     """The use cases of one worker process, over clients of its event loop."""
 
-    def __init__(self, apply: ApplyServer, wave: StartWave, sweep: Sweep, watch: Watch, pacing: Pacing) -> None:
+    def __init__(self, apply: ApplyServer, wave: AdvanceWave, sweep: Sweep, watch: Watch, pacing: Pacing) -> None:
         self._pacing = pacing
         self._apply = apply
         self._wave = wave
@@ -81,7 +87,7 @@ class WorkerUseCases:
         return await self._apply.apply(group_id, source_server_id)
 
     async def start_wave(self, wave_id: str) -> Outcome:
-        """Start every part of a wave that has no job yet."""
+        """Go on with a wave."""
         return await self._wave.start(wave_id)
 
     async def sweep(self) -> Outcome:
@@ -169,14 +175,14 @@ async def wire(
         settings=settings,
         clock=clock,
     )
-    wave = StartWave(
-        groups=groups, waves=WaveStore(tables), recovery=DrsRecovery(calls), settings=settings, clock=clock
-    )
+    waves = WaveStore(tables)
     sweep = Sweep(
         groups=groups,
         runs=runs,
         journal=journal,
         sender=sender,
+        waves=waves,
+        queue=queue,
         aggregator=aggregator,
         settings=settings,
         clock=clock,
@@ -191,9 +197,33 @@ async def wire(
         clock=clock,
         account_id=account_id,
     )
+    planner = ServerPlanner(configurations, templates)
+    recovery = DrsRecovery(calls)
+    wave = AdvanceWave(
+        groups=groups,
+        waves=waves,
+        readiness=Readiness(
+            groups=groups,
+            runs=runs,
+            waves=waves,
+            submission=Submission(resources, Validation(AwsTargetAccounts(calls))),
+            sender=sender,
+            planner=planner,
+            templates=templates,
+            settings=settings,
+            clock=clock,
+        ),
+        start=StartPart(waves=waves, recovery=recovery, settings=settings, clock=clock),
+        recovery=recovery,
+        release=Release(
+            tables=tables, groups=groups, runs=runs, sender=sender, periods=settings.run_periods, clock=clock
+        ),
+        settings=settings,
+        clock=clock,
+    )
     watch = Watch(
         standings=Standings(tables, groups, runs),
-        planner=ServerPlanner(configurations, templates),
+        planner=planner,
         templates=templates,
         store=WatchStore(tables),
         next_run=NextRun(resources),

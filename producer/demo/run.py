@@ -164,7 +164,7 @@ def _start_wave(stage: Stage, group_ids: list[str]) -> tuple[float, str, Calls]:
     give_up_at = time.monotonic() + PATIENCE_SECONDS
     begun_at = datetime.now(UTC)
     wave = stage.call("POST", f"/waves?wait={WAVE_WAIT_SECONDS}", {"groupIds": group_ids})
-    while wave["status"] == "starting" and time.monotonic() < give_up_at:
+    while wave["status"] in {"starting", "applying", "waiting"} and time.monotonic() < give_up_at:
         time.sleep(POLL_SECONDS)
         wave = stage.call("GET", f"/waves/{wave['waveId']}")
     if wave["startedAt"] is None:

@@ -13,10 +13,12 @@ from workers.core.pages import write_token
 from workers.core.queries import GROUPS as GROUPS_ASKED
 from workers.core.queries import Page
 from workers.core.requests import Conflict, NotFound, RequestRefused, group_not_found
+from workers.core.waves import WAVES as WAVES_ASKED
 
 GROUP_ID = "pg-5f0c9e2b7a1d4c683"
 RUN_ID = "run-0b9d4f6e8a2c41357"
 WAVE_ID = "wave-7d1e5a3c9b8f24060"
+SNAPSHOT_ID = "pit-1a2b3c4d5e6f7a8b9"
 MESSAGE_ID = "3f2a9c10-6d4e-4b7b-a1c8-0e5d7f9b2a64"
 SERVERS = ["s-1a2b3c4d5e6f7a8b9", "s-9b8a7f6e5d4c3b2a1"]
 REQUEST_ID = "req-0f4e7d1ac2b84d9f8c1e6a5b3d2f7e90"
@@ -158,21 +160,31 @@ WAVE: dict[str, Any] = {
     "waveId": WAVE_ID,
     "status": "started",
     "isDrill": True,
-    "groups": [{"groupId": GROUP_ID, "path": "fast", "generation": 1}],
+    "onNotReady": "apply",
+    "verify": "stored",
+    "groups": [{"groupId": GROUP_ID, "path": "fast", "state": "launching", "generation": 1}],
     "jobs": [
         {
             "jobId": "drsjob-0a1b2c3d4e5f67890",
             "groupId": GROUP_ID,
             "sourceServerIds": SERVERS,
             "launchStatuses": dict.fromkeys(SERVERS, "PENDING"),
+            "isOver": False,
         }
     ],
     "errors": [],
     "acceptedAt": "2026-03-01T09:30:00Z",
     "startedAt": "2026-03-01T09:30:00.143Z",
+    "deadline": "2026-03-01T15:30:00Z",
+    "waitingFor": None,
     "requestedBy": "ada",
 }
 STARTING: dict[str, Any] = {**WAVE, "status": "starting", "jobs": [], "startedAt": None}
+_LISTED_WAVE: dict[str, Any] = {name: value for name, value in WAVE.items() if name not in {"groups", "jobs", "errors"}}
+WAVES: dict[str, Any] = {
+    "waves": [_LISTED_WAVE],
+    "nextToken": write_token(WAVES_ASKED, ("2026-03-01T09:30:00.000000Z", WAVE_ID)),
+}
 _NAMED: dict[str, Any] = {
     "queue": "jobs",
     "messageId": MESSAGE_ID,

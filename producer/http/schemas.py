@@ -15,6 +15,7 @@ from typing_extensions import TypedDict
 from producer.http.letter_schemas import DeadLetterList, RedrivenLetters
 from producer.http.plan_schemas import LaunchConfigPlan, LiveSettings, ServerError
 from producer.http.run_schemas import ApplyRun, ApplyRunList, Count
+from producer.http.wave_schemas import Wave, WaveList
 from workers.core.model.bodies import ApplyRequestBody, RedriveRequestBody, WaveRequestBody
 from workers.core.model.fields import LaunchConfigBody
 from workers.core.model.group_body import GroupBody, GroupUpdateBody, ServerBody
@@ -146,57 +147,6 @@ class AppliedConfigs(TypedDict):
 
 
 @with_config(_CLOSED)
-class WaveGroup(TypedDict):
-    """A group of a wave."""
-
-    groupId: str
-    path: Annotated[Literal["fast"], Field(description="fast: no call about settings")]
-    generation: Count
-
-
-@with_config(_CLOSED)
-class RecoveryJob(TypedDict):
-    """A DRS job of a wave."""
-
-    jobId: str
-    groupId: str
-    sourceServerIds: list[str]
-    launchStatuses: dict[str, str]
-
-
-@with_config(_CLOSED)
-class WaveError(TypedDict):
-    """Why a part of a wave did not start."""
-
-    groupId: str
-    sourceServerIds: list[str]
-    code: Annotated[
-        str,
-        Field(
-            description="AWS's own code where AWS refused it; GROUP_DELETED, NOT_READY or PURGED where the wave's"
-            " message was a dead letter, and it was not to be started any more"
-        ),
-    ]
-    message: str | None
-    requestId: str | None
-
-
-@with_config(_CLOSED)
-class Wave(TypedDict):
-    """Groups that recovery is started for together."""
-
-    waveId: str
-    status: Literal["starting", "started", "failed"]
-    isDrill: bool
-    groups: list[WaveGroup]
-    jobs: list[RecoveryJob]
-    errors: list[WaveError]
-    acceptedAt: datetime
-    startedAt: Annotated[datetime | None, Field(description="when the last StartRecovery answered")]
-    requestedBy: str
-
-
-@with_config(_CLOSED)
 class ProblemError(TypedDict):
     """One thing that is wrong with a request."""
 
@@ -245,6 +195,7 @@ SHAPES: tuple[type, ...] = (
     ServerFilter,
     UpdatedGroup,
     Wave,
+    WaveList,
     WaveRequestBody,
 )
 

@@ -8,10 +8,11 @@ from functools import partial
 from typing import Any, TypeVar
 
 from producer.services import Services
+from tests.fakes.twin.dynamodb import refuse
 from tests.fakes.twin.fleet import Fleet
 from tests.fakes.twin.process import ACCOUNT
 from tests.fakes.twin.promises import Watch, digests_of
-from tests.fakes.twin.world import Trouble
+from tests.fakes.twin.world import Call, Trouble
 from workers.core.contract import WatchWork
 from workers.core.errors import RetryableError, SetupError
 from workers.core.letters.dead_letters import WORKED_ON_FOR
@@ -233,6 +234,31 @@ async def _wave(story: Story, group_id: str) -> None:
     await story.start_wave(group_id)
 
 
+async def _failed(story: Story) -> str:
+    """A is not what it is to be, as DRS could not be read."""
+    world = story.fleet.world
+
+    def strike(call: Call) -> Exception | None:
+        of_a = call.operation == "get_launch_configuration" and call.request["sourceServerID"] == A
+        return refuse("ValidationException", "GetLaunchConfiguration") if of_a else None
+
+    world.on_call = strike
+    group_id = await _ready(story)
+    world.on_call = lambda _call: None
+    return group_id
+
+
+async def _unrecoverable(story: Story) -> str:
+    """DRS refuses every job that B is in."""
+    story.fleet.world.servers.unrecoverable.add(B)
+    return await _ready(story)
+
+
+async def _change_while_launched(story: Story, group_id: str) -> None:
+    await story.start_wave(group_id)
+    await story.update(group_id, {A: OTHER, B: CONFIG})
+
+
 SCENARIOS = (
     Scenario("create", _nothing, _create, generations=1),
     Scenario("change, remove and add a member", _ready, _change, generations=2, versions=2),
@@ -241,6 +267,9 @@ SCENARIOS = (
     Scenario("delete while the run is under way", _nothing, _delete, generations=1),
     Scenario("move a server to another group", _ready, _move, generations=2),
     Scenario("start a wave", _ready, _wave, generations=1, jobs=1),
+    Scenario("start a wave over what failed", _failed, _wave, generations=2, jobs=1),
+    Scenario("start a wave of which one is refused", _unrecoverable, _wave, generations=1, jobs=1),
+    Scenario("change what a wave launches", _ready, _change_while_launched, generations=2, versions=1, jobs=1),
     Scenario("redrive a dead letter", _dead_letters, _redrive, generations=2),
     Scenario("sweep what was never sent", _never_sent, _only_time_passes, generations=1),
     Scenario("revive what was lost", _lost, _only_time_passes, generations=1),

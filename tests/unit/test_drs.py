@@ -67,7 +67,7 @@ def refuse() -> None:
 async def test_a_recovery_is_sent_once_with_all_that_finds_it_again() -> None:
     """StartRecovery has no token: it is never repeated by itself, and its tags are what its job is found by."""
     port, calls = recovery({"job": job("drsjob-1", OURS, {"sourceServerID": SERVER})})
-    started = await port.start(TARGET, [SERVER], is_drill=True, tags=OURS, guard=AGREES)
+    started = await port.start(TARGET, [SERVER], is_drill=True, tags=OURS, guard=AGREES, snapshots={})
     request = {"isDrill": True, "sourceServers": [{"sourceServerID": SERVER}], "tags": OURS}
     assert calls.asked == [("StartRecovery", request, False)]
     # What DRS has not said yet is pending.
@@ -78,7 +78,7 @@ async def test_the_writes_of_drs_are_guarded() -> None:
     """Neither write is sent where the guard objects."""
     jobs, sent = recovery()
     with pytest.raises(LeaseLost):
-        await jobs.start(TARGET, [SERVER], is_drill=False, tags=OURS, guard=ScriptedGuard(refuse))
+        await jobs.start(TARGET, [SERVER], is_drill=False, tags=OURS, guard=ScriptedGuard(refuse), snapshots={})
     port, written = configurations()
     with pytest.raises(LeaseLost):
         await port.update(TARGET, SERVER, {"copyTags": True}, ScriptedGuard(refuse))
@@ -122,3 +122,27 @@ async def test_a_source_server_without_a_template_fails_with_the_reason(template
     with pytest.raises(PermanentError, match=f"no launch template for {SERVER}") as caught:
         await port.read(TARGET, SERVER)
     assert caught.value.code == "LAUNCH_TEMPLATE_MISSING"
+
+
+async def test_a_snapshot_goes_with_its_own_source_server() -> None:
+    """The others are recovered to their latest point in time."""
+    other, snapshot = "s-" + "2" * 17, "pit-" + "3" * 17
+    port, calls = recovery({"job": job("drsjob-1", OURS)})
+    await port.start(TARGET, [SERVER, other], is_drill=False, tags=OURS, guard=AGREES, snapshots={other: snapshot})
+    ((_, request, _),) = calls.asked
+    assert request["sourceServers"] == [
+        {"sourceServerID": SERVER},
+        {"sourceServerID": other, "recoverySnapshotID": snapshot},
+    ]
+
+
+async def test_running_jobs_are_told_from_those_that_are_over() -> None:
+    """By their status, with whose they are; a job that DRS does not know any more is in no answer."""
+    theirs = {**job("drsjob-1", {"prelaunch:waveId": "wave-2"}), "status": "STARTED", "initiatedBy": "START_DRILL"}
+    over = {**job("drsjob-2"), "status": "COMPLETED", "initiatedBy": "START_RECOVERY"}
+    port, calls = recovery({"items": [theirs], "nextToken": "more"}, {"items": [over]}, {"items": [over]})
+    (running,) = await port.find_running(TARGET, since=SINCE)
+    assert (running.job_id, running.is_drill, running.wave_id) == ("drsjob-1", True, "wave-2")
+    followed = await port.follow(TARGET, ["drsjob-2", "drsjob-3"])
+    assert {name: (each.is_over, each.is_drill) for name, each in followed.items()} == {"drsjob-2": (True, False)}
+    assert calls.asked[-1][1] == {"filters": {"jobIDs": ["drsjob-2", "drsjob-3"]}}

@@ -1,6 +1,7 @@
 """The bodies of applies, waves and redrives: taken whole, or refused with every error at its place."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from workers.core.model.bodies import (
 )
 from workers.core.model.errors import InvalidBody
 from workers.core.model.group_body import MAX_SERVERS
+from workers.core.model.waves import OnNotReady, Verify
 
 A, B = (f"s-{letter * 17}" for letter in "ab")
 
@@ -35,16 +37,23 @@ def test_an_apply_is_read(raw: dict[str, Any], body: ApplyBody) -> None:
     assert parse_apply(raw) == body
 
 
+SNAPSHOT = "pit-" + "1" * 17
+DRILL = WaveBody(("pg-1",), is_drill=True, on_not_ready=OnNotReady.APPLY, verify=Verify.STORED, snapshots={})
+
+
 @pytest.mark.parametrize(
     ("raw", "body"),
     [
-        ({"groupIds": ["pg-1"]}, WaveBody(("pg-1",), is_drill=True)),
-        ({"groupIds": ["pg-2", "pg-1"], "isDrill": False}, WaveBody(("pg-2", "pg-1"), is_drill=False)),
-        ({"groupIds": ["pg-1"], "isDrill": True}, WaveBody(("pg-1",), is_drill=True)),
+        ({"groupIds": ["pg-1"]}, DRILL),
+        ({"groupIds": ["pg-2", "pg-1"], "isDrill": False}, replace(DRILL, group_ids=("pg-2", "pg-1"), is_drill=False)),
+        ({"groupIds": ["pg-1"], "isDrill": True}, DRILL),
+        ({"groupIds": ["pg-1"], "onNotReady": "skip"}, replace(DRILL, on_not_ready=OnNotReady.SKIP)),
+        ({"groupIds": ["pg-1"], "verify": "live"}, replace(DRILL, verify=Verify.LIVE)),
+        ({"groupIds": ["pg-1"], "recoverySnapshotIds": {A: SNAPSHOT}}, replace(DRILL, snapshots={A: SNAPSHOT})),
     ],
 )
 def test_a_wave_is_read(raw: dict[str, Any], body: WaveBody) -> None:
-    """What is not said to be a recovery is a drill."""
+    """What is not said to be a recovery is a drill, of which what is not ready is applied first."""
     assert parse_wave(raw) == body
 
 

@@ -21,7 +21,7 @@ from workers.core.runs.settle import combine_status
 from workers.core.status import Status
 from workers.core.store.records import GroupHead, ServerError, ServerItem
 from workers.core.store.runs import Run
-from workers.core.store.waves import Wave, WaveGroup, WavePart, WaveStatus
+from workers.core.store.wave_records import GroupState, Wave, WaveGroup, WavePart, WaveStatus, WaveView
 
 HEAD = GroupHead("pg-1", "web", "us-east-1", "111122223333", 4, OPENED_AT, OPENED_AT)
 NOT_CONFIGURED: dict[str, Any] = {
@@ -112,25 +112,27 @@ def test_a_wave_shows_jobs_and_refusals_apart(started: datetime | None) -> None:
         wave_id="wave-1",
         status=WaveStatus.STARTING,
         is_drill=True,
-        groups=(WaveGroup("pg-1", "fast", 4, 3),),
         accepted_at=OPENED_AT,
+        deadline=OPENED_AT,
+        look_at=OPENED_AT,
         requested_by="alice",
         door="http",
         started_at=started,
     )
-    parts = [
+    parts = (
         WavePart(1, "pg-1", ("s-1",), job_id="drsjob-1", launch_statuses={"s-1": "PENDING"}),
         WavePart(2, "pg-1", ("s-2",), error_code="ConflictException", error_message="busy", error_request_id="req-2"),
         WavePart(3, "pg-1", ("s-3",)),
-    ]
-    shown = json.loads(json.dumps(render_wave(wave, parts)))
+    )
+    groups = (WaveGroup(0, "pg-1", "fast", 3, 4, state=GroupState.LAUNCHING),)
+    shown = json.loads(json.dumps(render_wave(WaveView(wave, groups, parts))))
     assert [(job["jobId"], job["sourceServerIds"]) for job in shown["jobs"]] == [("drsjob-1", ["s-1"])]
     assert shown["jobs"][0]["launchStatuses"] == {"s-1": "PENDING"}
     assert [(e["sourceServerIds"], e["code"], e["requestId"]) for e in shown["errors"]] == [
         (["s-2"], "ConflictException", "req-2")
     ]
     assert shown["startedAt"] == (None if started is None else "2026-01-02T04:00:00Z")
-    assert shown["groups"] == [{"groupId": "pg-1", "path": "fast", "generation": 3}]
+    assert shown["groups"] == [{"groupId": "pg-1", "path": "fast", "state": "launching", "generation": 3}]
 
 
 def test_half_a_character_of_others_makes_no_answer_fail() -> None:

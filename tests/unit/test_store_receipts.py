@@ -80,21 +80,10 @@ async def test_the_very_moment_ends_a_receipt(store: TwinStore) -> None:
 
 @over_the_twin
 async def test_without_a_key_there_is_no_receipt(store: TwinStore) -> None:
-    """Nothing is looked for, written or taken back."""
+    """Nothing is looked for or written."""
     assert await store.receipts.find(UNKEYED) is None
     assert store.receipts.put(UNKEYED, RECEIPT) == []
-    assert store.receipts.take_back(UNKEYED, "pg-1") == []
     assert store.calls == []
-
-
-@over_the_twin
-async def test_a_receipt_is_taken_back_with_its_effect(store: TwinStore) -> None:
-    """Its own subject's alone: then the request can be sent again."""
-    await put(store)
-    with pytest.raises(ConditionFailed):
-        await store.tables.transact(store.receipts.take_back(KEYED, "pg-2"))
-    await store.tables.transact(store.receipts.take_back(KEYED, "pg-1"))
-    assert await store.receipts.find(KEYED) is None
 
 
 @over_the_twin

@@ -1,4 +1,4 @@
-"""Waves over the twin's tables: fixed at acceptance, each part claimed and answered once."""
+"""Waves over the twin's tables: fixed at acceptance, each part claimed and answered once, and ended once."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -7,44 +7,76 @@ import pytest
 
 from tests.fakes.twin.store import TwinStore, over_the_twin
 from tests.fakes.twin.world import EPOCH
+from workers.core.store.holds import Hold
 from workers.core.store.refusals import ConditionFailed
-from workers.core.store.waves import Wave, WaveGroup, WavePart, WaveStatus, put_wave
-from workers.core.store.writes import Write
+from workers.core.store.wave_records import (
+    GroupState,
+    LeftOut,
+    Wave,
+    WaveGroup,
+    WavePart,
+    WaveStatus,
+    WaveView,
+    advance,
+    find_errors,
+)
+from workers.core.store.waves import put_wave
 
 SERVERS = tuple(f"s-{number:017d}" for number in range(3))
 LATER = EPOCH + timedelta(seconds=9)
 WAVE = Wave(
-    "w-1", WaveStatus.STARTING, True, (WaveGroup("pg-1", "fast", 1, 3),), EPOCH, "alice", "http", request_id="r"
+    wave_id="w-1",
+    status=WaveStatus.STARTING,
+    is_drill=True,
+    accepted_at=EPOCH,
+    deadline=EPOCH + timedelta(hours=6),
+    requested_by="alice",
+    door="http",
+    look_at=EPOCH + timedelta(seconds=30),
+    request_id="r",
 )
-PARTS = [WavePart(number, "pg-1", SERVERS[number : number + 1]) for number in range(3)]
+GROUP = WaveGroup(0, "pg-1", "fast", 3, 1, state=GroupState.LAUNCHING)
+PARTS = tuple(WavePart(number, "pg-1", SERVERS[number : number + 1]) for number in range(3))
+VIEW = WaveView(WAVE, (GROUP,), PARTS)
+HOLD = Hold("w-1", WAVE.deadline, for_drill=True)
 JOB = {"job_id": "job-1", "started_at": LATER, "launch_statuses": {SERVERS[0]: "PENDING"}}
 REFUSAL = {"error_code": "ConflictException", "error_message": "no", "error_request_id": "x"}
+NO_CONFIG = 0
+"""The generation of a group that has no launch config: it is not held."""
 
 
-async def accept(store: TwinStore) -> None:
-    await store.tables.transact(put_wave(WAVE, PARTS))
+async def accept(store: TwinStore, view: WaveView = VIEW) -> None:
+    await store.tables.transact(put_wave(view))
 
 
-async def claim(store: TwinStore, part: WavePart = PARTS[0]) -> WavePart:
-    claimed = await store.waves.claim_part("w-1", part, EPOCH)
-    assert claimed is not None
-    return claimed
+async def claim(store: TwinStore, part: WavePart = PARTS[0], at: timedelta = timedelta(0)) -> WavePart:
+    return await store.waves.claim_part(WAVE, part, NO_CONFIG, HOLD, EPOCH + at)
+
+
+async def cannot_claim(store: TwinStore, part: WavePart, generation: int = NO_CONFIG) -> tuple[int, ...]:
+    with pytest.raises(ConditionFailed) as refused:
+        await store.waves.claim_part(WAVE, part, generation, HOLD, LATER)
+    return refused.value.failed
+
+
+async def read(store: TwinStore) -> WaveView:
+    found = await store.waves.read("w-1")
+    assert found is not None
+    return found
 
 
 async def read_part(store: TwinStore, number: int = 0) -> WavePart:
-    read = await store.waves.read("w-1")
-    assert read is not None
-    return read[1][number]
+    return (await read(store)).parts[number]
 
 
 @over_the_twin
 async def test_a_wave_is_read_as_it_was_accepted(store: TwinStore) -> None:
-    """With its parts in order; accepted once; what there is not is None."""
+    """With its groups and parts in order; accepted once; what there is not is None."""
     await accept(store)
-    assert await store.waves.read("w-1") == (WAVE, PARTS)
+    assert await read(store) == VIEW
     assert await store.waves.read("w-2") is None
     with pytest.raises(ConditionFailed):
-        await store.tables.transact(put_wave(WAVE, []))
+        await store.tables.transact(put_wave(replace(VIEW, parts=())))
     assert not any(part.is_done for part in PARTS)
 
 
@@ -55,23 +87,36 @@ async def test_a_part_is_claimed_by_one(store: TwinStore) -> None:
     claimed = await claim(store)
     assert claimed == replace(PARTS[0], starting_at=EPOCH)
     assert await read_part(store) == claimed
-    assert await store.waves.claim_part("w-1", PARTS[0], LATER) is None
-    again = await store.waves.claim_part("w-1", claimed, LATER)
+    assert await cannot_claim(store, PARTS[0]) == (1,)
+    again = await claim(store, claimed, timedelta(seconds=9))
     assert again == replace(claimed, starting_at=LATER)
-    assert await store.waves.claim_part("w-1", claimed, LATER) is None
+    assert await cannot_claim(store, claimed) == (1,)
     assert (await read_part(store, 1)).starting_at is None
 
 
 @over_the_twin
-async def test_nothing_is_claimed_of_a_wave_that_has_ended(store: TwinStore) -> None:
-    """Nor a part whose job was started."""
+async def test_nothing_is_claimed_of_a_wave_that_is_over_or_stopped(store: TwinStore) -> None:
+    """Nor a part whose job was started, nor of a group that is another's by now."""
     await accept(store)
     started = await store.waves.record_part("w-1", replace(await claim(store), **JOB))  # type: ignore[arg-type]
-    assert await store.waves.claim_part("w-1", started, LATER) is None
-    assert await store.waves.finish(replace(WAVE, status=WaveStatus.STARTED, started_at=LATER)) is True
-    assert await store.waves.claim_part("w-1", PARTS[1], LATER) is None
-    assert await store.waves.claim_part("w-2", PARTS[1], LATER) is None
+    assert await cannot_claim(store, started) == (1,)
+    assert await cannot_claim(store, PARTS[1], generation=3) == (2,)
+    assert await store.waves.stop("w-1", "PURGED", "gone", LATER) is True
+    assert await cannot_claim(store, PARTS[1]) == (0,)
     assert await read_part(store, 1) == PARTS[1]
+    assert (await read(store)).wave == replace(WAVE, stop_code="PURGED", stop_message="gone", look_at=LATER)
+
+
+@pytest.mark.parametrize("status", [WaveStatus.STARTED, WaveStatus.FINISHED, WaveStatus.FAILED])
+@over_the_twin
+async def test_only_what_is_not_started_can_be_stopped(store: TwinStore, status: WaveStatus) -> None:
+    """What has begun goes on to its end; what there is not is not made."""
+    await accept(store)
+    await store.waves.note(replace(WAVE, status=status))
+    assert await store.waves.stop("w-1", "PURGED", "gone", LATER) is False
+    assert await store.waves.stop("w-2", "PURGED", "gone", LATER) is False
+    assert (await read(store)).wave.stop_code is None
+    assert await store.waves.read("w-2") is None
 
 
 @over_the_twin
@@ -79,12 +124,11 @@ async def test_a_claim_is_released_by_who_has_it(store: TwinStore) -> None:
     """Nobody else's is, and that is no error."""
     await accept(store)
     first = await claim(store)
-    second = await store.waves.claim_part("w-1", first, LATER)
-    assert second is not None
+    second = await claim(store, first, timedelta(seconds=9))
     await store.waves.release_part("w-1", first)
     assert await read_part(store) == second
-    await store.waves.release_part("w-1", second)
-    assert await read_part(store) == PARTS[0]
+    await store.waves.release_part("w-1", second, conflicts=1)
+    assert await read_part(store) == replace(PARTS[0], conflicts=1)
 
 
 @over_the_twin
@@ -110,8 +154,7 @@ async def test_a_refusal_speaks_for_its_own_claim(store: TwinStore) -> None:
     """Whoever claimed the part since may have started it: the part as it stands is answered."""
     await accept(store)
     first = await claim(store)
-    second = await store.waves.claim_part("w-1", first, LATER)
-    assert second is not None
+    second = await claim(store, first, timedelta(seconds=9))
     assert await store.waves.record_part("w-1", replace(first, **REFUSAL)) == second  # type: ignore[arg-type]
     assert await read_part(store) == second
     # A job does: it was started.
@@ -128,84 +171,144 @@ async def test_of_a_wave_that_is_gone_nothing_is_made(store: TwinStore) -> None:
 
 
 @over_the_twin
-async def test_a_wave_ends_once(store: TwinStore) -> None:
-    """By whoever is first; what it says then stands."""
+async def test_a_part_is_split_into_parts_of_other_names(store: TwinStore) -> None:
+    """Once, by who has claimed it; what is split is never claimed again."""
+    members = tuple(f"s-{number:017d}" for number in range(5))
+    whole = WavePart(0, "pg-1", members, snapshots={members[4]: "pit-1"})
+    await accept(store, replace(VIEW, parts=(whole,)))
+    claimed = await claim(store, whole)
+    halves = claimed.halve()
+    assert [half.source_server_ids for half in halves] == [members[:3], members[3:]]
+    assert [half.name for half in halves] == ["0.0", "0.1"]
+    assert [half.snapshots for half in halves] == [None, {members[4]: "pit-1"}]
+    assert await store.waves.split_part("w-1", whole, halves) is False
+    assert await store.waves.split_part("w-1", claimed, halves) is True
+    view = await read(store)
+    assert view.parts == (replace(whole, is_split=True), *halves)
+    assert await cannot_claim(store, view.parts[0]) == (1,)
+    assert await store.waves.record_part("w-1", replace(claimed, **JOB)) == view.parts[0]  # type: ignore[arg-type]
+    assert (await claim(store, halves[0])).name == "0.0"
+    assert halves[1].cut([members[3]])[1].name == "0.1.1"
+
+
+@over_the_twin
+async def test_launches_are_noted_until_a_job_is_over(store: TwinStore) -> None:
+    """What was final stays so."""
     await accept(store)
-    started = replace(WAVE, status=WaveStatus.STARTED, started_at=LATER)
-    assert await store.waves.finish(started) is True
-    assert await store.waves.finish(replace(WAVE, status=WaveStatus.FAILED)) is False
-    read = await store.waves.read("w-1")
-    assert read is not None
-    assert read[0] == started
+    started = await store.waves.record_part("w-1", replace(await claim(store), **JOB))  # type: ignore[arg-type]
+    over = replace(started, launch_statuses={SERVERS[0]: "LAUNCHED"}, job_over=True)
+    await store.waves.note_launches("w-1", over)
+    await store.waves.note_launches("w-1", started)
+    assert await read_part(store) == over
 
 
-REFUSED = [
-    replace(part, **REFUSAL)  # type: ignore[arg-type]
+@over_the_twin
+async def test_a_group_moves_on_from_where_it_was_read(store: TwinStore) -> None:
+    """Whoever read it before somebody moved it on writes nothing."""
+    unready = replace(GROUP, state=GroupState.UNREADY)
+    await accept(store, replace(VIEW, groups=(unready,)))
+    applied = replace(unready, applied=4, path="fallback")
+    assert await store.waves.note_group("w-1", unready, applied) is True
+    assert await store.waves.note_group("w-1", unready, replace(unready, applied=5)) is False
+    assert (await read(store)).groups == (applied,)
+
+
+@over_the_twin
+async def test_a_wave_is_looked_after_by_one_until_it_is_over(store: TwinStore) -> None:
+    """Only when it is due; once it is over it is due no more, and stays what it is."""
+    await accept(store)
+    due, next_at = WAVE.look_at, WAVE.look_at + timedelta(seconds=30)
+    assert await store.waves.read_due(due - timedelta(seconds=1), limit=9) == []
+    assert await store.waves.read_due(due, limit=9) == ["w-1"]
+    assert await store.waves.claim_look("w-1", due, next_at) is True
+    assert await store.waves.claim_look("w-1", due, next_at) is False
+    over = replace(WAVE, status=WaveStatus.FINISHED, started_at=LATER)
+    assert await store.waves.note(over) is True
+    assert await store.waves.note(WAVE) is False
+    assert (await read(store)).wave == over
+    assert await store.waves.read_due(next_at + timedelta(days=1), limit=9) == []
+    assert await store.waves.claim_look("w-1", next_at, next_at) is False
+
+
+@over_the_twin
+async def test_waves_are_listed_newest_first(store: TwinStore) -> None:
+    """Page by page, also those that are over."""
+    waves = [replace(WAVE, wave_id=f"w-{n}", accepted_at=EPOCH + timedelta(minutes=n)) for n in range(3)]
+    for wave in waves:
+        await accept(store, WaveView(wave, (), ()))
+    await store.waves.note(replace(waves[1], status=WaveStatus.FAILED))
+    page = await store.waves.read_accepted(2, None)
+    assert [wave_id for _, wave_id in page] == ["w-2", "w-1"]
+    assert [wave_id for _, wave_id in await store.waves.read_accepted(2, page[-1])] == ["w-0"]
+    assert [wave.wave_id for wave in await store.waves.read_many(["w-0", "w-9", "w-2"])] == ["w-0", "w-2"]
+
+
+STARTED = tuple(
+    replace(part, job_id="job-1", started_at=LATER - timedelta(seconds=part.number), launch_statuses={})
     for part in PARTS
-]
+)
 
 
-@over_the_twin
-async def test_a_wave_is_refused_as_a_whole(store: TwinStore) -> None:
-    """With the reason at each part, once; after that nothing of it is started."""
-    await accept(store)
-    failed = WAVE.end(REFUSED)
-    assert await store.waves.refuse(failed, REFUSED) is True
-    assert await store.waves.read("w-1") == (replace(WAVE, status=WaveStatus.FAILED), REFUSED)
-    assert await store.waves.refuse(failed, REFUSED) is False
-    assert await store.waves.claim_part("w-1", PARTS[0], LATER) is None
+@pytest.mark.parametrize(
+    ("group", "parts", "waiting_for", "status"),
+    [
+        (GROUP, PARTS, None, WaveStatus.STARTING),
+        (GROUP, PARTS, "job quota", WaveStatus.WAITING),
+        (replace(GROUP, state=GroupState.UNREADY), PARTS, None, WaveStatus.STARTING),
+        (replace(GROUP, state=GroupState.UNREADY, path="fallback"), PARTS, "apply", WaveStatus.APPLYING),
+        (GROUP, (*STARTED[:2], PARTS[2]), None, WaveStatus.STARTING),
+        (GROUP, STARTED, "nothing any more", WaveStatus.STARTED),
+        (
+            replace(GROUP, state=GroupState.OVER),
+            tuple(
+                replace(part, job_over=True, launch_statuses=dict.fromkeys(part.source_server_ids, "LAUNCHED"))
+                for part in STARTED
+            ),
+            None,
+            WaveStatus.FINISHED,
+        ),
+        (replace(GROUP, state=GroupState.OVER), STARTED, None, WaveStatus.FINISHED),
+        (
+            replace(GROUP, state=GroupState.OVER),
+            tuple(replace(part, job_over=True) for part in STARTED),
+            None,
+            WaveStatus.FAILED,
+        ),
+        (
+            replace(GROUP, state=GroupState.OVER),
+            tuple(replace(part, **REFUSAL) for part in PARTS),  # type: ignore[arg-type]
+            None,
+            WaveStatus.FAILED,
+        ),
+    ],
+)
+def test_a_wave_is_what_its_groups_and_parts_are(
+    group: WaveGroup, parts: tuple[WavePart, ...], waiting_for: str | None, status: WaveStatus
+) -> None:
+    """It started when the last part was answered, and what is waited for is said until then."""
+    wave = advance(WaveView(WAVE, (group,), parts), waiting_for)
+    answered = [part.started_at for part in parts if part.started_at is not None]
+    assert wave.status is status
+    assert wave.started_at == (max(answered, default=None) if status.is_begun else None)
+    assert wave.waiting_for == (None if status.is_begun else waiting_for)
 
 
-@pytest.mark.parametrize("since", ["claimed", "started", "refused", "ended"])
-@over_the_twin
-async def test_a_wave_is_refused_only_as_it_was_read(store: TwinStore, since: str) -> None:
-    """Whoever went on with a part, or ended the wave, has the word; nothing is written then, to no part."""
-    await accept(store)
-    match since:
-        case "claimed":
-            await claim(store, PARTS[2])
-        case "started":
-            # Released since, as after a job that was adopted.
-            await store.put(Write("Update", "waves", ("w-1", "part#0002"), {"jobId": "job-1"}))
-        case "refused":
-            await store.put(Write("Update", "waves", ("w-1", "part#0002"), {"errorCode": "AccessDenied"}))
-        case _:
-            await store.waves.finish(WAVE.end([]))
-    before = await store.waves.read("w-1")
-    assert await store.waves.refuse(WAVE.end(REFUSED), REFUSED) is False
-    assert await store.waves.read("w-1") == before
-
-
-def test_a_wave_ends_by_its_parts() -> None:
-    """One that is refused fails it; it started when the last one was answered."""
-    jobs = [replace(part, job_id="job-1", started_at=LATER - timedelta(seconds=part.number)) for part in PARTS]
-    assert WAVE.end(jobs) == replace(WAVE, status=WaveStatus.STARTED, started_at=LATER)
-    assert WAVE.end([REFUSED[0], *jobs[1:]]) == replace(
-        WAVE, status=WaveStatus.FAILED, started_at=LATER - timedelta(seconds=1)
+def test_every_source_server_that_is_not_recovered_is_named() -> None:
+    """Left out, refused, or not launched by a job that has ended; by reason, and nobody else."""
+    left = tuple(LeftOut(each, "NOT_READY", "pending") for each in SERVERS[:2])
+    parts = (
+        replace(PARTS[2], left_out=left, **REFUSAL),  # type: ignore[arg-type]
+        WavePart(3, "pg-1", ("s-a", "s-b"), job_id="job-1", launch_statuses={"s-a": "LAUNCHED"}, job_over=True),
+        WavePart(4, "pg-1", ("s-c",), job_id="job-2", launch_statuses={"s-c": "PENDING"}),
+        WavePart(5, "pg-1", (), error_code="IN_ANOTHER_JOB", left_out=(LeftOut("s-d", "IN_ANOTHER_JOB", "busy"),)),
     )
-    assert WAVE.end(REFUSED).started_at is None
-
-
-@pytest.mark.parametrize("begun", [False, True])
-@over_the_twin
-async def test_a_wave_is_given_up_unless_somebody_has_begun(store: TwinStore, begun: bool) -> None:
-    """With the writes that stand or fall with it; after that nothing of it is started."""
-    await accept(store)
-    if begun:
-        await claim(store, PARTS[2])
-    also = Write("Put", "keys", ("receipt",), {"back": True})
-    assert await store.waves.give_up(WAVE, PARTS, [also]) is not begun
-    assert (store.item("keys", "receipt") is None) is begun
-    read = await store.waves.read("w-1")
-    assert read is not None
-    assert read[0].status is (WaveStatus.STARTING if begun else WaveStatus.FAILED)
-    assert await store.waves.give_up(WAVE, PARTS, []) is False
-
-
-@over_the_twin
-async def test_a_wave_whose_job_was_started_is_not_given_up(store: TwinStore) -> None:
-    """Also where its claim was released."""
-    await accept(store)
-    values = {"jobId": "job-1"}
-    await store.put(Write("Update", "waves", ("w-1", "part#0001"), values))
-    assert await store.waves.give_up(WAVE, PARTS, []) is False
+    found = [
+        (error.code, error.source_server_ids, error.request_id)
+        for error in find_errors(WaveView(WAVE, (GROUP,), parts))
+    ]
+    assert found == [
+        ("NOT_READY", SERVERS[:2], None),
+        ("ConflictException", SERVERS[2:], "x"),
+        ("LAUNCH_FAILED", ("s-b",), None),
+        ("IN_ANOTHER_JOB", ("s-d",), None),
+    ]

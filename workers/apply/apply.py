@@ -92,6 +92,9 @@ class ApplyServer:
             return Acknowledge("group_unknown")
         if not current.is_due(source_server_id):
             return await self._pass_by(current)
+        if current.status.is_launching(self._clock()):
+            # Whoever gives the group back sends the jobs of what is pending then.
+            return Acknowledge("held")
         run = current.run
         if run.head.mode is Mode.LATER:
             return Redeliver("run_of_a_later_release", LONGEST_WAIT)
@@ -133,6 +136,9 @@ class ApplyServer:
         if current is None or not current.is_due(source_server_id):
             await self._leases.give_back(lease, last_write_at=lease.last_write_at, outcome=True)
             return Acknowledge("superseded") if current is None else await self._pass_by(current)
+        if current.status.is_launching(self._clock()):
+            await self._leases.give_back(lease, last_write_at=lease.last_write_at, outcome=True)
+            return Acknowledge("held")
         structlog.contextvars.bind_contextvars(run_id=current.run.head.run_id, attempt=lease.attempt)
         if lease.attempt <= SUSPICIOUS:
             return await self._finish(Claim(current, lease, source_server_id))

@@ -5,7 +5,7 @@ DRS has no field for instance type, subnet, security groups, profile or static I
 template, and nothing here touches it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -14,7 +14,10 @@ from workers.core.errors import PermanentError
 from workers.core.model.group import Target
 from workers.core.model.launch_config import FIELDS, Half, Json
 from workers.core.plan.observed import ObservedConfiguration
-from workers.core.ports import Guard, RecoveryJob
+from workers.core.ports import WAVE_TAG, Guard, RecoveryJob
+
+OVER = "COMPLETED"
+"""The status of a job of which nothing more comes, whatever became of its source servers."""
 
 
 class DrsLaunchConfigurations:
@@ -50,11 +53,15 @@ class DrsRecovery:
         is_drill: bool,
         tags: Mapping[str, str],
         guard: Guard,
+        snapshots: Mapping[str, str],
     ) -> RecoveryJob:
         """Start one recovery job. DRS takes no idempotency token: look for the tags before repeating."""
         request = {
             "isDrill": is_drill,
-            "sourceServers": [{"sourceServerID": member} for member in source_server_ids],
+            "sourceServers": [
+                {"sourceServerID": member, **({"recoverySnapshotID": snapshots[member]} if member in snapshots else {})}
+                for member in source_server_ids
+            ],
             "tags": dict(tags),
         }
         answer = await self._calls.call(target, "drs", "StartRecovery", request, guard=guard, repeatable=False)
@@ -62,14 +69,28 @@ class DrsRecovery:
 
     async def find(self, target: Target, tags: Mapping[str, str], *, since: datetime) -> RecoveryJob | None:
         """Find the job that carries these tags."""
-        request: dict[str, Any] = {"filters": {"fromDate": since.strftime("%Y-%m-%dT%H:%M:%SZ")}}
+        async for job in self._describe(target, {"fromDate": _time(since)}):
+            if tags.items() <= (job.get("tags") or {}).items():
+                return _job(job)
+        return None
+
+    async def find_running(self, target: Target, *, since: datetime) -> list[RecoveryJob]:
+        """List the jobs that are not over."""
+        found = self._describe(target, {"fromDate": _time(since)})
+        return [_job(job) async for job in found if job.get("status") != OVER]
+
+    async def follow(self, target: Target, job_ids: Sequence[str]) -> dict[str, RecoveryJob]:
+        """Read how far jobs are, as many a call as the model allows."""
+        return {job["jobID"]: _job(job) async for job in self._describe(target, {"jobIDs": list(job_ids)})}
+
+    async def _describe(self, target: Target, filters: Mapping[str, Any]) -> AsyncIterator[Mapping[str, Any]]:
+        request: dict[str, Any] = {"filters": filters}
         while True:
             page = await self._calls.call(target, "drs", "DescribeJobs", request)
             for job in page["items"]:
-                if tags.items() <= (job.get("tags") or {}).items():
-                    return _job(job)
+                yield job
             if not page.get("nextToken"):
-                return None
+                return
             request["nextToken"] = page["nextToken"]
 
 
@@ -85,8 +106,16 @@ def _observed(answer: Mapping[str, Any]) -> ObservedConfiguration:
     return ObservedConfiguration(values, template_id)
 
 
+def _time(at: datetime) -> str:
+    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def _job(job: Mapping[str, Any]) -> RecoveryJob:
     servers = job.get("participatingServers") or []
     return RecoveryJob(
-        job["jobID"], {server["sourceServerID"]: server.get("launchStatus", "PENDING") for server in servers}
+        job["jobID"],
+        {server["sourceServerID"]: server.get("launchStatus", "PENDING") for server in servers},
+        is_over=job.get("status") == OVER,
+        is_drill=job.get("initiatedBy") == "START_DRILL",
+        wave_id=(job.get("tags") or {}).get(WAVE_TAG),
     )

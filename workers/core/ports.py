@@ -97,6 +97,10 @@ class LaunchTemplates(LaunchTemplateReads, Protocol):
         """Make this version the default."""
 
 
+WAVE_TAG, PART_TAG = "prelaunch:waveId", "prelaunch:part"
+"""The tags of a recovery job, by which it is known whose it is."""
+
+
 @dataclass(frozen=True, slots=True)
 class RecoveryJob:
     """A recovery job of DRS."""
@@ -104,6 +108,10 @@ class RecoveryJob:
     job_id: str
     launch_statuses: Mapping[str, str]
     """Source server id to DRS's launch status; a COMPLETED job may hold failed ones."""
+    is_over: bool = False
+    is_drill: bool = False
+    wave_id: str | None = None
+    """The wave of ours that started it."""
 
 
 class Recovery(Protocol):
@@ -117,11 +125,22 @@ class Recovery(Protocol):
         is_drill: bool,
         tags: Mapping[str, str],
         guard: Guard,
+        snapshots: Mapping[str, str],
     ) -> RecoveryJob:
-        """Start one recovery job over at most 100 source servers. Not idempotent: sent once, or not at all."""
+        """
+        Start one recovery job over at most 100 source servers. Not idempotent: sent once, or not at all.
+
+        Those that `snapshots` does not name are recovered to their latest point in time.
+        """
 
     async def find(self, target: Target, tags: Mapping[str, str], *, since: datetime) -> RecoveryJob | None:
         """Find the job that carries these tags among those created since then."""
+
+    async def find_running(self, target: Target, *, since: datetime) -> Sequence[RecoveryJob]:
+        """List the jobs that are not over, of those created since then."""
+
+    async def follow(self, target: Target, job_ids: Sequence[str]) -> Mapping[str, RecoveryJob]:
+        """Read how far jobs are; one that DRS does not know any more is left out."""
 
 
 class TargetAccounts(Protocol):

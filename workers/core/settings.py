@@ -218,6 +218,21 @@ class Settings(BaseSettings):
         return timedelta(seconds=5) * self.time_scale
 
     @property
+    def longest_wave(self) -> timedelta:
+        """How long a wave may take, and hold its groups."""
+        return timedelta(hours=6) * self.time_scale
+
+    @property
+    def longest_wave_pause(self) -> timedelta:
+        """How seldom at most it is looked whether a wave can go on: SQS hands a message out 1,000 times."""
+        return timedelta(seconds=30) * self.time_scale
+
+    @property
+    def job_wait(self) -> timedelta:
+        """How soon it is looked again whether recovery jobs have ended that a part waits for."""
+        return timedelta(seconds=10) * self.time_scale
+
+    @property
     def max_ready_age(self) -> timedelta:
         """How old the oldest verification of a ready group may be for a wave's fast path."""
         return timedelta(hours=24)

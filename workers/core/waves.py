@@ -1,36 +1,56 @@
 """
-Accepting a wave: groups that are ready, cut into parts then and there, and one urgent message.
+Accepting a wave: its members are fixed, its groups claimed, in one transaction; then one urgent message.
 
-A wave is accepted over exactly the generations that were found ready: the transaction that stores it checks them
-again. A group that is not ready is refused with each of its source servers named; nothing is stored then.
+What is ready is held in the same instant, over exactly the generation that was found ready, so that nothing stands
+between the acceptance and the start. Committed but not sent is accepted: the sweeper sends.
 """
 
 import asyncio
 import uuid
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+import structlog
 from boto3.dynamodb.conditions import Attr
 
 from workers.core.contract import WAVE_ACTOR, Queue
 from workers.core.errors import ServiceUnavailable, SetupError
 from workers.core.model.errors import FieldError
+from workers.core.model.waves import OnNotReady, Verify
+from workers.core.pages import bad_token, read_token, write_token
 from workers.core.ports import Clock, Job, JobQueue
 from workers.core.queries import GroupView, Page, Queries
 from workers.core.requests import Conflict, NotFound, Requester, RequestRefused
 from workers.core.status import Status
+from workers.core.store.holds import Hold
 from workers.core.store.receipts import Receipt, Receipts
 from workers.core.store.records import GroupStatus, ServerItem
 from workers.core.store.tables import Tables
-from workers.core.store.waves import Wave, WaveGroup, WavePart, WaveStatus, WaveStore, put_wave
+from workers.core.store.wave_records import (
+    FALLBACK,
+    FAST,
+    GroupState,
+    Wave,
+    WaveGroup,
+    WavePart,
+    WaveStatus,
+    WaveView,
+    find_unbegun,
+)
+from workers.core.store.waves import WaveStore, put_wave
 from workers.core.store.writes import Write
-from workers.core.wave_ends import WaveEnds
+
+log = structlog.get_logger()
 
 PART_SIZE = 100
 """Source servers in one recovery job. Source: AWS, DRS service quotas."""
 TRANSACTION_ITEMS = 100
 ACCEPT_TRIES = 3
+NOT_READY = "NOT_READY"
+PURGED = "PURGED"
+WAVES = ("waves",)
+"""What a page of the waves is one of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +59,22 @@ class WaveRequest:
 
     group_ids: tuple[str, ...]
     is_drill: bool = True
+    on_not_ready: OnNotReady = OnNotReady.APPLY
+    verify: Verify = Verify.STORED
+    snapshots: Mapping[str, str] = field(default_factory=dict)
+    """Source server to the recovery snapshot that it is launched from; of others DRS takes the latest."""
+
+
+@dataclass(frozen=True, slots=True)
+class WavePeriods:
+    """How long what a wave rests on holds."""
+
+    max_ready_age: timedelta
+    """How old the oldest verification of a group may be."""
+    longest: timedelta
+    """How long a wave may take, and hold its groups."""
+    send_after: timedelta
+    """How long after its acceptance a wave that nobody goes on with is sent again."""
 
 
 class Waves:
@@ -49,62 +85,67 @@ class Waves:
         *,
         tables: Tables,
         waves: WaveStore,
-        ends: WaveEnds,
         queries: Queries,
         receipts: Receipts,
         queue: JobQueue,
         clock: Clock,
-        max_ready_age: timedelta,
+        periods: WavePeriods,
     ) -> None:
         self._tables = tables
         self._waves = waves
-        self._ends = ends
         self._queries = queries
         self._receipts = receipts
         self._queue = queue
         self._clock = clock
-        self._max_ready_age = max_ready_age
+        self._periods = periods
 
-    async def accept(self, request: WaveRequest, requester: Requester) -> tuple[Wave, list[WavePart]]:
+    async def accept(self, request: WaveRequest, requester: Requester) -> WaveView:
         """
-        Accept a wave over ready groups; a worker starts it at once.
+        Accept a wave; a worker goes on with it at once.
 
         Parameters:
             request: What is to be recovered.
             requester: Who asks.
 
         Returns:
-            The wave and its parts, stored.
+            The wave, stored.
 
         Raises:
             NotFound: There is no such group.
-            Conflict: `NOT_READY`, with every source server that is not.
-            RequestRefused: The requester's key was used for another request.
-            ServiceUnavailable: The message could not be sent; nothing is started.
+            Conflict: `NOT_READY`: another wave has a group, or nothing is to be started of what is not ready, and
+                every source server that is not is named.
+            RequestRefused: The requester's key was used for another request, a snapshot is given for a source server
+                of no group, or the wave is too large.
+            ServiceUnavailable: The groups change too fast, or the stack's tables do not answer.
         """
         accepted_at = self._clock()
         for _ in range(ACCEPT_TRIES):
             accepted = await self._receipts.do_once(
                 requester,
                 lambda: self._try_accept(request, requester, accepted_at),
-                lambda receipt: self._repeat(receipt, requester),
+                self._repeat,
             )
             if accepted is not None:
                 return accepted
         raise ServiceUnavailable("The groups change while the wave is accepted. Try again.")
 
-    async def _try_accept(
-        self, request: WaveRequest, requester: Requester, accepted_at: datetime
-    ) -> tuple[Wave, list[WavePart]] | None:
-        """Store the wave over the generations that are ready now; None where one changed meanwhile."""
+    async def _try_accept(self, request: WaveRequest, requester: Requester, accepted_at: datetime) -> WaveView | None:
+        """Store the wave over the generations that there are now; None where one changed meanwhile."""
         views = await asyncio.gather(*(self._queries.group(group_id) for group_id in request.group_ids))
-        await self._check_ready(views, accepted_at)
-        wave, parts = _plan_wave(request, views, requester, accepted_at)
+        _check_snapshots(request, views)
+        wave = self._plan_wave(request, requester, accepted_at)
+        hold = Hold(wave.wave_id, wave.deadline, wave.is_drill)
+        _check_free(views, hold, accepted_at)
+        if request.on_not_ready is OnNotReady.FAIL:
+            await self._check_ready(views, accepted_at)
+        groups = tuple(self._plan_group(number, view, wave) for number, view in enumerate(views))
+        wave = replace(wave, status=find_unbegun(groups))
+        planned = WaveView(wave, groups, tuple(_cut_all(views, request.snapshots)))
         receipts = self._receipts.put(requester, Receipt(wave.wave_id, accepted=True))
-        writes = [*put_wave(wave, parts), *_still_ready(wave), *receipts]
+        writes = [*put_wave(planned), *_take(planned, hold), *receipts]
         if len(writes) > TRANSACTION_ITEMS:
             raise RequestRefused(
-                f"A wave of {len(views)} groups in {len(parts)} parts is too large to be accepted as one."
+                f"A wave of {len(views)} groups in {len(planned.parts)} parts is too large to be accepted as one."
                 " Start it as several waves.",
                 code="INVALID_BODY",
             )
@@ -114,49 +155,62 @@ class Waves:
 
         if not await self._tables.commit(writes, is_stored):
             return None
-        await self._send(wave, parts, requester)
-        return wave, parts
+        await self._send(wave)
+        return planned
 
-    async def _repeat(self, receipt: Receipt, requester: Requester) -> tuple[Wave, list[WavePart]]:
-        wave, parts = await self.get(receipt.subject)
-        if wave.status is WaveStatus.STARTING and not any(part.starting_at or part.is_done for part in parts):
+    async def _repeat(self, receipt: Receipt) -> WaveView:
+        view = await self.get(receipt.subject)
+        if not (view.wave.status.is_begun or any(part.starting_at or part.is_done for part in view.parts)):
             # Whoever accepted it may have died before the message: a second one starts nothing twice.
-            await self._send(wave, parts, requester)
-        return wave, parts
+            await self._send(view.wave)
+        return view
+
+    async def _send(self, wave: Wave) -> None:
+        try:
+            await self._queue.send(Queue.URGENT, [wave_job(wave)])
+        except (ServiceUnavailable, SetupError) as error:
+            # It is accepted and stays: the sweeper sends what was not sent.
+            log.warning("wave.not_sent", wave_id=wave.wave_id, error=error.message)
 
     async def send_again(self, wave_id: str, *, named: bool) -> bool:
         """
-        Send a wave's message once more: it starts nothing twice. A wave that nobody means any more ends instead.
+        Send a wave's message once more: it starts nothing twice.
 
         Parameters:
             wave_id: The wave.
             named: Whether somebody asked for just this message; a recovery that is no drill is not sent otherwise.
 
         Returns:
-            Whether it was sent; False where the wave's start has ended, now or before.
+            Whether it was sent; False where nothing more is to be started.
 
         Raises:
             NotFound: There is no such wave.
-            Conflict: It is no drill and not named, or somebody goes on with it just now.
+            Conflict: It is no drill and not named.
             ServiceUnavailable: The message could not be sent.
         """
-        wave, parts = await self.get(wave_id)
-        if wave.status is not WaveStatus.STARTING or await self._ends.end_stale(wave, parts):
+        wave = (await self.get(wave_id)).wave
+        if wave.status.is_begun:
             return False
         if not (wave.is_drill or named):
             raise Conflict(f"{wave_id} is a recovery and no drill: redrive it by its message id.")
-        await self._queue.send(Queue.URGENT, [_job(wave)])
+        await self._queue.send(Queue.URGENT, [wave_job(wave)])
         return True
 
-    async def get(self, wave_id: str) -> tuple[Wave, list[WavePart]]:
+    async def end_purged(self, wave_id: str) -> None:
+        """Let nothing more be started of a wave whose message is thrown away; a worker ends it."""
+        told = f"The start of {wave_id} was purged from the dead letters. Start a new wave."
+        if await self._waves.stop(wave_id, PURGED, told, self._clock()):
+            log.warning("wave.stopped", wave_id=wave_id, code=PURGED)
+
+    async def get(self, wave_id: str) -> WaveView:
         """
-        Read a wave and its parts.
+        Read a wave with its groups and parts.
 
         Parameters:
             wave_id: The wave.
 
         Returns:
-            The wave and its parts, in order.
+            The wave.
 
         Raises:
             NotFound: There is no such wave.
@@ -166,13 +220,55 @@ class Waves:
             raise NotFound(f"There is no wave {wave_id!r} in this stack.", code="WAVE_NOT_FOUND")
         return found
 
-    async def _send(self, wave: Wave, parts: list[WavePart], requester: Requester) -> None:
-        try:
-            await self._queue.send(Queue.URGENT, [_job(wave)])
-        except (ServiceUnavailable, SetupError):
-            # The message may have got through all the same: a wave that a worker has begun is accepted.
-            if await self._waves.give_up(wave, parts, self._receipts.take_back(requester, wave.wave_id)):
-                raise
+    async def list_accepted(self, limit: int, token: str | None) -> tuple[Sequence[Wave], str | None]:
+        """
+        List waves, newest first, without their groups and parts.
+
+        Parameters:
+            limit: The most that are answered, 1 to 1,000.
+            token: The one that the page before gave; None for the first page.
+
+        Returns:
+            A page, and the token of the next one, if there is one; what was accepted a moment ago may be missing.
+
+        Raises:
+            RequestRefused: The token is none of ours.
+        """
+        named = await self._waves.read_accepted(limit, _read_place(read_token(token, WAVES)))
+        waves = await self._waves.read_many([wave_id for _, wave_id in named])
+        return waves, write_token(WAVES, named[-1]) if len(named) == limit else None
+
+    def _plan_wave(self, request: WaveRequest, requester: Requester, now: datetime) -> Wave:
+        return Wave(
+            wave_id=f"wave-{uuid.uuid4().hex[:17]}",
+            status=WaveStatus.STARTING,
+            is_drill=request.is_drill,
+            accepted_at=now,
+            deadline=now + self._periods.longest,
+            requested_by=requester.principal,
+            door=requester.door,
+            look_at=now + self._periods.send_after,
+            on_not_ready=request.on_not_ready,
+            verify=request.verify,
+            request_id=requester.request_id,
+        )
+
+    def _plan_group(self, number: int, view: GroupView, wave: Wave) -> WaveGroup:
+        is_ready = view.status is None or self._is_ready(view.status, wave.accepted_at)
+        # A group that has no launch config has nothing that could be compared.
+        starts = is_ready and (view.status is None or wave.verify is Verify.STORED)
+        return WaveGroup(
+            number=number,
+            group_id=view.head.group_id,
+            path=FAST if is_ready else FALLBACK,
+            generation=view.status.generation if view.status else 0,
+            config_version=view.head.version,
+            state=GroupState.LAUNCHING if starts else GroupState.UNREADY,
+        )
+
+    def _is_ready(self, status: GroupStatus, now: datetime) -> bool:
+        is_fresh = status.verified_at is not None and now - status.verified_at <= self._periods.max_ready_age
+        return status.status is Status.READY and is_fresh
 
     async def _check_ready(self, views: Sequence[GroupView], now: datetime) -> None:
         errors = [
@@ -186,63 +282,77 @@ class Waves:
                 f"{len(errors)} reasons why the groups are not ready; see errors. Wait for what is pending, apply"
                 " what failed, then start the wave.",
                 tuple(errors),
-                code="NOT_READY",
+                code=NOT_READY,
             )
 
     async def _find_unready(
         self, view: GroupView, status: GroupStatus, pointer: str, now: datetime
     ) -> list[FieldError]:
+        if self._is_ready(status, now):
+            return []
         if status.status is Status.READY:
-            if status.verified_at is not None and now - status.verified_at <= self._max_ready_age:
-                return []
             message = f"{view.head.group_id} was verified too long ago ({status.verified_at}). Apply it with force."
-            return [FieldError(pointer, "NOT_READY", message, None)]
+            return [FieldError(pointer, NOT_READY, message, None)]
         whole = await self._queries.status(view.head.group_id, Page(limit=len(view.definition.source_server_ids)))
         unready = [
-            FieldError(
-                pointer,
-                "NOT_READY",
-                f"{member} is {state.value}" + _explain(state, item),
-                member,
-            )
+            FieldError(pointer, NOT_READY, f"{member} is {state.value}" + explain(state, item), member)
             for member, (state, _, item) in whole.servers.items()
             if state is not Status.READY
         ]
         # Between the two reads the last member may have been recorded: the group is still to be settled.
-        settling = FieldError(pointer, "NOT_READY", f"{view.head.group_id} is being settled. Try again.", None)
+        settling = FieldError(pointer, NOT_READY, f"{view.head.group_id} is being settled. Try again.", None)
         return unready or [settling]
 
 
-def _job(wave: Wave) -> Job:
+def wave_job(wave: Wave) -> Job:
+    """Make a wave's message."""
     return Job(WAVE_ACTOR, wave.wave_id, {"waveId": wave.wave_id, "requestId": wave.request_id})
 
 
-def _plan_wave(
-    request: WaveRequest, views: Sequence[GroupView], requester: Requester, now: datetime
-) -> tuple[Wave, list[WavePart]]:
-    groups = tuple(
-        WaveGroup(view.head.group_id, "fast", view.head.version, view.status.generation if view.status else 0)
-        for view in views
-    )
-    wave = Wave(
-        wave_id=f"wave-{uuid.uuid4().hex[:17]}",
-        status=WaveStatus.STARTING,
-        is_drill=request.is_drill,
-        groups=groups,
-        accepted_at=now,
-        requested_by=requester.principal,
-        door=requester.door,
-        request_id=requester.request_id,
-    )
-    cut = [(view.head.group_id, members) for view in views for members in _cut(view.definition.source_server_ids)]
-    return wave, [WavePart(number, group_id, members) for number, (group_id, members) in enumerate(cut)]
-
-
-def _explain(state: Status, item: ServerItem | None) -> str:
+def explain(state: Status, item: ServerItem | None) -> str:
+    """Say why a source server is not ready, to follow the word for its state."""
     # What an earlier generation met says nothing about a member that is pending now.
     if state is not Status.FAILED or item is None or not item.errors:
         return "."
     return f": {item.errors[0].code}: {item.errors[0].message}"
+
+
+def _check_free(views: Sequence[GroupView], hold: Hold, now: datetime) -> None:
+    errors = tuple(
+        FieldError(
+            f"/groupIds/{position}",
+            NOT_READY,
+            f"{view.head.group_id} is being recovered by {view.status.held_by}. See how far that is, and start the"
+            f" wave when it is over.",
+            None,
+        )
+        for position, view in enumerate(views)
+        if view.status is not None and not hold.can_take(view.status, now)
+    )
+    if errors:
+        raise Conflict("Another wave has groups that were asked for; see errors.", errors, code=NOT_READY)
+
+
+def _check_snapshots(request: WaveRequest, views: Sequence[GroupView]) -> None:
+    members = {member for view in views for member in view.definition.source_server_ids}
+    errors = tuple(
+        FieldError(f"/recoverySnapshotIds/{server}", "INVALID_BODY", f"{server} is no member of these groups.", server)
+        for server in request.snapshots
+        if server not in members
+    )
+    if errors:
+        raise RequestRefused(
+            f"Snapshots are given for {len(errors)} source servers that are no members of the groups.",
+            errors,
+            code="INVALID_BODY",
+        )
+
+
+def _cut_all(views: Sequence[GroupView], snapshots: Mapping[str, str]) -> Iterator[WavePart]:
+    cut = [(view.head.group_id, members) for view in views for members in _cut(view.definition.source_server_ids)]
+    for number, (group_id, members) in enumerate(cut):
+        chosen = {each: snapshots[each] for each in members if each in snapshots}
+        yield WavePart(number, group_id, members, snapshots=chosen or None)
 
 
 def _cut(members: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
@@ -250,10 +360,22 @@ def _cut(members: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
         yield members[start : start + PART_SIZE]
 
 
-def _still_ready(wave: Wave) -> Iterator[Write]:
-    for group in wave.groups:
-        unchanged = Attr("version").eq(group.config_version)
-        yield Write("ConditionCheck", "groups", (group.group_id, "group"), condition=unchanged)
+def _take(planned: WaveView, hold: Hold) -> Iterator[Write]:
+    """Take every group as it was read: its members are those of its generation, or of its version where it has none."""
+    for group in planned.groups:
         if group.generation:
-            ready = Attr("generation").eq(group.generation) & Attr("status").eq(Status.READY.value)
-            yield Write("ConditionCheck", "groups", (group.group_id, "status"), condition=ready)
+            launching = group.state is GroupState.LAUNCHING
+            yield hold.claim(group.group_id, group.generation, planned.wave.accepted_at, launching=launching)
+        else:
+            unchanged = Attr("version").eq(group.config_version)
+            yield Write("ConditionCheck", "groups", (group.group_id, "group"), condition=unchanged)
+
+
+def _read_place(place: list[object] | None) -> tuple[str, str] | None:
+    """Answer time and id of the wave after which the page begins; None for the first page."""
+    match place:
+        case None:
+            return None
+        case [str() as accepted_at, str() as wave_id] if accepted_at and wave_id:
+            return accepted_at, wave_id
+    raise bad_token()

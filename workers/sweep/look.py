@@ -61,7 +61,7 @@ def decide(head: RunHead, now: datetime, periods: RunPeriods) -> Decision:
 
 def _prolong(head: RunHead, now: datetime, periods: RunPeriods) -> datetime:
     """Move the deadline by what nobody could use, and on while source servers settle; six hours at most."""
-    latest = max(head.deadline, head.opened_at + periods.longest)
+    latest = max(head.deadline, head.counts_from + periods.longest)
     late = now - head.resend_after
     outage = late if late > periods.late_after else timedelta(0)
     deadline = min(head.deadline + outage, latest)

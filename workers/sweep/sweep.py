@@ -12,9 +12,10 @@ from dataclasses import replace
 
 import structlog
 
+from workers.core.contract import WAVE_ACTOR, Queue
 from workers.core.errors import DEADLINE_EXCEEDED, PrelaunchError
 from workers.core.outcome import Acknowledge, Outcome
-from workers.core.ports import Clock
+from workers.core.ports import Clock, Job, JobQueue
 from workers.core.runs.removal import clear_group
 from workers.core.runs.sending import RunSender
 from workers.core.runs.settle import Aggregator
@@ -24,16 +25,18 @@ from workers.core.store.groups import GroupStore
 from workers.core.store.journal import Journal
 from workers.core.store.records import GroupStatus, RunHead, ServerError, ServerItem
 from workers.core.store.runs import Run, RunStore
+from workers.core.store.waves import WaveStore
 from workers.sweep.look import Act, decide
 
 log = structlog.get_logger()
 
 RUNS_A_SWEEP = 100
+WAVES_A_SWEEP = 100
 _JITTER = random.SystemRandom()
 
 
 class Sweep:
-    """Looks after unsettled runs."""
+    """Looks after unsettled runs, and waves that are not over."""
 
     def __init__(
         self,
@@ -42,6 +45,8 @@ class Sweep:
         runs: RunStore,
         journal: Journal,
         sender: RunSender,
+        waves: WaveStore,
+        queue: JobQueue,
         aggregator: Aggregator,
         settings: Settings,
         clock: Clock,
@@ -50,13 +55,15 @@ class Sweep:
         self._runs = runs
         self._journal = journal
         self._sender = sender
+        self._waves = waves
+        self._queue = queue
         self._aggregator = aggregator
         self._settings = settings
         self._clock = clock
 
     async def sweep(self) -> Outcome:
-        """Look after every run and deleted group that is due; trouble with one keeps none of the others from it."""
-        looked = 0
+        """Look after every run, deleted group and wave that is due; trouble with one keeps no other from it."""
+        looked = await self._send_waves()
         for group_id, generation in await self._runs.read_due(self._clock(), limit=RUNS_A_SWEEP):
             try:
                 looked += await self._look_after(group_id, generation)
@@ -65,6 +72,18 @@ class Sweep:
             except Exception:  # one run that cannot be read must not hide all that are due after it
                 log.exception("sweep.crashed", group_id=group_id, generation=generation)
         return Acknowledge(f"looked after {looked}")
+
+    async def _send_waves(self) -> int:
+        """Send the message of every wave that nobody goes on with: by it a wave is started, followed and ended."""
+        now, sent = self._clock(), 0
+        try:
+            for wave_id in await self._waves.read_due(now, limit=WAVES_A_SWEEP):
+                if await self._waves.claim_look(wave_id, now, now + self._settings.run_periods.send_after):
+                    await self._queue.send(Queue.URGENT, [Job(WAVE_ACTOR, wave_id, {"waveId": wave_id})])
+                    sent += 1
+        except PrelaunchError as error:
+            log.warning("sweep.waves_failed", error=error.message)
+        return sent
 
     async def run(self, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         """Sweep again and again, until cancelled; no two processes in step."""

@@ -161,6 +161,7 @@ class Watch:
                 requester,
                 mode=Mode.APPLY if standing.definition.auto_repair else Mode.REPORT,
                 changed_by=work.changed_by,
+                queue=Queue.BULK,
             )
             is_open = await self._next.open(
                 run,
@@ -169,7 +170,6 @@ class Watch:
                 before=standing.status,
                 servers=standing.servers,
                 requester=requester,
-                queue=Queue.BULK,
             )
         except GroupDeleted:
             return False

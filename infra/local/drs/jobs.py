@@ -25,6 +25,8 @@ class Participant:
     launch_status: str = "PENDING"
     recovery_instance_id: str | None = None
     source: LaunchSource | None = None
+    snapshot_id: str | None = None
+    """The point in time that it is recovered to; None for the latest."""
 
     def to_dict(self) -> dict[str, Any]:
         """Answer the part as a participating server."""

@@ -27,6 +27,8 @@ from infra.local.world import WORLD
 SERVERS_A_JOB = 100
 JOBS_IN_PROGRESS = 20
 SERVERS_IN_ALL_JOBS = 500
+SNAPSHOTS_EVERY = timedelta(minutes=10)
+SNAPSHOTS_KEPT = 3
 
 _BUSY = "One or more of the Source Servers included in API call are currently being processed by a Job"
 
@@ -114,13 +116,22 @@ class DRSBackend(BaseBackend):
         }
         return [{**identity, **NEW_CONFIGURATION, "launchIntoSourceInstance": False}]
 
-    def start_recovery(self, ids: list[str], *, is_drill: bool, tags: dict[str, str]) -> Job:
+    def describe_recovery_snapshots(self, source_server_id: str) -> list[dict[str, Any]]:
+        """List the points in time that a source server can be recovered to, oldest first."""
+        server = self._find_server(source_server_id)
+        return self._snapshots_of(server)
+
+    def start_recovery(self, ids: list[str], *, is_drill: bool, tags: dict[str, str], snapshots: dict[str, str]) -> Job:
         """Start a job over all of these servers, or over none: one that may not take part refuses the job."""
         self._check_recovery(ids)
+        for source_server_id, snapshot_id in snapshots.items():
+            known = {each["snapshotID"] for each in self._snapshots_of(self.servers[source_server_id])}
+            if snapshot_id not in known:
+                raise ResourceNotFoundException("RecoverySnapshot", snapshot_id)
         number = len(self.jobs)
         job_id = f"drsjob-{self._hash(f'job/{number}')}"
         arn = self._arn("job", job_id)
-        participants = [Participant(source_server_id) for source_server_id in ids]
+        participants = [Participant(each, snapshot_id=snapshots.get(each)) for each in ids]
         job = Job(job_id, number, arn, WORLD.now(), is_drill, dict(tags), participants)
         job.note(job.created_at, "JOB_START")
         self.jobs[job_id] = job
@@ -219,6 +230,21 @@ class DRSBackend(BaseBackend):
             raise ServiceQuotaExceededException(
                 f"At most {SERVERS_IN_ALL_JOBS} source servers can be in all jobs", "SourceServer"
             )
+
+    def _snapshots_of(self, server: SourceServer) -> list[dict[str, Any]]:
+        if not server.has_recovery_point:
+            return []
+        taken = [server.added_at - number * SNAPSHOTS_EVERY for number in reversed(range(SNAPSHOTS_KEPT))]
+        return [
+            {
+                "snapshotID": f"pit-{self._hash(f'snapshot/{server.source_server_id}/{number}')}",
+                "sourceServerID": server.source_server_id,
+                "timestamp": iso(at),
+                "expectedTimestamp": iso(at),
+                "ebsSnapshots": [],
+            }
+            for number, at in enumerate(taken)
+        ]
 
     def _open_jobs(self) -> Iterable[Job]:
         return (job for job in self.jobs.values() if job.status != "COMPLETED")

@@ -116,9 +116,16 @@ class DRSResponse(BaseResponse):
 
     def start_recovery(self) -> str:
         """Start a job over all the named servers or over none."""
-        ids = [entry["sourceServerID"] for entry in self._get_param("sourceServers")]
-        is_drill = bool(self._get_param("isDrill"))
-        job = self.drs_backend.start_recovery(ids, is_drill=is_drill, tags=self._get_param("tags") or {})
+        entries = self._get_param("sourceServers")
+        snapshots = {
+            entry["sourceServerID"]: entry["recoverySnapshotID"] for entry in entries if "recoverySnapshotID" in entry
+        }
+        job = self.drs_backend.start_recovery(
+            [entry["sourceServerID"] for entry in entries],
+            is_drill=bool(self._get_param("isDrill")),
+            tags=self._get_param("tags") or {},
+            snapshots=snapshots,
+        )
         return json.dumps({"job": job.to_dict()})
 
     def describe_jobs(self) -> str:
@@ -128,6 +135,12 @@ class DRSResponse(BaseResponse):
         jobs = self.drs_backend.describe_jobs(filters.get("jobIDs") or [], since, until)
         page, token = self._cut((-job.number, job) for job in jobs)
         return _page([job.to_dict() for job in page], token)
+
+    def describe_recovery_snapshots(self) -> str:
+        """List a source server's points in time."""
+        snapshots = self.drs_backend.describe_recovery_snapshots(self._get_param("sourceServerID"))
+        page, token = self._cut(enumerate(snapshots))
+        return _page(page, token)
 
     def describe_job_log_items(self) -> str:
         """List what happened in a job, oldest first."""

@@ -20,8 +20,14 @@ KEY_SCHEMAS: Mapping[str, tuple[str, str | None]] = {
 INDEX_SCHEMAS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "groups": {"named": ("named", "name")},
     "runs": {"unsettled": ("unsettled", "resendAfter")},
+    "waves": {"unfinished": ("unfinished", "lookAt"), "accepted": ("accepted", "acceptedAt")},
 }
-PROJECTED: Mapping[str, tuple[str, ...]] = {"named": (), "unsettled": ("accountId", "region", "listed")}
+PROJECTED: Mapping[str, tuple[str, ...]] = {
+    "named": (),
+    "unsettled": ("accountId", "region", "listed"),
+    "unfinished": (),
+    "accepted": (),
+}
 """What an index holds of an item besides the keys."""
 WRITES = frozenset({"Put", "Update", "Delete", "ConditionCheck"})
 MOST_IN_A_TRANSACTION = 100

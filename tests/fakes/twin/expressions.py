@@ -78,7 +78,8 @@ def _one(tokens: _Tokens) -> Holds:
         negated = _one(tokens)
         return lambda item, names, values: not negated(item, names, values)
     if token.startswith("#"):
-        return _comparison(token, tokens.take(), tokens.take())
+        operator = tokens.take()
+        return _among(token, tokens) if operator == "IN" else _comparison(token, operator, tokens.take())
     tokens.take("(")
     name = tokens.take()
     argument = None
@@ -87,6 +88,16 @@ def _one(tokens: _Tokens) -> Holds:
         argument = tokens.take()
     tokens.take(")")
     return _function(token, name, argument)
+
+
+def _among(name: str, tokens: _Tokens) -> Holds:
+    tokens.take("(")
+    values_named = [tokens.take()]
+    while tokens.next == ",":
+        tokens.take()
+        values_named.append(tokens.take())
+    tokens.take(")")
+    return lambda item, names, values: any(_equals(item.get(names[name]), values[each]) for each in values_named)
 
 
 def _comparison(name: str, operator: str, value: str) -> Holds:

@@ -202,9 +202,9 @@ class Fleet:
         return {item["groupId"]: item for item in items if item["item"] == "status"}
 
     def pending(self) -> list[str]:
-        """Name the groups that are pending or to be cleared, and the waves that are starting."""
-        waves = map(decode, self.world.tables.every("waves"))
-        starting = [wave["waveId"] for wave in waves if wave["item"] == "wave" and wave["status"] == "starting"]
+        """Name the groups that are pending or to be cleared, and the waves that are not over."""
+        waves = [item for item in map(decode, self.world.tables.every("waves")) if item["item"] == "wave"]
+        starting = [wave["waveId"] for wave in waves if wave["status"] not in {"finished", "failed"}]
         clearing = [
             item["groupId"] for item in map(decode, self.world.tables.every("runs")) if item["item"] == "clearing"
         ]

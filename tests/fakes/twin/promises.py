@@ -41,6 +41,15 @@ def digests_of(*configs: LaunchConfig) -> dict[str, LaunchConfig]:
     return {digest_launch_config(ProductLaunchConfig(dict(config))): config for config in configs}
 
 
+HOLD = {"heldBy", "heldUntil", "heldForDrill", "launching"}
+
+
+def _is_held_otherwise(before: dict[str, Any], after: dict[str, Any]) -> bool:
+    """Tell whether nothing but the hold of a wave differs."""
+    kept = [{name: value for name, value in each.items() if name not in HOLD} for each in (before, after)]
+    return kept[0] == kept[1]
+
+
 def _is_confirmed(before: dict[str, Any], after: dict[str, Any]) -> bool:
     """Tell whether nothing but the times of the last reading differ, and these are later."""
     times = {"verifiedAt", "watchedAt"}
@@ -91,6 +100,8 @@ class Watch:
         The watch, which found all right, moves the times of a settled one on.
         """
         if before is not None and before["status"] in SETTLED and _is_confirmed(before, after):
+            return
+        if before is not None and _is_held_otherwise(before, after):
             return
         was, generation = (before["status"], before["generation"]) if before else ("not_configured", 0)
         settles = was == "pending" and after["status"] in SETTLED and after["generation"] == generation
@@ -159,6 +170,10 @@ class Watch:
         if owner not in {None, run["groupId"]} and self._is_verified(owner, server_id):
             self.broken.append(f"[5] {run['groupId']} writes to {server_id}, which {owner} has and has verified")
         recorded = self._fleet.world.tables.peek("runs", run["groupId"], f"server#{server_id}")
+        # A call that comes late writes once more what was verified: what DRS launches stays the same.
+        is_new = recorded is None or int(recorded["generation"]["N"]) < run["generation"]
+        if is_new and self._fleet.world.servers.is_launching(server_id):
+            self.broken.append(f"[8] {call.operation} of {server_id} while DRS launches from its template")
         if recorded is not None and int(recorded["generation"]["N"]) > run["generation"]:
             self.broken.append(
                 f"[5] generation {run['generation']} writes to {server_id} ({call.operation}), which generation"
@@ -199,6 +214,7 @@ class Watch:
         for group_id, status in self._fleet.statuses().items():
             self._check_ready(group_id, status, wanted.get(group_id, {}))
         self._check_once()
+        self._check_waves()
         self._check_history()
         self._check_members(wanted)
         self.check()
@@ -232,6 +248,23 @@ class Watch:
         # A read of EC2 shows the state of up to so long ago.
         lag = timedelta(seconds=self._fleet.world.lag)
         return at >= datetime.fromisoformat(item["verifiedAt"]["S"]) - lag
+
+    def _check_waves(self) -> None:
+        """Every wave is over and holds nothing, and none has started a source server twice."""
+        for item in map(decode, self._fleet.world.tables.every("waves")):
+            if item["item"] == "wave" and item["status"] not in {"finished", "failed"}:
+                self.broken.append(f"[3] {item['waveId']} is {item['status']} for ever")
+        for group_id, status in self._fleet.statuses().items():
+            if HOLD & status.keys():
+                self.broken.append(f"[3] {group_id} is held by {status.get('heldBy')} for ever")
+        started = Counter(
+            (job["tags"]["prelaunch:waveId"], each["sourceServerID"])
+            for job in self._fleet.world.servers.jobs
+            for each in job["participatingServers"]
+        )
+        twice = [key for key, count in started.items() if count > 1]
+        if twice:
+            self.broken.append(f"[4] started twice: {twice}")
 
     def _check_once(self) -> None:
         for template in self._fleet.world.servers.templates.values():

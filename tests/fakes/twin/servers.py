@@ -77,6 +77,13 @@ class SourceServers:
         self.configurations: dict[str, dict[str, Any]] = {}
         self.templates: dict[str, Template] = {}
         self.jobs: list[dict[str, Any]] = []
+        self.job_times: dict[str, float] = {}
+        """When each job was started."""
+        self.job_seconds = 90.0
+        """How long a job takes."""
+        self.most_jobs = 20
+        self.unrecoverable: set[str] = set()
+        """The source servers for which StartRecovery refuses a whole job."""
         self._tokens: dict[str, tuple[Mapping[str, Any], int]] = {}
         self._modified: set[str] = set()
 
@@ -110,18 +117,47 @@ class SourceServers:
         return self._configuration(server_id, "UpdateLaunchConfiguration")
 
     def start_recovery(self, **request: Any) -> dict[str, Any]:
-        """Start a job; a source server that is in one already refuses it whole. No job ends here."""
+        """Start a job; a source server that is in one that runs refuses it whole, and so does one that is unknown."""
         asked = {each["sourceServerID"] for each in request["sourceServers"]}
-        if asked & {each["sourceServerID"] for job in self.jobs for each in job["participatingServers"]}:
+        running = [job for job in self._describe_jobs() if job["status"] != "COMPLETED"]
+        if asked & {each["sourceServerID"] for job in running for each in job["participatingServers"]}:
             raise refuse("ConflictException", "StartRecovery")
+        if asked & self.unrecoverable or asked - self.configurations.keys():
+            raise refuse("ValidationException", "StartRecovery")
+        if len(running) >= self.most_jobs:
+            raise refuse("ServiceQuotaExceededException", "StartRecovery")
         servers = [{"sourceServerID": each["sourceServerID"]} for each in request["sourceServers"]]
-        job = {"jobID": f"drsjob-{len(self.jobs):017d}", "tags": request["tags"], "participatingServers": servers}
+        job = {
+            "jobID": f"drsjob-{len(self.jobs):017d}",
+            "initiatedBy": "START_DRILL" if request["isDrill"] else "START_RECOVERY",
+            "tags": request["tags"],
+            "participatingServers": servers,
+        }
         self.jobs.append(job)
-        return {"job": job}
+        self.job_times[job["jobID"]] = self._now()
+        return {"job": {**job, "status": "PENDING"}}
 
-    def describe_jobs(self, **_request: Any) -> dict[str, Any]:
-        """List the jobs."""
-        return {"items": list(self.jobs)}
+    def describe_jobs(self, **request: Any) -> dict[str, Any]:
+        """List the jobs, each as far as it is: the templates are read in the middle of its time."""
+        named = request["filters"].get("jobIDs")
+        return {"items": [job for job in self._describe_jobs() if named is None or job["jobID"] in named]}
+
+    def _describe_jobs(self) -> list[dict[str, Any]]:
+        described = []
+        for job in self.jobs:
+            over = self._now() >= self.job_times[job["jobID"]] + self.job_seconds
+            launch = {"launchStatus": "LAUNCHED" if over else "PENDING"}
+            servers = [{**each, **launch} for each in job["participatingServers"]]
+            described.append({**job, "status": "COMPLETED" if over else "STARTED", "participatingServers": servers})
+        return described
+
+    def is_launching(self, server_id: str) -> bool:
+        """Tell whether DRS may still read the source server's template for a launch."""
+        return any(
+            job["status"] != "COMPLETED"
+            and server_id in {each["sourceServerID"] for each in job["participatingServers"]}
+            for job in self._describe_jobs()
+        )
 
     def _configuration(self, server_id: str, operation: str) -> dict[str, Any]:
         if server_id not in self.configurations:

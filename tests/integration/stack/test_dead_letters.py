@@ -1,7 +1,6 @@
 """Dead letters: looked at without a trace, done again without a loss, and named where they cannot be."""
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -22,7 +21,6 @@ from workers.core.queue.letter_box import HeldLetters, SqsLetterBox
 from workers.core.queue.source import SourceQueue
 from workers.core.requests import Requester
 from workers.core.runs.submission import Submission
-from workers.core.store.waves import Wave, WavePart, WaveStore
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -403,93 +401,33 @@ async def read_wave(product: Product, wave_id: str) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("drill", [True, False])
 @pytest.mark.parametrize(
     ("since", "code", "said"),
     [
-        ("a day", "NOT_READY", "was accepted too long ago (20"),
-        ("a generation", "NOT_READY", "it has version 1, generation 2, and is ready. Start a new wave."),
-        ("an update", "NOT_READY", "it has version 2, generation 1, and is ready. Start a new wave."),
-        ("deleted", "GROUP_DELETED", "was deleted before its recovery was started."),
+        ("a day", "DEADLINE_EXCEEDED", "and its time is over. Start a new wave."),
+        ("deleted", "GROUP_DELETED", "starts and follows nothing more of it."),
     ],
 )
-async def test_a_wave_of_other_days_is_ended_by_its_letter(
-    product: Product, desk: Desk, since: str, code: str, said: str, *, drill: bool
+async def test_a_wave_of_other_days_is_started_by_no_letter(
+    product: Product, desk: Desk, since: str, code: str, said: str
 ) -> None:
-    """Accepted too long ago, or over a group that is another since: nothing is sent, the wave has failed, and why."""
+    """Accepted too long ago, or its group is gone: the message is sent again, and whoever gets it ends the wave."""
     (member,) = product.add_servers(1)
     group_id = await product.create_ready([member])
-    wave_id = await bury_wave(product, desk, group_id, isDrill=drill)
-    match since:
-        case "a day":
-            product.clock.advance(product.settings.max_ready_age + timedelta(seconds=1))
-        case "a generation":
-            await product.apply(group_id, force=True)
-            await product.drain()
-        case "an update":
-            await product.update(group_id, {"description": "another"})
-        case _:
-            assert (await product.api.delete(f"/protection-groups/{group_id}")).status_code == 204
+    wave_id = await bury_wave(product, desk, group_id)
+    if since == "a day":
+        product.clock.advance(timedelta(days=1))
+    else:
+        assert (await product.api.delete(f"/protection-groups/{group_id}")).status_code == 204
     document = (await desk.redrive()).json()
-    assert ([entry["result"] for entry in document["redriven"]], document["left"]) == (["done"], [])
-    assert (product.take_jobs(Queue.URGENT), desk.count(Queue.URGENT)) == ([], (0, 0))
+    assert ([entry["result"] for entry in document["redriven"]], document["left"]) == (["sent"], [])
+    product.count_anew()
+    await product.drain()
+    assert "drs.StartRecovery" not in product.calls()
     wave = await read_wave(product, wave_id)
     (error,) = wave["errors"]
     assert (wave["status"], error["groupId"], error["sourceServerIds"]) == ("failed", group_id, [member])
     assert (error["code"], said in error["message"]) == (code, True), error
-    assert (wave_id if since == "a day" else group_id) in error["message"]
-
-
-async def test_what_was_started_of_a_wave_that_is_ended_stays_started(product: Product, desk: Desk) -> None:
-    """A part with a job keeps it; one that was claimed says where to look; one whose group is as it was says why."""
-    changed, *others = [await product.create_ready([member]) for member in product.add_servers(4)]
-    accepted = await product.api.post("/waves", json={"groupIds": [changed, *others]})
-    wave_id = str(accepted.json()["waveId"])
-    (lost,) = product.take_jobs(Queue.URGENT)
-    desk.bury(encode_job(WAVE_ACTOR, Queue.URGENT, lost.arguments), queue=Queue.URGENT)
-    store = product.services.waves._waves
-    _, parts = await product.services.waves.get(wave_id)
-    now = product.clock()
-    for part in parts[1:3]:
-        claimed = await store.claim_part(wave_id, part, now)
-        assert claimed is not None
-        if part.number == 1:
-            await store.record_part(wave_id, replace(claimed, job_id="job-1", started_at=now))
-    await product.update(changed, {"description": "another"})
-    await desk.redrive()
-    wave = await read_wave(product, wave_id)
-    assert (wave["status"], [(job["groupId"], job["jobId"]) for job in wave["jobs"]]) == (
-        "failed",
-        [(others[0], "job-1")],
-    )
-    of_changed, of_claimed, of_last = (error["message"] for error in wave["errors"])
-    assert of_changed.startswith(f"Protection group {changed} changed")
-    assert of_claimed.startswith(f"Another group keeps its wave from starting: Protection group {changed} changed")
-    assert of_claimed.endswith(f"look for a recovery job with the tag prelaunch:waveId = {wave_id}.")
-    assert of_last == f"Another group keeps its wave from starting: {of_changed}"
-
-
-async def test_a_wave_that_somebody_goes_on_with_is_not_ended(
-    product: Product, desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Claimed after it was read: the letter stays, whether it is redriven or purged, and the wave is what it was."""
-    (member,) = product.add_servers(1)
-    group_id = await product.create_ready([member])
-    wave_id = await bury_wave(product, desk, group_id)
-    await product.update(group_id, {"description": "another"})
-    refuse = WaveStore.refuse
-
-    async def claim_first(store: WaveStore, wave: Wave, refused: Sequence[WavePart]) -> bool:
-        await store.claim_part(wave_id, replace(refused[0], error_code=None, error_message=None), product.clock())
-        return await refuse(store, wave, [replace(part, starting_at=None) for part in refused])
-
-    monkeypatch.setattr(WaveStore, "refuse", claim_first)
-    (left,) = (await desk.redrive()).json()["left"]
-    requester = Requester("ada", "cli", "asked")
-    outcome = await product.services.dead_letters.purge(Selection(), requester)
-    told = f"Somebody goes on with the start of {wave_id} just now. Try again."
-    assert (left["why"], [each.why for each in outcome.left], outcome.purged) == (told, [told], [])
-    assert ((await read_wave(product, wave_id))["status"], desk.count(Queue.URGENT)) == ("starting", (1, 0))
 
 
 async def test_a_purged_letter_ends_the_wave_that_it_was_to_start(product: Product, desk: Desk) -> None:
@@ -501,9 +439,11 @@ async def test_a_purged_letter_ends_the_wave_that_it_was_to_start(product: Produ
     desk.bury(encode_job(WAVE_ACTOR, Queue.URGENT, {"waveId": "wave-none"}), queue=Queue.URGENT)
     outcome = await product.services.dead_letters.purge(Selection(), Requester("ada", "cli", "asked"))
     assert (len(outcome.purged), outcome.is_whole, desk.count(Queue.URGENT)) == (3, True, (0, 0))
+    told = f"The start of {ended} was purged from the dead letters. Start a new wave."
+    assert (await read_wave(product, ended))["waitingFor"] == f"its end: {told}"
+    await product.workers.start_wave(ended)
     wave = await read_wave(product, ended)
     (error,) = wave["errors"]
-    told = f"The start of {ended} was purged from the dead letters. Start a new wave."
     assert (wave["status"], error["groupId"], error["code"], error["message"]) == ("failed", first, "PURGED", told)
     assert ((await read_wave(product, started))["status"]) == "started"
 

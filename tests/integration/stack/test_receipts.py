@@ -9,7 +9,6 @@ import pytest
 from tests.integration.databases import over_every_database
 from tests.integration.product import TESTER, Product
 from workers.core.contract import Queue
-from workers.core.errors import ServiceUnavailable
 from workers.core.model.group import parse_group
 from workers.core.requests import Requester, RequestKey, RequestRefused
 from workers.core.runs.selection import ApplyRequest
@@ -119,7 +118,7 @@ async def test_a_repeated_wave_starts_once(product: Product) -> None:
     group_id = await product.create_ready(product.add_servers(1))
     accept = product.services.waves.accept
     waves = [await accept(WaveRequest((group_id,)), keyed("w")) for _ in range(2)]
-    assert waves[0][0].wave_id == waves[1][0].wave_id
+    assert waves[0].wave.wave_id == waves[1].wave.wave_id
     product.count_anew()
     await product.drain(product.take_jobs(Queue.URGENT))
     assert product.calls()["drs.StartRecovery"] == 1
@@ -172,24 +171,10 @@ async def test_a_wave_that_was_accepted_and_never_sent_is_sent_by_its_repetition
         with pytest.raises(Killed):
             await accept(WaveRequest((group_id,)), keyed("never sent"))
     assert product.take_jobs(Queue.URGENT) == []
-    wave, _ = await accept(WaveRequest((group_id,)), keyed("never sent"))
+    wave = (await accept(WaveRequest((group_id,)), keyed("never sent"))).wave
     jobs = product.take_jobs(Queue.URGENT)
     assert [job.arguments["waveId"] for job in jobs] == [wave.wave_id]
     await product.drain(jobs)
     # Once it is under way a repetition sends nothing.
     await accept(WaveRequest((group_id,)), keyed("never sent"))
     assert product.take_jobs(Queue.URGENT) == []
-
-
-async def test_a_wave_that_could_not_be_sent_can_be_asked_for_again_under_its_key(product: Product) -> None:
-    """503 means that nothing is started: the repetition is a new wave, not the failed one for a day."""
-    group_id = await product.create_ready(product.add_servers(1))
-    accept = product.services.waves.accept
-    product.faults({"service": "sqs", "operation": "SendMessageBatch", "code": "AccessDenied"})
-    with pytest.raises(ServiceUnavailable):
-        await accept(WaveRequest((group_id,)), keyed("again"))
-    product.faults()
-    wave, _ = await accept(WaveRequest((group_id,)), keyed("again"))
-    assert wave.status.value == "starting"
-    await product.drain(product.take_jobs(Queue.URGENT))
-    assert (await product.services.waves.get(wave.wave_id))[0].status.value == "started"

@@ -85,11 +85,11 @@ async def test_the_parts_of_a_wave_start_at_the_same_time(product: Product) -> N
 
 async def test_waiting_for_a_wave_ends_when_it_has_started(product: Product) -> None:
     """`wait` answers 200 with the started wave; without a worker it answers 202 and starting when time is over."""
-    group_id = await product.create_ready(product.add_servers(1))
-    early = await product.api.post(f"{WAVES}?wait=0.2", json={"groupIds": [group_id]})
+    first, second = [await product.create_ready([member]) for member in product.add_servers(2)]
+    early = await product.api.post(f"{WAVES}?wait=0.2", json={"groupIds": [first]})
     assert (early.status_code, early.json()["status"]) == (202, "starting")
     await product.drain()
-    waiting = asyncio.create_task(product.api.post(f"{WAVES}?wait=20", json={"groupIds": [group_id]}))
+    waiting = asyncio.create_task(product.api.post(f"{WAVES}?wait=20", json={"groupIds": [second]}))
     while not (jobs := product.take_jobs(Queue.URGENT)):  # noqa: ASYNC110  # another process holds them
         await asyncio.sleep(0)
     await product.drain(jobs)
@@ -101,7 +101,7 @@ async def test_a_group_without_launch_config_takes_the_fast_path(product: Produc
     """Nothing to apply is nothing to wait for."""
     group_id = await product.create(product.add_servers(1), launchConfig=None)
     answer = await accept(product, group_id)
-    assert answer.json()["groups"] == [{"groupId": group_id, "path": "fast", "generation": 0}]
+    assert answer.json()["groups"] == [{"groupId": group_id, "path": "fast", "state": "launching", "generation": 0}]
     await product.drain()
     assert (await read(product, answer))["status"] == "started"
 
@@ -122,7 +122,7 @@ async def test_what_is_not_ready_is_refused_server_by_server(product: Product) -
     groups.insert(1, await product.create(pending))
     jobs = product.take_jobs()
     product.count_anew()
-    answer = await accept(product, *groups)
+    answer = await accept(product, *groups, onNotReady="fail")
     document = problem_of(answer)
     assert (answer.status_code, document["code"]) == (409, "NOT_READY")
     named = {error["sourceServerId"]: (error["pointer"], error["message"]) for error in document["errors"]}
@@ -134,22 +134,21 @@ async def test_what_is_not_ready_is_refused_server_by_server(product: Product) -
     assert product.take_jobs(Queue.URGENT) == []
     product.faults()
     await product.drain(jobs)
-    assert (await accept(product, *groups[1:])).status_code == 202
+    assert (await accept(product, *groups[1:], onNotReady="fail")).status_code == 202
 
 
 async def test_what_was_verified_too_long_ago_is_not_ready(product: Product) -> None:
     """A day after the oldest member was verified the group is refused; verified anew it is taken."""
     group_id = await product.create_ready(product.add_servers(2))
-    product.clock.advance(timedelta(hours=23, minutes=59))
-    assert (await accept(product, group_id)).status_code == 202
-    product.clock.advance(timedelta(minutes=2))
+    product.clock.advance(timedelta(hours=24, minutes=1))
     product.count_anew()
-    answer = await accept(product, group_id)
+    answer = await accept(product, group_id, onNotReady="fail")
     assert (answer.status_code, problem_of(answer)["code"]) == (409, "NOT_READY")
     assert product.writes() == {}
     await product.apply(group_id, force=True)
     await product.drain()
-    assert (await accept(product, group_id)).status_code == 202
+    product.clock.advance(timedelta(hours=23, minutes=59))
+    assert (await accept(product, group_id, onNotReady="fail")).json()["groups"][0]["path"] == "fast"
 
 
 async def test_a_job_that_was_started_unheard_is_adopted(product: Product) -> None:
@@ -166,7 +165,7 @@ async def test_a_job_that_was_started_unheard_is_adopted(product: Product) -> No
     assert product.calls()[START] == 1
 
 
-@pytest.mark.parametrize("step", ["read", "claim_part", "record_part", "finish"])
+@pytest.mark.parametrize("step", ["read", "claim_part", "record_part", "note"])
 async def test_no_lost_answer_of_the_tables_starts_a_wave_twice(
     product: Product, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
@@ -188,7 +187,8 @@ async def test_no_lost_answer_of_the_tables_starts_a_wave_twice(
     product.faults()
     await product.drain([sent])
     wave = await read(product, answer)
-    assert (wave["status"], len(wave["jobs"])) == ("started", 1)
+    # The second delivery followed the job to its end.
+    assert (wave["status"], len(wave["jobs"])) == ("finished", 1)
     assert len(jobs_of(product, wave["waveId"])) == 1
     # A lost answer is no error to be logged as a bug, and no reason to wait: the one delivery is enough.
     assert product.results[0] == "started"
@@ -204,15 +204,15 @@ async def test_a_wave_delivered_twice_starts_once(product: Product) -> None:
     await asyncio.gather(*(product.run(sent) for _ in range(4)))
     await product.drain([sent] * 2)
     wave = await read(product, answer)
-    assert wave["status"] == "started"
+    assert wave["status"] == "finished"
     assert len(jobs_of(product, wave["waveId"])) == 3
     assert {part["jobId"] for part in wave["jobs"]} == {job["jobID"] for job in jobs_of(product, wave["waveId"])}
 
 
 async def test_a_worker_that_dies_in_a_start_leaves_a_wave_that_starts_once(product: Product) -> None:
     """Cancelled while StartRecovery is on the wire: the next delivery looks for the job before it repeats the call."""
-    group_id = await product.create_ready(product.add_servers(1))
     for effect in ({"afterEffect": True}, {}):
+        group_id = await product.create_ready(product.add_servers(1))
         answer = await accept(product, group_id)
         (sent,) = product.take_jobs(Queue.URGENT)
         product.faults({"service": "drs", "operation": "StartRecovery", "kind": "hang", "times": 1, **effect})
@@ -241,7 +241,7 @@ async def test_one_refused_part_does_not_stop_the_others(product: Product) -> No
     answer = await accept(product, *groups)
     await product.drain()
     wave = await read(product, answer)
-    assert wave["status"] == "failed"
+    assert wave["status"] == "started"
     assert sorted(part["groupId"] for part in wave["jobs"]) == sorted([groups[0], groups[2]])
     (error,) = wave["errors"]
     assert (error["groupId"], error["sourceServerIds"], error["code"]) == (
@@ -283,28 +283,92 @@ async def test_a_wave_is_never_accepted_over_another_generation(
 
     with monkeypatch.context() as between:
         between.setattr(type(waves), "_check_ready", overtaken)
-        answer = await accept(product, group_id)
+        answer = await accept(product, group_id, onNotReady="fail")
     assert (answer.status_code, problem_of(answer)["code"]) == (409, "NOT_READY")
     assert product.take_jobs(Queue.URGENT) == []
     await product.drain()
     assert (await accept(product, group_id)).json()["groups"][0]["generation"] == 2
 
 
-async def test_a_wave_that_could_not_be_sent_is_not_started_later(product: Product) -> None:
-    """The urgent message could not be sent: 503, and whoever gets it after all starts nothing."""
-    group_id = await product.create_ready(product.add_servers(1))
+async def test_a_wave_that_could_not_be_sent_is_accepted_and_started(product: Product) -> None:
+    """The urgent message could not be sent: the sweeper sends it, and the wave starts once."""
     for code in ("AccessDenied", "AWS.SimpleQueueService.NonExistentQueue"):
-        # The messages are taken, and their sender does not learn of it.
-        product.faults({"service": "sqs", "operation": "SendMessageBatch", "code": code, "afterEffect": True})
+        group_id = await product.create_ready(product.add_servers(1))
+        product.faults({"service": "sqs", "operation": "SendMessageBatch", "code": code})
         answer = await accept(product, group_id)
-        assert answer.status_code == 503
-        assert answer.headers["retry-after"]
+        assert (answer.status_code, answer.json()["status"]) == (202, "starting")
         product.faults()
-        product.count_anew()
-        sent = product.take_jobs(Queue.URGENT)
-        assert sent
-        await product.drain(sent)
-        assert START not in product.calls()
+        assert product.take_jobs(Queue.URGENT) == []
+        product.clock.advance(product.settings.run_periods.send_after)
+        await product.workers.sweep()
+        await product.drain()
+        assert (await read(product, answer))["status"] == "started"
+        assert len(jobs_of(product, answer.json()["waveId"])) == 1
+
+
+async def test_a_wave_is_followed_until_every_launch_is_final(product: Product) -> None:
+    """By the sweeper's messages: each launch status is shown, and COMPLETED with one failed is a failed wave."""
+    good, bad = product.add_servers(2)
+    group_id = await product.create_ready([good, bad])
+    product.local.control("PATCH", f"servers/{bad}", {"recoveryPoint": False})
+    product.local.control("PUT", "jobs", {"seconds": 3600})
+    answer = await accept(product, group_id, isDrill=False)
+    await product.drain()
+    wave = await read(product, answer)
+    assert (wave["status"], wave["jobs"][0]["launchStatuses"]) == ("started", dict.fromkeys((good, bad), "PENDING"))
+    assert (await product.status(group_id))["heldBy"] == wave["waveId"]
+    product.local.control("PUT", "clock", {"advanceSeconds": 7300})
+    product.clock.advance(product.settings.sweep_period)
+    await product.workers.sweep()
+    await product.drain()
+    wave = await read(product, answer)
+    assert wave["jobs"][0]["launchStatuses"] == {good: "LAUNCHED", bad: "FAILED"}
+    assert (wave["status"], wave["jobs"][0]["isOver"]) == ("failed", True)
+    (error,) = wave["errors"]
+    assert (error["code"], error["sourceServerIds"]) == ("LAUNCH_FAILED", [bad])
+    assert f"describe-job-log-items --job-id {wave['jobs'][0]['jobId']}" in error["message"]
+    assert (await product.status(group_id))["heldBy"] is None
+
+
+async def test_a_source_server_is_recovered_to_its_point_in_time(product: Product) -> None:
+    """A snapshot that DRS has is taken; of one that it has not the source server is named, and the others start."""
+    first, second, third = product.add_servers(3)
+    group_id = await product.create_ready([first, second, third])
+    snapshots = product.client("drs").describe_recovery_snapshots(sourceServerID=first)["items"]
+    asked = {first: snapshots[0]["snapshotID"], second: "pit-" + "0" * 17}
+    answer = await accept(product, group_id, isDrill=False, recoverySnapshotIds=asked)
+    await product.drain()
+    wave = await read(product, answer)
+    (error,) = wave["errors"]
+    assert (error["sourceServerIds"], error["code"]) == ([second], "ResourceNotFoundException")
+    assert sorted(server for job in wave["jobs"] for server in job["sourceServerIds"]) == sorted([first, third])
+
+
+@pytest.mark.parametrize("snapshot", ["pit-1", "pit-" + "1" * 17])
+async def test_a_snapshot_that_cannot_be_meant_is_refused(product: Product, snapshot: str) -> None:
+    """One of a wrong form, or of a source server that is in none of the groups: 400 at its place, nothing stored."""
+    group_id = await product.create_ready(product.add_servers(1))
+    stranger = "s-" + "9" * 17
+    product.count_anew()
+    answer = await accept(product, group_id, recoverySnapshotIds={stranger: snapshot})
+    assert (answer.status_code, problem_of(answer)["errors"][0]["pointer"]) == (
+        400,
+        f"/recoverySnapshotIds/{stranger}",
+    )
+    assert product.writes() == {}
+
+
+async def test_waves_are_listed_newest_first(product: Product) -> None:
+    """Page by page, without their groups and jobs."""
+    groups = [await product.create_ready([member]) for member in product.add_servers(3)]
+    made = []
+    for group_id in groups:
+        made.append((await accept(product, group_id)).json()["waveId"])
+        product.clock.advance(timedelta(seconds=1))
+    first = (await product.api.get(WAVES, params={"limit": 2})).json()
+    second = (await product.api.get(WAVES, params={"limit": 1, "nextToken": first["nextToken"]})).json()
+    assert [wave["waveId"] for page in (first, second) for wave in page["waves"]] == made[::-1]
+    assert "jobs" not in first["waves"][0]
 
 
 async def test_an_unknown_wave_is_acknowledged(product: Product) -> None:
@@ -322,8 +386,8 @@ async def test_a_pending_server_is_not_refused_for_what_it_met_before(product: P
     )
     group_id = await product.create([member], launchConfig={"copyTags": True})
     await product.drain()
-    refused = await product.api.post("/waves", json={"groupIds": [group_id]})
+    refused = await product.api.post("/waves", json={"groupIds": [group_id], "onNotReady": "fail"})
     assert "ValidationException" in problem_of(refused)["errors"][0]["message"]
     await product.apply(group_id, onlyFailed=True)
-    refused = await product.api.post("/waves", json={"groupIds": [group_id]})
+    refused = await product.api.post("/waves", json={"groupIds": [group_id], "onNotReady": "fail"})
     assert [error["message"] for error in problem_of(refused)["errors"]] == [f"{member} is pending."]

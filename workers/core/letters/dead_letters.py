@@ -16,10 +16,10 @@ from workers.core.errors import PrelaunchError
 from workers.core.letters.letter import Letter, LetterBox, Selection
 from workers.core.letters.redrive import Left, Outcome, Redrive
 from workers.core.ports import Clock
-from workers.core.requests import Conflict, Requester
+from workers.core.requests import Requester
 from workers.core.store.receipts import Receipt, Receipts
 from workers.core.store.tables import Tables
-from workers.core.wave_ends import WaveEnds
+from workers.core.waves import Waves
 
 log = structlog.get_logger()
 
@@ -59,14 +59,14 @@ class DeadLetters:
         *,
         box: LetterBox,
         redrive: Redrive,
-        ends: WaveEnds,
+        waves: Waves,
         receipts: Receipts,
         tables: Tables,
         clock: Clock,
     ) -> None:
         self._box = box
         self._redrive = redrive
-        self._ends = ends
+        self._waves = waves
         self._receipts = receipts
         self._tables = tables
         self._clock = clock
@@ -165,7 +165,7 @@ class DeadLetters:
         """Delete as many as can be held at once; tell whether there is to be another round."""
         async with self._box.hold(MOST_LETTERS, WORKED_ON_FOR) as held:
             chosen = [letter for letter in held.letters if selection.takes(letter)]
-            unended = await _end_waves(self._ends, chosen)
+            unended = await _end_waves(self._waves, chosen)
             waiting = {left.letter.message_id for left in unended}
             undeleted = await held.delete([letter for letter in chosen if letter.message_id not in waiting])
             kept = waiting | {each.letter.message_id for each in undeleted}
@@ -189,16 +189,14 @@ class DeadLetters:
         return None
 
 
-async def _end_waves(ends: WaveEnds, letters: Sequence[Letter]) -> list[Left]:
+async def _end_waves(waves: Waves, letters: Sequence[Letter]) -> list[Left]:
     """End the waves whose start is thrown away, before it is: who dies in between leaves the letter."""
     left = []
     for letter in letters:
         if not isinstance(letter.work, WaveWork):
             continue
         try:
-            await ends.end_purged(letter.work.wave_id)
-        except Conflict as conflict:
-            left.append(Left(letter, conflict.detail))
+            await waves.end_purged(letter.work.wave_id)
         except PrelaunchError as error:
             left.append(Left(letter, error.message))
     return left

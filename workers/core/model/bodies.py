@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, with_config
 from typing_extensions import TypedDict
@@ -11,6 +11,7 @@ from workers.core.model import types
 from workers.core.model.errors import FieldError, InvalidBody, Place
 from workers.core.model.group_body import MAX_SERVERS
 from workers.core.model.shape import Member, members_of, read_object
+from workers.core.model.waves import OnNotReady, Verify
 
 MAX_WAVE_GROUPS = 50
 MAX_MESSAGE_IDS = 1000
@@ -31,6 +32,9 @@ class WaveBody:
 
     group_ids: tuple[str, ...]
     is_drill: bool
+    on_not_ready: OnNotReady
+    verify: Verify
+    snapshots: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,21 @@ class WaveRequestBody(_RequiredOfWave, total=False):
     """Which groups to recover together."""
 
     isDrill: Annotated[bool, Field(description="true (a drill) or false (a recovery)")]
+    onNotReady: Annotated[
+        Literal["apply", "fail", "skip"],
+        Field(
+            description="apply (what is not ready is applied first), fail (nothing is started where something is not"
+            " ready) or skip (what is not ready is left out)"
+        ),
+    ]
+    verify: Annotated[
+        Literal["stored", "live"],
+        Field(description="stored (the last read-back counts) or live (DRS and EC2 are read once more first)"),
+    ]
+    recoverySnapshotIds: Annotated[
+        dict[types.SourceServerId, types.RecoverySnapshotId],
+        Field(description="an object of source server ids to recovery snapshot ids"),
+    ]
 
 
 @with_config(ConfigDict(extra="forbid"))
@@ -124,7 +143,14 @@ def parse_wave(raw: object) -> WaveBody:
     values, errors = _read(raw, _WAVE, WaveRequestBody.__required_keys__)
     asked = _list_of(values, "groupIds")
     _refuse(errors + _check_list(asked, "groupIds", MAX_WAVE_GROUPS))
-    return WaveBody(asked or (), values.get("isDrill", True) is True)
+    snapshots = values.get("recoverySnapshotIds")
+    return WaveBody(
+        asked or (),
+        values.get("isDrill", True) is True,
+        OnNotReady(str(values.get("onNotReady", OnNotReady.APPLY.value))),
+        Verify(str(values.get("verify", Verify.STORED.value))),
+        dict(snapshots) if isinstance(snapshots, dict) else {},
+    )
 
 
 def parse_redrive(raw: object) -> RedriveBody:

@@ -137,6 +137,7 @@ MessageId: TypeAlias = Annotated[
     ),
 ]
 SourceServerId: TypeAlias = Annotated[str, Field(pattern=r"^s-[0-9a-zA-Z]{17}$")]
+RecoverySnapshotId: TypeAlias = Annotated[str, Field(pattern=r"^pit-[0-9a-zA-Z]{17}$")]
 AccountId: TypeAlias = Annotated[str, Field(pattern=r"^[0-9]{12}$")]
 # us-east-1, us-gov-west-1, cn-north-1, us-isob-east-1, eusc-de-east-1.
 Region: TypeAlias = Annotated[str, Field(pattern=r"^[a-z]{2,6}(-[a-z]{2,12}){1,3}-[0-9]{1,2}$")]

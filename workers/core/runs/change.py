@@ -166,7 +166,13 @@ class Changes:
         run = None
         if listed is not None:
             run = await self._with.planner.plan(
-                head, definition, generation=generation, listed=listed, requester=requester, run_id=run_id
+                head,
+                definition,
+                generation=generation,
+                listed=listed,
+                requester=requester,
+                run_id=run_id,
+                before=before.status,
             )
         opened = open_status(run, before.servers, before.status, requester) if run else None
         answering = run or (before.run if before.is_in_hand(definition, change) else None)

@@ -30,6 +30,7 @@ class NextRun:
         run_id: str | None = None,
         mode: Mode = Mode.APPLY,
         changed_by: str = "",
+        queue: Queue = Queue.NORMAL,
     ) -> Run:
         """
         Plan it.
@@ -42,6 +43,7 @@ class NextRun:
             run_id: Its id, where one was made before; the same for each try of one request.
             mode: What it does with them.
             changed_by: Who made the change that it follows from, where that is known.
+            queue: Where its jobs are sent.
 
         Returns:
             The run, not yet stored.
@@ -58,6 +60,8 @@ class NextRun:
             run_id=run_id or new_run_id(),
             mode=mode,
             changed_by=changed_by,
+            before=before,
+            queue=queue,
         )
 
     async def open(
@@ -69,7 +73,6 @@ class NextRun:
         before: GroupStatus,
         servers: dict[str, ServerItem],
         requester: Requester,
-        queue: Queue,
         also: Sequence[Write] = NOTHING_MORE,
     ) -> bool:
         """
@@ -82,7 +85,6 @@ class NextRun:
             before: The group's status, as it was read.
             servers: What is recorded of its source servers.
             requester: Who asks.
-            queue: Where its jobs are sent.
             also: Writes that stand or fall with it.
 
         Returns:
@@ -99,7 +101,7 @@ class NextRun:
         ]
         if not await self._with.tables.commit(writes, lambda: self._is_open(run)):
             return False
-        await self._with.sender.send(run, opened, queue)
+        await self._with.sender.send(run, opened)
         return True
 
     async def _is_open(self, run: Run) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from workers.core.contract import Queue
 from workers.core.model.errors import GroupTooLarge
 from workers.core.model.group import GroupDefinition
 from workers.core.requests import Requester
@@ -18,6 +19,7 @@ from workers.core.runs.settle import combine_status
 from workers.core.settings import RunPeriods
 from workers.core.status import Status
 from workers.core.store.groups import is_status
+from workers.core.store.holds import HOLD, hold_of, is_launched_as
 from workers.core.store.records import (
     Counts,
     GroupEvent,
@@ -58,6 +60,8 @@ def plan_run(
     backlog: int = 0,
     mode: Mode = Mode.APPLY,
     changed_by: str = "",
+    begins_at: datetime | None = None,
+    queue: Queue = Queue.NORMAL,
 ) -> Run:
     """
     Plan the run of a new generation: what it lists, and by when it is settled at the latest.
@@ -75,10 +79,13 @@ def plan_run(
             on the same tokens.
         mode: What it does with them.
         changed_by: Who made the change that it follows from, where that is known.
+        begins_at: From when its time counts; None for now.
+        queue: Where its jobs are sent.
 
     Returns:
         The run, not yet stored.
     """
+    begins_at = begins_at or now
     run_head = RunHead(
         run_id=run_id or new_run_id(),
         generation=generation,
@@ -94,8 +101,10 @@ def plan_run(
         request_id=requester.request_id,
         opened_at=now,
         region=head.region,
-        deadline=now + periods.base_deadline + timedelta(seconds=4 * (backlog + len(listed)) * SECONDS_A_SERVER),
-        resend_after=now + periods.send_after,
+        deadline=begins_at + periods.base_deadline + timedelta(seconds=4 * (backlog + len(listed)) * SECONDS_A_SERVER),
+        resend_after=begins_at + periods.send_after,
+        begins_at=begins_at if begins_at != now else None,
+        queue=queue,
     )
     return Run(head.group_id, run_head, listed, definition)
 
@@ -113,7 +122,7 @@ def open_status(
         applied_by=requester.principal,
         counts=Counts(0, 0, len(run.listed)),
         digest=run.digest,
-        held_by=before.held_by if before else None,
+        **(hold_of(before) if before else {}),
         watched_at=before.watched_at if before else None,
     )
     # Also with an empty list a generation is pending first: whoever settles it makes the one write that counts.
@@ -132,12 +141,14 @@ def put_opening(run: Run, before: GroupStatus | None, opened: GroupStatus) -> li
     Returns:
         Writes that hold only while the status is the one that was read.
     """
-    key, values = (run.group_id, "status"), to_item(opened)
+    key = (run.group_id, "status")
+    values = {name: value for name, value in to_item(opened).items() if name not in HOLD}
     if before is None:
         status = Write("Put", "groups", key, values, condition=is_status(None))
     else:
-        gone = {name: REMOVE for name in ("verifiedAt", "heldBy") if name not in values}
-        status = Write("Update", "groups", key, {**values, **gone}, condition=is_status(before))
+        gone = {name: REMOVE for name in ("verifiedAt",) if name not in values}
+        as_read = is_status(before) & is_launched_as(before)
+        status = Write("Update", "groups", key, {**values, **gone}, condition=as_read)
     writes = [status, *put_run(run.group_id, run.head, run.listed)]
     if before is None:
         return writes

@@ -32,14 +32,14 @@ class RunSender:
         self._periods = periods
         self._clock = clock
 
-    async def send_members(self, run: Run, members: Iterable[str], queue: Queue = Queue.NORMAL) -> None:
+    async def send_members(self, run: Run, members: Iterable[str], queue: Queue | None = None) -> None:
         """
         Send a job for some of the source servers that a run lists.
 
         Parameters:
             run: The run, open.
             members: The source servers.
-            queue: Where the jobs are sent.
+            queue: Where the jobs are sent; None: where the run's are.
 
         Raises:
             ServiceUnavailable: Not all of them were sent.
@@ -58,7 +58,7 @@ class RunSender:
             )
             for member in sorted(members)
         ]
-        await self._queue.send(queue, jobs)
+        await self._queue.send(queue or run.head.queue, jobs)
 
     async def mark_sent(self, run: Run) -> None:
         """Note that every job of a run was sent; it is looked after by its deadline at the latest."""
@@ -66,17 +66,19 @@ class RunSender:
         look_at = max(min(now + self._periods.stall_after, run.head.deadline), now + self._periods.send_after)
         await self._runs.mark_sent(run.group_id, run.head.generation, now, look_at=look_at)
 
-    async def send(self, run: Run, opened: GroupStatus, queue: Queue = Queue.NORMAL) -> None:
+    async def send(self, run: Run, opened: GroupStatus) -> None:
         """
         Send a job for each source server that the run lists; settle the run where it lists none.
 
         Parameters:
             run: The run, open.
-            opened: The group's status since then.
-            queue: Where the jobs are sent.
+            opened: The group's status since then: nothing is sent while a wave launches it.
         """
+        if run.listed and opened.is_launching(self._clock()):
+            log.info("run.held", group_id=run.group_id, generation=run.head.generation, held_by=opened.held_by)
+            return
         try:
-            await self.send_members(run, run.listed, queue)
+            await self.send_members(run, run.listed)
             await self.mark_sent(run)
             if not run.listed:
                 # No outcome will come that could settle it.

@@ -13,6 +13,7 @@ import structlog
 from workers.core.ports import Clock
 from workers.core.status import NOT_APPLIED, Status, combine
 from workers.core.store.groups import is_status
+from workers.core.store.holds import HOLD, hold_of
 from workers.core.store.records import ERRORS_SHOWN, Counts, GroupStatus, ServerError, ServerItem, to_item
 from workers.core.store.refusals import ConditionFailed
 from workers.core.store.run_writes import close_run
@@ -39,7 +40,7 @@ def combine_status(run: Run, servers: dict[str, ServerItem], before: GroupStatus
     statuses = run.read_statuses(servers)
     combined = combine(statuses.values())
     counts = Counts(*(list(statuses.values()).count(s) for s in (Status.READY, Status.FAILED, Status.PENDING)))
-    verified = [_find_verified(servers[member], before) for member in statuses if member in servers]
+    verified = [find_verified(servers[member], before) for member in statuses if member in servers]
     known = [moment for moment in verified if moment is not None]
     return GroupStatus(
         status=combined,
@@ -50,13 +51,13 @@ def combine_status(run: Run, servers: dict[str, ServerItem], before: GroupStatus
         counts=counts,
         digest=before.digest,
         verified_at=min(known) if len(known) == len(statuses) else None,
-        held_by=before.held_by,
+        **hold_of(before),
         errors=tuple(_errors(statuses, servers, at))[:ERRORS_SHOWN],
         watched_at=before.watched_at,
     )
 
 
-def _find_verified(item: ServerItem, before: GroupStatus) -> datetime | None:
+def find_verified(item: ServerItem, before: GroupStatus) -> datetime | None:
     """Tell when a member was last read back: by its own run, or by the watch, which read all that were ready."""
     if item.verified_at is None or before.watched_at is None:
         return item.verified_at
@@ -104,8 +105,9 @@ class Aggregator:
         after = combine_status(run, servers, before, self._clock())
         if after.status is Status.PENDING:
             return None
-        values = to_item(after)
-        gone = {name: REMOVE for name in ("verifiedAt", "heldBy") if name not in values}
+        # Of the hold it is not for the settling to say anything: it may have been taken or given back since.
+        values = {name: value for name, value in to_item(after).items() if name not in HOLD}
+        gone = {name: REMOVE for name in ("verifiedAt",) if name not in values}
         ours = is_status(replace(before, status=Status.PENDING))
         status = Write("Update", "groups", (run.group_id, "status"), {**values, **gone}, condition=ours)
         settled = {"settledAt": values["lastApplied"], "outcome": values["status"], "counts": values["counts"]}

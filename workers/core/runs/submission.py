@@ -185,7 +185,7 @@ class Submission:
                 await self._with.sender.send_members(run, find_waiting(statuses, request), queue)
             answer = await self._answer(status, group_id, requester)
             return answer and replace(answer, in_hand=find_waiting(statuses, request))
-        next_run = await self._next.plan(head, status, listed, requester, run_id=run_id)
+        next_run = await self._next.plan(head, status, listed, requester, run_id=run_id, queue=queue)
         is_open = await self._next.open(
             next_run,
             head=head,
@@ -193,7 +193,6 @@ class Submission:
             before=status,
             servers=servers,
             requester=requester,
-            queue=queue,
             also=self._with.receipts.put(requester, Receipt(group_id, next_run.head.generation, accepted=True)),
         )
         if not is_open:

@@ -58,7 +58,7 @@ def read_wait(status: GroupStatus, head: RunHead, now: datetime) -> str | None:
     if status.counts.pending == 0:
         # What a source server waited for before its outcome is over, however lately it was noted.
         return SETTLING
-    if status.held_by is not None:
+    if status.is_launching(now):
         return f"hold: {status.held_by} is launching this group"
     if head.sent_at is None:
         return "jobs: they are not sent yet"

@@ -126,13 +126,6 @@ class Receipts:
         free = Attr("key").not_exists() | Attr("expiresAt").lte(int(now.timestamp()))
         return [Write("Put", "keys", (_name(requester.principal, requester.key),), values, condition=free)]
 
-    def take_back(self, requester: Requester, subject: str) -> list[Write]:
-        """Write the end of a receipt whose effect is taken back, so that the request can be sent again."""
-        if requester.key is None:
-            return []
-        ours = Attr("subject").eq(subject)
-        return [Write("Delete", "keys", (_name(requester.principal, requester.key),), condition=ours)]
-
 
 def _name(principal: str, key: RequestKey) -> str:
     # Hashed together: neither can reach into the other, and a principal may be longer than a key of DynamoDB's.

@@ -12,6 +12,7 @@ from pydantic import ConfigDict, TypeAdapter
 from pydantic.alias_generators import to_camel
 from pydantic.dataclasses import dataclass
 
+from workers.core.contract import Queue
 from workers.core.status import Status
 
 HISTORY_KEPT = timedelta(days=90)
@@ -76,9 +77,19 @@ class GroupStatus:
     verified_at: datetime | None = None
     """The oldest member's last read-back."""
     held_by: str | None = None
+    """The wave that has the group."""
+    held_until: datetime | None = None
+    """When it has it no longer, whoever has died."""
+    held_for_drill: bool = False
+    launching: bool = False
+    """Whether DRS launches from its templates, so that nobody writes to them."""
     errors: tuple[ServerError, ...] = ()
     watched_at: datetime | None = None
     """When the watch last began to read every member that was ready, and found each as it was applied."""
+
+    def is_launching(self, now: datetime) -> bool:
+        """Tell whether nobody may write to its launch templates: a wave's recovery is under way."""
+        return self.launching and self.held_until is not None and now < self.held_until
 
 
 @dataclass(frozen=True, slots=True, config=RECORD)
@@ -136,8 +147,17 @@ class RunHead:
     """The count of recorded outcomes that the sweeper saw last."""
     deleted_at: datetime | None = None
     """When the group was deleted; what is recorded after that goes too."""
+    begins_at: datetime | None = None
+    """From when its time counts, where that is not its opening: it was opened while a wave launched the group."""
+    queue: Queue = Queue.NORMAL
+    """Where its jobs are sent."""
     changed_by: str = ""
     """Of a run that follows from drift: who made the change that it was found by, where an event said so."""
+
+    @property
+    def counts_from(self) -> datetime:
+        """Tell from when its time counts."""
+        return self.begins_at or self.opened_at
 
     @property
     def is_superseded(self) -> bool:

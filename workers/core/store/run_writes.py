@@ -45,6 +45,14 @@ def expire_run(group_id: str, generation: int, at: datetime, **values: str | int
     ]
 
 
+def begin_run(group_id: str, head: RunHead, now: datetime, look_at: datetime) -> Write:
+    """Write that a run's time counts from now: what kept it from being sent has ended."""
+    deadline = head.deadline - head.counts_from + now
+    values = {"beginsAt": to_time(now), "deadline": to_time(deadline), "resendAfter": to_time(look_at)}
+    unsent = Attr("runId").exists() & Attr("sentAt").not_exists()
+    return Write("Update", "runs", (group_id, padded("head", head.generation)), values, condition=unsent)
+
+
 def put_event(group_id: str, event: GroupEvent) -> Write:
     """Put on record what was done to a group without a run."""
     key = (group_id, f"event#{to_time(event.at)}#{event.kind}")

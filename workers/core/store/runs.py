@@ -11,6 +11,7 @@ from functools import cached_property
 from async_lru import alru_cache
 from boto3.dynamodb.conditions import Attr
 
+from workers.core.contract import Queue
 from workers.core.errors import GroupDeleted
 from workers.core.model.digest import digest_group, digest_launch_config
 from workers.core.model.group import GroupDefinition, Target
@@ -229,6 +230,15 @@ class RunStore:
             await self._tables.write(
                 Write("Update", "runs", (group_id, padded("head", generation)), values, condition=short)
             )
+        except ConditionFailed:
+            return
+
+    async def mark_urgent(self, group_id: str, generation: int) -> None:
+        """Note that a wave waits for a run: what is sent of it later, and what supersedes it, is urgent too."""
+        key = (group_id, padded("head", generation))
+        values = {"queue": Queue.URGENT.value}
+        try:
+            await self._tables.write(Write("Update", "runs", key, values, condition=Attr("runId").exists()))
         except ConditionFailed:
             return
 

@@ -21,8 +21,13 @@ KEYS: Mapping[TableName, tuple[str, str | None]] = {
     "waves": ("waveId", "item"),
     "rate-buckets": ("bucket", None),
 }
-Index = Literal["named", "unsettled"]
-INDEXES: Mapping[Index, tuple[TableName, str]] = {"named": ("groups", "name"), "unsettled": ("runs", "resendAfter")}
+Index = Literal["named", "unsettled", "unfinished", "accepted"]
+INDEXES: Mapping[Index, tuple[TableName, str]] = {
+    "named": ("groups", "name"),
+    "unsettled": ("runs", "resendAfter"),
+    "unfinished": ("waves", "lookAt"),
+    "accepted": ("waves", "acceptedAt"),
+}
 """A sparse index's table and sort key. Its partition key is an attribute of its own name, with its name as value."""
 LONGEST_KEYS = (2048, 1024)
 """Bytes of a partition key and of a sort key (DynamoDB Developer Guide, "Constraints")."""

@@ -1,0 +1,269 @@
+"""
+Go on with a wave: make its groups ready, start its parts, follow its jobs, give its groups back.
+
+One call does what can be done now and says when to come again. All of it stands in the wave's items, and each step is a
+conditional write: whoever comes next, after a death or beside another, goes on where it stands.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import structlog
+
+from workers.core.clock import say_time
+from workers.core.contract import Queue
+from workers.core.errors import DEADLINE_EXCEEDED, GroupDeleted
+from workers.core.model.group import Target
+from workers.core.model.waves import OnNotReady
+from workers.core.outcome import Acknowledge, Outcome, Redeliver
+from workers.core.ports import Clock, Recovery
+from workers.core.priority import set_priority
+from workers.core.runs.release import Release
+from workers.core.settings import Settings
+from workers.core.store.groups import GroupStore
+from workers.core.store.holds import Hold
+from workers.core.store.wave_records import FINAL, GroupState, Wave, WaveGroup, WavePart, WaveView, advance, find_errors
+from workers.core.store.waves import WaveStore
+from workers.core.waves import NOT_READY
+from workers.wave.parts import ONE_MORE_TRY, StartPart, Wait
+from workers.wave.readiness import Progress, Readiness, Step, refuse_parts
+
+log = structlog.get_logger()
+
+
+class AdvanceWave:
+    """The use case behind a wave's message."""
+
+    def __init__(
+        self,
+        *,
+        groups: GroupStore,
+        waves: WaveStore,
+        readiness: Readiness,
+        start: StartPart,
+        recovery: Recovery,
+        release: Release,
+        settings: Settings,
+        clock: Clock,
+    ) -> None:
+        self._groups = groups
+        self._waves = waves
+        self._readiness = readiness
+        self._start = start
+        self._recovery = recovery
+        self._release = release
+        self._settings = settings
+        self._clock = clock
+
+    async def start(self, wave_id: str) -> Outcome:
+        """
+        Do what can be done for a wave now.
+
+        Parameters:
+            wave_id: The wave.
+
+        Returns:
+            The outcome: the message comes again until everything of the wave is started; from then on the sweeper's
+            messages follow it.
+        """
+        set_priority(Queue.URGENT)
+        view = await self._waves.read(wave_id)
+        if view is None:
+            return Acknowledge("wave_unknown")
+        if view.wave.status.is_over:
+            return Acknowledge(view.wave.status)
+        progress = await self._advance_all(view)
+        after = WaveView(
+            view.wave, tuple(each.group for each in progress), tuple(part for each in progress for part in each.parts)
+        )
+        waits = [wait for each in progress for wait in each.waits]
+        told = next((wait.waiting_for for wait in waits if wait.waiting_for is not None), None)
+        return await self._note(advance(after, told), after, waits)
+
+    async def _advance_all(self, view: WaveView) -> list[Progress]:
+        why = self._find_end(view.wave)
+        if why is not None:
+            return [await self._end_group(view, group, *why) for group in view.groups]
+        if view.wave.on_not_ready is OnNotReady.FAIL and any(_is_unready(group) for group in view.groups):
+            return await self._advance_together(view)
+        steps = (self._advance_group(view, group) for group in view.groups)
+        # All of them to their end: one group's trouble must not leave the others running unowned.
+        outcomes = await asyncio.gather(*steps, return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
+        return [outcome for outcome in outcomes if isinstance(outcome, Progress)]
+
+    def _find_end(self, wave: Wave) -> tuple[str, str] | None:
+        """Tell why nothing more of a wave is to be started or followed; None where it goes on."""
+        if wave.stop_code is not None:
+            return wave.stop_code, wave.stop_message or wave.stop_code
+        if self._clock() >= wave.deadline:
+            told = (
+                f"{wave.wave_id} was accepted at {say_time(wave.accepted_at)}, and its time is over. Start a new wave."
+            )
+            return DEADLINE_EXCEEDED, told
+        return None
+
+    async def _advance_together(self, view: WaveView) -> list[Progress]:
+        """Start nothing until every group may be started, and nothing at all where one may not."""
+        looks = await asyncio.gather(*(self._look(view, group) for group in view.groups))
+        refused = next((step.group for step in looks if step.group.error_code is not None), None)
+        if refused is not None:
+            told = f"Another group keeps its wave from starting: {refused.error_message}"
+            return [
+                await self._end_group(
+                    view, step.group, step.group.error_code or NOT_READY, step.group.error_message or told
+                )
+                for step in looks
+            ]
+        waits = [step.wait for step in looks if step.wait is not None]
+        if waits:
+            return [Progress(step.group, view.parts_of(step.group.group_id), tuple(waits[:1])) for step in looks]
+        held = [await self._hold(view, step) for step in looks]
+        if any(_is_unready(each.group) for each in held):
+            return held
+        return list(await asyncio.gather(*(self._go_on(view, each.group, each.parts) for each in held)))
+
+    async def _look(self, view: WaveView, group: WaveGroup) -> Step:
+        if not _is_unready(group):
+            return Step(group, checked=True)
+        return await self._readiness.look(view.wave, group, view.parts_of(group.group_id))
+
+    async def _advance_group(self, view: WaveView, group: WaveGroup) -> Progress:
+        parts = view.parts_of(group.group_id)
+        if group.state is GroupState.OVER:
+            return Progress(group, parts)
+        if group.state is GroupState.LAUNCHING:
+            return await self._go_on(view, group, parts)
+        step = await self._readiness.look(view.wave, group, parts)
+        if step.group.error_code is not None:
+            return await self._end_group(view, group, step.group.error_code, step.group.error_message or "")
+        if step.wait is not None:
+            return Progress(step.group, parts, (step.wait,))
+        held = await self._hold(view, step)
+        return held if _is_unready(held.group) else await self._go_on(view, held.group, held.parts)
+
+    async def _hold(self, view: WaveView, step: Step) -> Progress:
+        """Hold a group that may be started, unless it is held; one that moved on meanwhile is looked at again."""
+        parts = view.parts_of(step.group.group_id)
+        if not _is_unready(step.group):
+            return Progress(step.group, parts)
+        held = await self._readiness.hold(view.wave, step, parts)
+        if held is None:
+            return Progress(step.group, parts, (Wait("group_changed", ONE_MORE_TRY),))
+        return held
+
+    async def _go_on(self, view: WaveView, group: WaveGroup, parts: tuple[WavePart, ...]) -> Progress:
+        """Start the parts of a group that is held, follow those that are started, and give it back at the end."""
+        wave, target = view.wave, await self._read_target(group)
+        if target is None:
+            return await self._end_group(view, group, GroupDeleted.code, _tell_deleted(wave, group))
+        parts = await self._follow(wave, parts, target)
+        started = await asyncio.gather(
+            *(self._start.start(wave, group, part, target) for part in parts), return_exceptions=True
+        )
+        for outcome in started:
+            if isinstance(outcome, BaseException):
+                raise outcome
+        done = [outcome for outcome in started if not isinstance(outcome, BaseException)]
+        parts = tuple(part for outcome in done for part in outcome.parts)
+        waits = tuple(wait for outcome in done for wait in outcome.waits)
+        if all(part.is_over for part in parts):
+            return Progress(await self._close(wave, group), parts)
+        return Progress(group, parts, waits)
+
+    async def _read_target(self, group: WaveGroup) -> Target | None:
+        """Tell where a group's source servers are; None where it was deleted."""
+        if await self._groups.read_head(group.group_id) is None:
+            return None
+        try:
+            return (await self._groups.read_definition(group.group_id, group.config_version)).target
+        except GroupDeleted:
+            return None
+
+    async def _follow(self, wave: Wave, parts: Sequence[WavePart], target: Target) -> tuple[WavePart, ...]:
+        """Read how far the jobs are that are not over: COMPLETED is no success, each launch status is kept."""
+        going = [part.job_id for part in parts if part.job_id is not None and not part.job_over]
+        if not going:
+            return tuple(parts)
+        jobs = await self._recovery.follow(target, going)
+        followed = []
+        for part in parts:
+            after = part
+            if part.job_id in going:
+                job = jobs.get(str(part.job_id))
+                statuses = {**(part.launch_statuses or {}), **(job.launch_statuses if job else {})}
+                is_final = all(statuses.get(each) in FINAL for each in part.source_server_ids)
+                after = replace(part, launch_statuses=statuses, job_over=job is None or job.is_over or is_final)
+            if after != part:
+                await self._waves.note_launches(wave.wave_id, after)
+            followed.append(after)
+        return tuple(followed)
+
+    async def _end_group(self, view: WaveView, group: WaveGroup, code: str, message: str) -> Progress:
+        """Start and follow nothing more of a group."""
+        parts = view.parts_of(group.group_id)
+        if group.state is GroupState.OVER:
+            return Progress(group, parts)
+        ended = [await self._end_part(view.wave, part, code, message) for part in parts]
+        if any(not part.is_done for part in ended):
+            # Somebody may be starting it just now; what comes of that is known in a moment.
+            return Progress(group, tuple(ended), (Wait("part_under_way", self._settings.call_timeout),))
+        after = replace(group, error_code=code, error_message=message)
+        log.warning("wave.group_ended", wave_id=view.wave.wave_id, group_id=group.group_id, code=code)
+        return Progress(await self._close(view.wave, group, after), tuple(ended))
+
+    async def _end_part(self, wave: Wave, part: WavePart, code: str, message: str) -> WavePart:
+        if part.job_id is not None and not part.job_over:
+            after = replace(part, job_over=True)
+            await self._waves.note_launches(wave.wave_id, after)
+            return after
+        if part.is_done or self._start.is_under_way(part):
+            return part
+        told = message
+        if part.starting_at is not None:
+            told += (
+                f" Whether its recovery was started all the same, DRS says: look for a recovery job with the tag"
+                f" prelaunch:waveId = {wave.wave_id}."
+            )
+        (refused,) = refuse_parts([part], code, told)
+        return await self._waves.record_part(wave.wave_id, refused)
+
+    async def _close(self, wave: Wave, before: WaveGroup, after: WaveGroup | None = None) -> WaveGroup:
+        # Given back first: whoever dies in between comes here again.
+        await self._release.release(before.group_id, Hold(wave.wave_id, wave.deadline, wave.is_drill))
+        over = replace(after or before, state=GroupState.OVER)
+        await self._waves.note_group(wave.wave_id, before, over)
+        return over
+
+    async def _note(self, wave: Wave, view: WaveView, waits: Sequence[Wait]) -> Outcome:
+        now = self._clock()
+        after = self._pace(wave, waits, now)
+        wave = replace(wave, look_at=now + after + self._settings.run_periods.send_after)
+        if wave.status.is_begun:
+            wave = replace(wave, look_at=now + self._settings.sweep_period)
+        await self._waves.note(wave)
+        errors, jobs = find_errors(view), [part for part in view.parts if part.job_id is not None]
+        known = {"wave_id": wave.wave_id, "status": wave.status, "jobs": len(jobs)}
+        log.info("wave.advanced", **known, refused=sum(len(each.source_server_ids) for each in errors))
+        if wave.status.is_begun:
+            return Acknowledge(wave.status)
+        return Redeliver(waits[0].reason if waits else wave.status, after)
+
+    def _pace(self, wave: Wave, waits: Sequence[Wait], now: datetime) -> timedelta:
+        """Come again when something is due; less often, the longer it has been waited for."""
+        soonest = min((wait.after for wait in waits), default=ONE_MORE_TRY)
+        patience = min((now - wave.accepted_at) / 10, self._settings.longest_wave_pause)
+        return max(soonest, patience)
+
+
+def _is_unready(group: WaveGroup) -> bool:
+    return group.state is GroupState.UNREADY
+
+
+def _tell_deleted(wave: Wave, group: WaveGroup) -> str:
+    # How to reach its account went with the group: nobody of ours can look for its jobs.
+    return f"Protection group {group.group_id} was deleted: {wave.wave_id} starts and follows nothing more of it."

@@ -1,0 +1,285 @@
+"""
+Make one group of a wave ready: look, apply what is not ready, then hold it. Nothing here starts a recovery.
+
+Each call does one step, and says what is to be come back for: whoever dies in between leaves a wave that anybody goes
+on with. What AWS holds is compared by reads only; what differs is applied by a run like any other, only urgent.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+import structlog
+
+from workers.core.contract import Queue
+from workers.core.errors import AccessDenied, AccountNotInitialized, GroupDeleted, PermanentError, RetryableError
+from workers.core.model.waves import OnNotReady, Verify
+from workers.core.plan.drift import describe_drift
+from workers.core.ports import Clock, LaunchTemplateReads
+from workers.core.requests import Requester, RequestKey, RequestRefused
+from workers.core.runs.selection import ApplyRequest
+from workers.core.runs.sending import RunSender
+from workers.core.runs.settle import find_verified
+from workers.core.runs.submission import Submission
+from workers.core.server_plan import NOTHING_SEEN, ServerPlanner
+from workers.core.settings import Settings
+from workers.core.status import Status
+from workers.core.store.groups import GroupStore
+from workers.core.store.holds import Hold
+from workers.core.store.records import GroupStatus, ServerItem
+from workers.core.store.runs import Run, RunStore
+from workers.core.store.wave_records import FALLBACK, GroupState, LeftOut, Wave, WaveGroup, WavePart
+from workers.core.store.waves import WaveStore
+from workers.core.waves import NOT_READY, explain
+from workers.wave.parts import HOLD_LOST, ONE_MORE_TRY, Wait
+
+log = structlog.get_logger()
+
+AT_ONCE = 32
+"""Source servers of a group that are compared at once."""
+PAGED_FROM = 50
+"""More members than these are compared with pages of all default versions, 200 each."""
+NAMED = 5
+"""How many source servers a sentence names."""
+DRIFT_FOUND = "DRIFT_FOUND"
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A group of a wave after a step."""
+
+    group: WaveGroup
+    parts: tuple[WavePart, ...]
+    waits: tuple[Wait, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What a step came to."""
+
+    group: WaveGroup
+    wait: Wait | None = None
+    checked: bool = False
+    """Whether it may be held and started now, where it is not yet."""
+    left_out: Mapping[str, LeftOut] = field(default_factory=dict)
+    """The members that are not to be started then."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A group as it was read for one step."""
+
+    status: GroupStatus
+    run: Run
+    servers: Mapping[str, ServerItem]
+
+
+class Readiness:
+    """Makes groups ready that a wave has claimed."""
+
+    def __init__(
+        self,
+        *,
+        groups: GroupStore,
+        runs: RunStore,
+        waves: WaveStore,
+        submission: Submission,
+        sender: RunSender,
+        planner: ServerPlanner,
+        templates: LaunchTemplateReads,
+        settings: Settings,
+        clock: Clock,
+    ) -> None:
+        self._groups = groups
+        self._runs = runs
+        self._waves = waves
+        self._submission = submission
+        self._sender = sender
+        self._planner = planner
+        self._templates = templates
+        self._clock = clock
+        self._max_age = settings.max_ready_age
+        self._settle_time = settings.settle_time
+
+    async def look(self, wave: Wave, group: WaveGroup, parts: Sequence[WavePart]) -> Step:
+        """
+        Do the next step toward a group that can be started.
+
+        Parameters:
+            wave: The wave.
+            group: The group, which is not launched yet.
+            parts: Its parts.
+
+        Returns:
+            What the step came to.
+        """
+        if await self._groups.read_head(group.group_id) is None:
+            told = f"Protection group {group.group_id} was deleted before its recovery was started."
+            return Step(_refuse(group, GroupDeleted.code, told))
+        status = await self._groups.read_status(group.group_id)
+        run = await self._runs.read_run(group.group_id, status.generation) if status is not None else None
+        if status is None or run is None:
+            # It is deleted just now.
+            return Step(group, Wait("group_changed", ONE_MORE_TRY))
+        if status.held_by != wave.wave_id:
+            told = f"{group.group_id} is not {wave.wave_id}'s any more: {status.held_by or 'nobody'} has it."
+            return Step(_refuse(group, HOLD_LOST, told))
+        if status.status is Status.PENDING:
+            return await self._urge(wave, group, status, run)
+        return await self._judge(wave, group, parts, _Seen(status, run, await self._runs.read_servers(group.group_id)))
+
+    async def hold(self, wave: Wave, step: Step, parts: Sequence[WavePart]) -> Progress | None:
+        """
+        Hold a group that may be started, and take out of its parts what is not to be.
+
+        Parameters:
+            wave: The wave.
+            step: What the last step came to.
+            parts: The group's parts, none of them started.
+
+        Returns:
+            The group, launched from now on, and its parts; None where it moved on since it was read.
+        """
+        narrowed = tuple(_narrow(part, step.left_out) for part in parts)
+        changed = [after for before, after in zip(parts, narrowed, strict=True) if after != before]
+        after = replace(step.group, state=GroupState.LAUNCHING)
+        hold = Hold(wave.wave_id, wave.deadline, wave.is_drill)
+        is_held = await self._waves.launch(wave, step.group, after, changed, hold)
+        return Progress(after, narrowed) if is_held else None
+
+    async def _urge(self, wave: Wave, group: WaveGroup, status: GroupStatus, run: Run) -> Step:
+        """Give the run's pending source servers an urgent message each, once a generation; then it is waited for."""
+        if wave.on_not_ready is not OnNotReady.APPLY:
+            told = f"{group.group_id} is pending, and nothing is to be applied for this wave."
+            return Step(_refuse(group, NOT_READY, told))
+        if group.urged < status.generation:
+            statuses = run.read_statuses(await self._runs.read_servers(group.group_id))
+            pending = [member for member, state in statuses.items() if state is Status.PENDING]
+            await self._runs.mark_urgent(group.group_id, status.generation)
+            await self._sender.send_members(run, pending, Queue.URGENT)
+            after = replace(group, urged=status.generation, path=FALLBACK)
+            if await self._waves.note_group(wave.wave_id, group, after):
+                group = after
+        counts = status.counts
+        told = f"apply: generation {status.generation} of {group.group_id}, {counts.pending} source servers at first"
+        return Step(group, Wait("applying", ONE_MORE_TRY, told))
+
+    async def _judge(self, wave: Wave, group: WaveGroup, parts: Sequence[WavePart], seen: _Seen) -> Step:
+        """Decide about a group that has settled."""
+        members = [member for part in parts for member in part.source_server_ids]
+        unready = self._find_unready(wave, members, seen)
+        if wave.verify is Verify.LIVE:
+            ready = [member for member in members if member not in unready]
+            compared = await self._compare_all(group, seen, ready)
+            if isinstance(compared, Step):
+                return compared
+            unready |= compared
+        if unready and wave.on_not_ready is OnNotReady.APPLY and not group.applied:
+            return await self._apply(wave, group, unready, seen)
+        if unready and wave.on_not_ready is OnNotReady.FAIL:
+            named = "; ".join(each.message for each in list(unready.values())[:NAMED])
+            told = f"{len(unready)} source servers of {group.group_id} are not ready: {named}"
+            return Step(_refuse(group, NOT_READY, told))
+        return Step(replace(group, generation=seen.status.generation), checked=True, left_out=unready)
+
+    async def _compare_all(self, group: WaveGroup, seen: _Seen, ready: Sequence[str]) -> dict[str, LeftOut] | Step:
+        """Find which members are not what they were verified to be; a step, where that cannot be told now."""
+        written = [item.last_write_at for member, item in seen.servers.items() if member in ready]
+        latest = max((at for at in written if at is not None), default=None)
+        if latest is not None and self._clock() < latest + self._settle_time:
+            # EC2 may still answer the state before our own write.
+            return Step(group, Wait("written_just_now", self._settle_time))
+        try:
+            return await self._compare(seen.run, ready)
+        except (AccessDenied, AccountNotInitialized) as problem:
+            return Step(_refuse(group, problem.code, f"{group.group_id} cannot be compared: {problem.message}"))
+        except RetryableError as error:
+            told = f"{error.operation or 'AWS'}: {error.message}"
+            return Step(group, Wait(error.code, error.retry_after or ONE_MORE_TRY, told))
+
+    def _find_unready(self, wave: Wave, members: Sequence[str], seen: _Seen) -> dict[str, LeftOut]:
+        statuses = seen.run.read_statuses(dict(seen.servers))
+        found: dict[str, LeftOut] = {}
+        for member in members:
+            state, item = statuses.get(member), seen.servers.get(member)
+            if state is None:
+                found[member] = LeftOut(member, NOT_READY, f"{member} is no member of the group any more.")
+            elif state is not Status.READY:
+                found[member] = LeftOut(member, NOT_READY, f"{member} is {state.value}{explain(state, item)}")
+            elif not _is_fresh(item, seen.status, wave.accepted_at - self._max_age):
+                told = f"{member} was verified too long ago. Apply the group with force."
+                found[member] = LeftOut(member, NOT_READY, told)
+        return found
+
+    async def _apply(self, wave: Wave, group: WaveGroup, unready: Mapping[str, LeftOut], seen: _Seen) -> Step:
+        """Open an urgent run for just the members that need it; what else is not ready goes with them."""
+        asked = tuple(sorted(set(seen.run.definition.source_server_ids) & unready.keys()))
+        # Asked for once, however many go on with the wave beside each other, or after one that died.
+        key = RequestKey(f"{wave.wave_id}#{group.group_id}", hashlib.sha256(wave.wave_id.encode()).hexdigest())
+        requester = Requester(wave.requested_by, wave.door, f"wave {wave.wave_id}", wave.request_id, key)
+        if asked:
+            try:
+                request = ApplyRequest(force=True, source_server_ids=asked)
+                await self._submission.apply(group.group_id, request, requester, queue=Queue.URGENT)
+            except RequestRefused as refused:
+                # A member left, or the group is gone: the next look finds that.
+                return Step(group, Wait(refused.code, ONE_MORE_TRY))
+        status = await self._groups.read_status(group.group_id)
+        generation = status.generation if status is not None else group.generation
+        after = replace(group, applied=generation, urged=generation, path=FALLBACK)
+        log.info("wave.applying", wave_id=wave.wave_id, group_id=group.group_id, servers=len(asked))
+        if await self._waves.note_group(wave.wave_id, group, after):
+            group = after
+        return Step(group, Wait("applying", ONE_MORE_TRY, f"apply: {len(asked)} source servers of {group.group_id}"))
+
+    async def _compare(self, run: Run, members: Collection[str]) -> dict[str, LeftOut]:
+        """Compare members with what AWS holds now; by reads only, at the pace of what is urgent."""
+        many = len(members) > PAGED_FROM
+        seen = await self._templates.read_all_defaults(run.target) if many else NOTHING_SEEN
+        gate = asyncio.Semaphore(AT_ONCE)
+
+        async def look(member: str) -> LeftOut | None:
+            async with gate:
+                try:
+                    steps = await self._planner.plan(run.target, member, run.definition.effective(member), seen)
+                except (AccessDenied, AccountNotInitialized):
+                    raise
+                except PermanentError as error:
+                    return LeftOut(member, error.code, f"{member}: {error.message}")
+            drift = [item for step in steps for item in step.drift]
+            return LeftOut(member, DRIFT_FOUND, f"{member}: {describe_drift(drift)}") if drift else None
+
+        tasks = [asyncio.create_task(look(member)) for member in members]
+        try:
+            return {each.source_server_id: each for each in await asyncio.gather(*tasks) if each is not None}
+        finally:
+            for task in tasks:
+                task.cancel()
+
+
+def refuse_parts(parts: Sequence[WavePart], code: str, message: str) -> list[WavePart]:
+    """Say of parts that have no answer why they get none."""
+    return [replace(part, error_code=code, error_message=message) for part in parts if not part.is_done]
+
+
+def _is_fresh(item: ServerItem | None, status: GroupStatus, oldest: datetime) -> bool:
+    verified_at = find_verified(item, status) if item is not None else None
+    return verified_at is not None and verified_at >= oldest
+
+
+def _refuse(group: WaveGroup, code: str, message: str) -> WaveGroup:
+    return replace(group, error_code=code, error_message=message)
+
+
+def _narrow(part: WavePart, left_out: Mapping[str, LeftOut]) -> WavePart:
+    gone = tuple(left_out[member] for member in part.source_server_ids if member in left_out)
+    if not gone:
+        return part
+    members = tuple(member for member in part.source_server_ids if member not in left_out)
+    snapshots = {each: at for each, at in (part.snapshots or {}).items() if each in members}
+    narrowed = replace(part, source_server_ids=members, left_out=gone, snapshots=snapshots or None)
+    if members:
+        return narrowed
+    return replace(narrowed, error_code=NOT_READY, error_message="None of its source servers is ready.")
