@@ -86,15 +86,28 @@ async def test_a_generation_follows_the_one_that_was_read(store: TwinStore, sett
 
 @over_the_twin
 async def test_what_the_status_before_said_does_not_stay(store: TwinStore) -> None:
-    """When it was verified and who held it are told anew or not at all."""
+    """When it was verified is told anew or not at all; of a wave's claim it is not for a run to say anything."""
     before = await open_over(store, run_of(1), None)
-    more = {"verifiedAt": OPENED_AT.isoformat(), "heldBy": "wave-1"}
+    more = {"verifiedAt": OPENED_AT.isoformat(), "heldBy": "wave-1", "launching": False}
     await store.put(Write("Update", "groups", ("pg-1", "status"), more))
     opened = await open_over(store, run_of(2), before)
-    assert (opened.verified_at, opened.held_by) == (None, None)
+    assert opened.verified_at is None
     item = store.item("groups", "pg-1", "status")
     assert item is not None
-    assert not {"verifiedAt", "heldBy"} & item.keys()
+    assert "verifiedAt" not in item
+    assert (item["heldBy"], item["launching"]) == ("wave-1", False)
+
+
+@pytest.mark.parametrize("launching", [True, False])
+@over_the_twin
+async def test_a_run_is_opened_only_over_the_launch_that_was_read(store: TwinStore, launching: bool) -> None:
+    """By it its jobs are sent now or when the hold ends: neither may be decided by what was before."""
+    before = await open_over(store, run_of(1), None)
+    await store.put(Write("Update", "groups", ("pg-1", "status"), {"heldBy": "wave-1", "launching": launching}))
+    other = replace(before, held_by="wave-1", launching=not launching)
+    with pytest.raises(ConditionFailed):
+        await open_over(store, run_of(2), other)
+    assert (await open_over(store, run_of(2), replace(other, launching=launching))).generation == 2
 
 
 def test_a_planned_run_says_who_asked_for_what_and_until_when() -> None:

@@ -90,8 +90,17 @@ def test_a_note_is_believed_for_a_while(
     head: RunHead, seconds: int, held_by: str | None, waits_for: str | None
 ) -> None:
     """A hold comes before it, and so does that nothing was sent; one without its time is none."""
-    status = replace(status_of(RUN), counts=Counts(0, 0, 2), held_by=held_by)
+    hold: dict[str, Any] = {"held_by": held_by, "held_until": LATER + timedelta(hours=6), "launching": True}
+    status = replace(status_of(RUN), counts=Counts(0, 0, 2), **(hold if held_by else {}))
     assert read_wait(status, head, OPENED_AT + timedelta(seconds=seconds)) == waits_for
+
+
+@pytest.mark.parametrize("ended", [{"launching": False}, {"held_until": OPENED_AT}])
+def test_a_group_that_is_claimed_or_was_held_too_long_waits_for_no_launch(ended: dict[str, Any]) -> None:
+    """A wave that has not begun to launch it keeps nobody from it, nor does one whose time is over."""
+    hold: dict[str, Any] = {"held_by": "wave-1", "held_until": LATER, "launching": True, **ended}
+    status = replace(status_of(RUN), counts=Counts(0, 0, 2), **hold)
+    assert read_wait(status, NOTED, OPENED_AT) == NOTED.waiting_for
 
 
 @pytest.mark.parametrize(
