@@ -262,6 +262,33 @@ async def test_a_template_that_is_full(product: Product, code: str, advice: str)
     assert product.template(member)["VersionNumber"] == 5
 
 
+RELOADED = [
+    ("CreateLaunchTemplateVersion", "InvalidLaunchTemplateId.NotFound"),
+    ("CreateLaunchTemplateVersion", "InvalidLaunchTemplateId.VersionNotFound"),
+    ("CreateLaunchTemplateVersion", "IdempotentParameterMismatch"),
+    ("ModifyLaunchTemplate", "InvalidLaunchTemplateId.VersionNotFound"),
+    ("DescribeLaunchTemplateVersions", "InvalidLaunchTemplateId.NotFound"),
+]
+
+
+@pytest.mark.parametrize(("operation", "code"), RELOADED)
+async def test_a_template_that_goes_in_the_middle(product: Product, operation: str, code: str) -> None:
+    """Gone between two calls it is read and planned anew, once; where that meets the same, EC2's words are the end."""
+    member, other = product.add_servers(2)
+    gone = {"service": "ec2", "operation": operation, "code": code, "sourceServerId": member}
+    product.faults({**gone, "times": 1})
+    group_id = await product.create_ready([member, other])
+    assert product.template(member)["LaunchTemplateData"]["InstanceType"] == "m5.xlarge"
+    product.faults(gone)
+    await product.update(group_id, {"launchConfig": {**TYPED, "instanceType": "m5.2xlarge"}})
+    await product.drain()
+    assert await read_one_error(product, group_id, member, ready=1) == {
+        "code": code,
+        "message": f"{operation} was refused: a fault scripted by PUT /_local/faults.",
+        "operation": f"ec2.{operation}",
+    }
+
+
 async def test_a_server_that_vanished(product: Product) -> None:
     """Deleted in DRS after it was checked: DRS's words."""
     member, other = product.add_servers(2)
@@ -354,6 +381,22 @@ async def test_right_sizing_that_overwrites_the_type_later(product: Product) -> 
         "code": "DRIFT_FOUND",
         "message": "Changed since it was applied: targetInstanceTypeRightSizingMethod = 'BASIC' instead of 'NONE';"
         f" instanceType = '{overwritten}' instead of 'm5.xlarge'. {NOT_REPAIRED}",
+    }
+
+
+async def test_right_sizing_that_nobody_of_ours_named(product: Product) -> None:
+    """Switched on where the launch config only names a type: the watch says what an apply would be refused for."""
+    member, other = product.add_servers(2)
+    drs = product.client("drs")
+    for each in (member, other):
+        drs.update_launch_configuration(sourceServerID=each, **NONE)
+    group_id = await product.create_ready([member, other], launchConfig={"instanceType": "m5.xlarge"})
+    drs.update_launch_configuration(sourceServerID=member, targetInstanceTypeRightSizingMethod="IN_AWS")
+    product.local.control("PUT", "clock", {"advanceSeconds": 90 * 60})
+    await watch(product, member)
+    assert await read_one_error(product, group_id, member, ready=1) == {
+        "code": "INVALID_LAUNCH_CONFIG",
+        "message": REFUSED["a type that right-sizing in AWS overwrites"][2],
     }
 
 
