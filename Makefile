@@ -8,7 +8,7 @@ PACKAGES := producer workers infra
 .PHONY: help check test test-release chaos mutants bench simulate scale demo format lock clean
 
 help:
-	@echo "make demo    apply two groups' launch settings ahead, then start a wave (local stack)"
+	@echo "make demo    apply two groups' launch settings ahead, find and repair drift, then start a wave (local stack)"
 	@echo "make check   format, lint, types, layers, docstrings, security: seconds"
 	@echo "make test    every check, every test, and at least 90 % of lines and branches run"
 	@echo "make test-release  every law with 10,000 examples instead of 200: hours"

@@ -9,23 +9,32 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, Literal, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 from urllib.parse import parse_qs
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
-from pydantic.alias_generators import to_camel
+from pydantic import TypeAdapter, ValidationError
 
 from infra.local.aws_models import list_regions
 from infra.local.buckets import Rates
-from infra.local.call import DEFAULT_ACCOUNT_ID
+from infra.local.control_bodies import (
+    AccountBody,
+    AccountId,
+    Body,
+    ClockBody,
+    EventsBody,
+    RatesBody,
+    SecondsBody,
+    ServerBody,
+    ServersBody,
+    VersionsBody,
+)
 from infra.local.faults import FAULTS
 from infra.local.front import Front
 from infra.local.httpd import Answer, Request
 from infra.local.late import LateEffects
 from infra.local.world import World
 
-DEFAULT_REGION = "us-east-1"
-"""Where the stand-in's stack, and source servers of no told Region, are."""
+_B = TypeVar("_B", bound=Body)
 
 
 class SourceServers(Protocol):
@@ -51,89 +60,6 @@ class Events(Protocol):
     """What the control changes in the delivery of events: `infra.local.events`, seen from here."""
 
     on: bool
-
-
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, alias_generator=to_camel)
-
-
-_B = TypeVar("_B", bound=_Body)
-
-
-class RatesBody(_Body):
-    """`PUT /_local/rates`."""
-
-    rates: Literal["real", "off"] | Annotated[float, Field(gt=0, allow_inf_nan=False)]
-
-
-class SecondsBody(_Body):
-    """`PUT /_local/latency`, `…/consistency` and `…/jobs`."""
-
-    seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
-
-
-class ClockBody(_Body):
-    """`PUT /_local/clock`."""
-
-    advance_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
-
-
-class EventsBody(_Body):
-    """`PUT /_local/events`."""
-
-    on: bool
-
-
-AccountId = Annotated[str, StringConstraints(pattern=r"^\d{12}$")]
-
-
-class ServersBody(_Body):
-    """`POST /_local/servers`."""
-
-    count: Annotated[int, Field(ge=1, le=4000)]
-    region: Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")] = DEFAULT_REGION
-    account_id: AccountId = DEFAULT_ACCOUNT_ID
-    tags: dict[str, str] = {}
-
-
-class ServerBody(_Body):
-    """`PATCH /_local/servers/{id}`."""
-
-    state: Literal[
-        "STOPPED",
-        "INITIATING",
-        "INITIAL_SYNC",
-        "BACKLOG",
-        "CREATING_SNAPSHOT",
-        "CONTINUOUS",
-        "PAUSED",
-        "RESCAN",
-        "STALLED",
-        "DISCONNECTED",
-    ] = "CONTINUOUS"
-    recovery_point: bool = True
-    drs_tag: Literal[False] = False
-    """The launch template loses the tag by which DRS knows it; it cannot be given back."""
-    template: None = None
-    """The launch template is deleted."""
-    subnet_id: Annotated[str, StringConstraints(pattern=r"^subnet-[0-9a-f]{8,17}$")] = ""
-    """A source-network operation of DRS writes this subnet into the launch template."""
-
-
-class Role(_Body):
-    """A role that the stand-in's own account may assume."""
-
-    role_name: Annotated[str, StringConstraints(pattern=r"^[\w+=,.@-]{1,64}$")]
-    external_id: Annotated[str, StringConstraints(min_length=2, max_length=1224, pattern=r"^[\w+=,.@:/-]+$")] | None = (
-        None
-    )
-
-
-class AccountBody(_Body):
-    """`PUT /_local/accounts/{id}`."""
-
-    initialised: bool | None = None
-    roles: list[Role] | None = None
 
 
 class _Refused(Exception):
@@ -218,6 +144,13 @@ class Control:
             self.world.job_seconds = seconds
         return {"seconds": seconds}
 
+    def put_versions(self, request: Request, _: str) -> Any:
+        """Set how many versions a launch template can hold."""
+        limit = _read(VersionsBody, request).limit
+        with self.world.lock:
+            self.world.versions_a_template = limit
+        return {"limit": limit}
+
     def put_clock(self, request: Request, _: str) -> Any:
         """Advance the stand-in's clock; what falls due has happened when this answers."""
         body = _read(ClockBody, request)
@@ -292,6 +225,7 @@ _ROUTES: dict[tuple[str, bool], dict[str, Callable[[Control, Request, str], Any]
     ("latency", False): {"PUT": Control.put_latency},
     ("consistency", False): {"PUT": Control.put_consistency},
     ("jobs", False): {"PUT": Control.put_jobs},
+    ("versions", False): {"PUT": Control.put_versions},
     ("clock", False): {"PUT": Control.put_clock},
     ("events", False): {"PUT": Control.put_events},
     ("servers", False): {"POST": Control.post_servers},

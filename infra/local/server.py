@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from infra.local.buckets import Buckets, Rates
 from infra.local.call import DEFAULT_ACCOUNT_ID
-from infra.local.control import DEFAULT_REGION, Control
+from infra.local.control import Control
+from infra.local.control_bodies import DEFAULT_REGION
 from infra.local.faults import FaultScript
 from infra.local.front import CallCounts, Front
 from infra.local.httpd import Httpd

@@ -33,6 +33,8 @@ class World:
     """How far the stand-in's clock was advanced by `PUT /_local/clock`."""
     consistency_seconds: float = 0.0
     """How long an EC2 read may answer the state before a write."""
+    versions_a_template: int = 10_000
+    """How many versions a launch template can hold. Source: EC2 User Guide, restrictions for launch templates."""
     job_seconds: float = 60.0
     """How long after StartRecovery a job reads the launch templates; it ends after twice that."""
     lock: threading.RLock = field(default_factory=threading.RLock)

@@ -1,5 +1,6 @@
 """What a person sees of the demo: progress while it works, one closing table. Nothing in a pipe but plain text."""
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -9,7 +10,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from producer.demo.result import Calls, Result
+from producer.demo.result import Calls, Drift, Found, Result
 
 Show = Callable[[str, int], None]
 
@@ -59,10 +60,8 @@ class Screen:
     def show_settled(self, groups: Sequence[Mapping[str, Any]], seconds: float, calls: Calls) -> None:
         """Show how many source servers are ready, how soon, and what it took."""
         ready, total = (sum(group[name] for group in groups) for name in ("ready", "total"))
-        throttled = sum(counts["throttled"] for counts in calls.values())
-        made = ", ".join(f"{counts['count']} {name.partition('.')[2]}" for name, counts in calls.items())
         self.say(f"{ready} of {total} source servers ready {seconds:.1f} s after the first POST.")
-        self.say(f"  calls: {made}; throttled: {throttled}")
+        self._say_calls(calls)
 
     def show_failure(self, failure: Mapping[str, Any]) -> None:
         """Show the source server that failed, with its reason."""
@@ -75,6 +74,29 @@ class Screen:
         """Show how many source servers the correction touched."""
         servers = "1 source server" if count == 1 else f"{count} source servers"
         self.say(f"Its cause is gone: apply-launch-configs with onlyFailed re-applied {servers}.")
+
+    def show_found(self, found: Sequence[Found], seconds: float, calls: Calls) -> None:
+        """Show what the watch found, field by field."""
+        servers = len({each.source_server_id for each in found})
+        self.say(f"The watch found {servers} source servers that are not as they were applied, in {seconds:.1f} s:")
+        for each in found:
+            observed, desired = (escape(json.dumps(value)) for value in (each.observed, each.desired))
+            where = f"{each.source_server_id} ({each.group})"
+            self.say(f"  [yellow]drifted[/] {where}: {escape(each.field)} {observed} → {desired}")
+        self._say_calls(calls)
+
+    def show_drift(self, drift: Drift) -> None:
+        """Show that what was changed was put back."""
+        self.say(
+            f"apply-launch-configs with onlyFailed put {drift.repaired_servers} source servers back in"
+            f" {drift.repair_seconds:.1f} s; {drift.restored_templates} launch templates hold again all that they held."
+        )
+        self._say_calls(drift.repair_calls)
+
+    def _say_calls(self, calls: Calls) -> None:
+        throttled = sum(counts["throttled"] for counts in calls.values())
+        made = ", ".join(f"{counts['count']} {name.partition('.')[2]}" for name, counts in calls.items())
+        self.say(f"  calls: {made}; throttled: {throttled}")
 
     def show(self, result: Result) -> None:
         """Show the closing table."""

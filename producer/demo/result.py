@@ -1,7 +1,7 @@
 """What the demo found, and whether it is what was promised. Pure."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,44 @@ CONFIG_CALLS = (
 
 
 @dataclass(frozen=True, slots=True)
+class Found:
+    """One field that somebody else changed, as the history of a run names it."""
+
+    group: str
+    source_server_id: str
+    field: str
+    observed: Any
+    desired: Any
+
+    def to_body(self) -> dict[str, Any]:
+        """Render as the doors do."""
+        return {
+            "sourceServerId": self.source_server_id,
+            "field": self.field,
+            "observed": self.observed,
+            "desired": self.desired,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """What came of the launch templates that were edited from outside."""
+
+    edited: Sequence[str]
+    """The source servers whose launch templates they are."""
+    found: Sequence[Found]
+    found_seconds: float
+    """From the request to watch until the groups had settled."""
+    repaired_servers: int
+    """How many source servers the repair touched."""
+    repair_seconds: float
+    restored_templates: int
+    """How many of them hold all that they held before, and nothing else."""
+    watch_calls: Calls
+    repair_calls: Calls
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """The demo's figures."""
 
@@ -26,6 +64,7 @@ class Result:
     """As at the end."""
     failure: Mapping[str, Any]
     reapplied_servers: int
+    drift: Drift
     ready_seconds: float
     """From the first POST until both groups were settled."""
     wave_path: str
@@ -49,6 +88,14 @@ class Result:
             "groups": self.groups,
             "failure": {name: self.failure[name] for name in ("sourceServerId", "code", "message")},
             "correction": {"reappliedServers": self.reapplied_servers},
+            "drift": {
+                "editedTemplates": len(self.drift.edited),
+                "found": [each.to_body() for each in self.drift.found],
+                "foundSeconds": round(self.drift.found_seconds, 3),
+                "repairedServers": self.drift.repaired_servers,
+                "repairSeconds": round(self.drift.repair_seconds, 3),
+                "restoredTemplates": self.drift.restored_templates,
+            },
             "readySeconds": round(self.ready_seconds, 3),
             "wave": {
                 "path": self.wave_path,
@@ -70,7 +117,13 @@ class Result:
             "Not every group is ready at the end.": all(group["status"] == "ready" for group in self.groups),
             "Not exactly one source server failed.": self.failure["sourceServerId"] is not None,
             "The correction touched other source servers too.": self.reapplied_servers == 1,
+            "The watch did not name each edited launch template, and no other.": self._names_what_was_edited(),
+            "The repair did not touch what was edited alone.": self.drift.repaired_servers == len(self.drift.edited),
+            "Not every edited launch template is as it was.": self.drift.restored_templates == len(self.drift.edited),
             "The wave did not take the fast path.": self.wave_path == "fast",
             "The wave made calls about settings.": self.count_config_calls("wave") == 0,
         }
         return [problem for problem, holds in checks.items() if not holds]
+
+    def _names_what_was_edited(self) -> bool:
+        return {each.source_server_id for each in self.drift.found} == {*self.drift.edited}

@@ -1,19 +1,26 @@
 """
-The demo's course: apply two groups ahead, correct the one that failed, start a wave, then the same serially.
+The demo's course: apply ahead, correct, find and repair what somebody else changed, start a wave, then serially.
 
 Every figure is read from the stand-in's own counts or from a clock around real calls. What comes out otherwise
 than it should is said, and the exit status is 1.
 """
 
 import time
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.local.process import StandIn
+from producer.demo.drift import play_drift
+from producer.demo.groups import (
+    PATIENCE_SECONDS,
+    POLL_SECONDS,
+    await_settled,
+    find_failure,
+    reapply_failed,
+    summarise,
+)
 from producer.demo.processes import DemoFailed, StopSignals
 from producer.demo.report import Screen
 from producer.demo.result import Calls, Result
@@ -26,12 +33,11 @@ from producer.demo.scenario import (
     Network,
     draw_group,
 )
+from producer.demo.sdk import plain_client
 from producer.demo.serial import recover_serially
 from producer.demo.stage import Stage, open_stage
 from workers.core.model.group import GroupDefinition, parse_group
 
-POLL_SECONDS = 0.25
-PATIENCE_SECONDS = 180
 WAVE_WAIT_SECONDS = 2
 """Short, so that a process that dies meanwhile is soon told."""
 
@@ -78,40 +84,45 @@ def _play(stage: Stage) -> Result:
     stage.reset_counts()
     begun = time.monotonic()
     group_ids = [stage.call("POST", "/protection-groups", body)["groupId"] for body in ahead]
-    _await_settled(stage, dict(zip(GROUP_NAMES, group_ids, strict=True)))
+    groups = dict(zip(GROUP_NAMES, group_ids, strict=True))
+    await_settled(stage, groups)
     ready_seconds = time.monotonic() - begun
     apply_calls = stage.read_calls()
-    settled = [_summarise(stage, group_id) for group_id in group_ids]
+    settled = [summarise(stage, group_id) for group_id in group_ids]
     stage.screen.show_settled(settled, ready_seconds, apply_calls)
-    failure = _find_failure(stage, group_ids)
+    failure = find_failure(stage, group_ids)
     stage.screen.show_failure(failure)
 
     stage.aws.control("PUT", "faults", [])
-    reapplied = _correct(stage, group_ids[0])
+    reapplied = reapply_failed(stage, {GROUP_NAMES[0]: group_ids[0]})
     stage.screen.show_correction(reapplied)
+
+    drift = play_drift(stage, groups, [body["sourceServerIds"] for body in ahead])
+    stage.screen.show_drift(drift)
 
     wave_seconds, wave_path, wave_calls = _start_wave(stage, group_ids)
     serial_seconds, serial_calls = _recover_serially(stage, [parse_group(body) for body in serial])
     return Result(
-        groups=[_summarise(stage, group_id) for group_id in group_ids],
+        groups=[summarise(stage, group_id) for group_id in group_ids],
         failure=failure,
         reapplied_servers=reapplied,
+        drift=drift,
         ready_seconds=ready_seconds,
         wave_path=wave_path,
         wave_seconds=wave_seconds,
         serial_seconds=serial_seconds,
-        calls={"apply": apply_calls, "wave": wave_calls, "serial": serial_calls},
+        calls={
+            "apply": apply_calls,
+            "watch": drift.watch_calls,
+            "repair": drift.repair_calls,
+            "wave": wave_calls,
+            "serial": serial_calls,
+        },
     )
 
 
 def _find_network(aws: StandIn) -> Network:
-    ec2 = boto3.client(
-        "ec2",
-        endpoint_url=aws.url,
-        region_name=REGION,
-        aws_access_key_id=aws.environment["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=aws.environment["AWS_SECRET_ACCESS_KEY"],
-    )
+    ec2 = plain_client("ec2", aws.environment)
     subnet = min(ec2.describe_subnets()["Subnets"], key=lambda found: str(found["SubnetId"]))
     groups = ec2.describe_security_groups(Filters=[{"Name": "vpc-id", "Values": [subnet["VpcId"]]}])
     return Network(subnet["SubnetId"], subnet["CidrBlock"], groups["SecurityGroups"][0]["GroupId"])
@@ -126,37 +137,6 @@ def _draw_groups(aws: StandIn, network: Network) -> list[dict[str, Any]]:
         )
         for name in GROUP_NAMES
     ]
-
-
-def _read_status(stage: Stage, group_id: str) -> Any:
-    return stage.call("GET", f"/protection-groups/{group_id}/launch-config-status?limit=1")
-
-
-def _await_settled(stage: Stage, group_ids: Mapping[str, str]) -> None:
-    give_up_at = time.monotonic() + PATIENCE_SECONDS
-    with stage.screen.progress([*group_ids], SERVERS_A_GROUP) as show:
-        while time.monotonic() < give_up_at:
-            statuses = {name: _read_status(stage, group_id) for name, group_id in group_ids.items()}
-            for name, status in statuses.items():
-                show(name, SERVERS_A_GROUP - status["pendingServers"])
-            if all(status["status"] != "pending" for status in statuses.values()):
-                return
-            time.sleep(POLL_SECONDS)
-    raise DemoFailed(f"The groups did not settle within {PATIENCE_SECONDS} s.")
-
-
-def _find_failure(stage: Stage, group_ids: list[str]) -> Mapping[str, Any]:
-    errors = [error for group_id in group_ids for error in _read_status(stage, group_id)["errors"]]
-    return errors[0] if len(errors) == 1 else {"sourceServerId": None, "code": None, "message": f"{len(errors)} errors"}
-
-
-def _correct(stage: Stage, group_id: str) -> int:
-    """Re-apply what failed, now that its cause is gone; answer how many source servers were touched."""
-    stage.reset_counts()
-    stage.call("POST", f"/protection-groups/{group_id}/apply-launch-configs", {"onlyFailed": True})
-    _await_settled(stage, {GROUP_NAMES[0]: group_id})
-    observed = stage.read_calls().get("drs.GetLaunchConfiguration", {"count": 0})
-    return observed["count"]
 
 
 def _start_wave(stage: Stage, group_ids: list[str]) -> tuple[float, str, Calls]:
@@ -186,10 +166,3 @@ def _recover_serially(stage: Stage, groups: list[GroupDefinition]) -> tuple[floa
 
         seconds = recover_serially(stage.aws.environment, groups, on_server)
     return seconds, stage.read_calls()
-
-
-def _summarise(stage: Stage, group_id: str) -> dict[str, Any]:
-    status = _read_status(stage, group_id)
-    ready, failed = status["appliedServers"], status["failedServers"]
-    total = ready + failed + status["pendingServers"]
-    return {"groupId": group_id, "status": status["status"], "total": total, "ready": ready, "failed": failed}

@@ -14,6 +14,8 @@ FIRST_STATIC_HOST = 200
 REFUSED_MEMBER = 7
 """Position, in the first group, of the source server whose update DRS refuses."""
 REFUSAL = "ValidationException"
+EDITED_MEMBERS = ((0, 20), (0, 40), (1, 30))
+"""Group and position of the source servers whose launch templates somebody else edits."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import boto3
-
+from producer.demo.sdk import plain_client
 from workers.core.model.group import GroupDefinition
 from workers.core.model.launch_config import FIELDS, Half, LaunchConfig
 from workers.core.plan.template import TEMPLATE_FIELDS
@@ -34,7 +33,7 @@ def recover_serially(
     Returns:
         Seconds from the first call to the answer of the last StartRecovery.
     """
-    drs, ec2 = (_client(service, environment) for service in ("drs", "ec2"))
+    drs, ec2 = (plain_client(service, environment) for service in ("drs", "ec2"))
     begun = time.monotonic()
     for group in groups:
         for member in group.source_server_ids:
@@ -61,13 +60,3 @@ def _configure(drs: Any, ec2: Any, member: str, wanted: LaunchConfig) -> None:
     )
     version = str(created["LaunchTemplateVersion"]["VersionNumber"])
     ec2.modify_launch_template(LaunchTemplateId=template_id, DefaultVersion=version)
-
-
-def _client(service: str, environment: Mapping[str, str]) -> Any:
-    return boto3.client(
-        service,
-        endpoint_url=environment["AWS_ENDPOINT_URL"],
-        region_name=environment["AWS_REGION"],
-        aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
-    )

@@ -89,7 +89,7 @@ def test_the_demo_keeps_every_promise(tmp_path: Path) -> None:
         assert find_processes_with(demo.mark) == {}
     figures = json.loads(output)
     assert set(figures) == {
-        *("groups", "failure", "correction", "readySeconds"),
+        *("groups", "failure", "correction", "drift", "readySeconds"),
         *("wave", "serial", "reduction", "calls"),
     }
     groups = figures["groups"]
@@ -102,8 +102,23 @@ def test_the_demo_keeps_every_promise(tmp_path: Path) -> None:
     assert failure["message"]
     assert figures["correction"] == {"reappliedServers": 1}
     assert figures["readySeconds"] > 0
+    assert_what_others_changed_was_found_and_put_back(figures["drift"])
     assert_the_wave_is_faster(figures)
     assert_the_calls_are_those_of_the_least_plan(figures["calls"])
+
+
+def assert_what_others_changed_was_found_and_put_back(drift: dict[str, Any]) -> None:
+    """Three edited launch templates: each named with its field, what was there and what is wanted; all as before."""
+    assert {drift["editedTemplates"], drift["repairedServers"], drift["restoredTemplates"]} == {3}
+    assert drift["foundSeconds"] > 0
+    assert drift["repairSeconds"] > 0
+    found = drift["found"]
+    assert len({each.pop("sourceServerId") for each in found}) == 3
+    assert sorted(found, key=str) == [
+        {"field": "instanceType", "observed": "t3.micro", "desired": "m5.xlarge"},
+        {"field": "monitoring", "observed": False, "desired": True},
+        {"field": "tags.Application", "observed": "theirs", "desired": "database tier"},
+    ]
 
 
 def assert_the_wave_is_faster(figures: dict[str, Any]) -> None:
@@ -124,6 +139,17 @@ def assert_the_calls_are_those_of_the_least_plan(calls: dict[str, dict[str, dict
     # The refused update is one call that changed nothing; its template is then left alone.
     assert applied["drs.GetLaunchConfiguration"] == applied["drs.UpdateLaunchConfiguration"] == 120
     assert applied["ec2.CreateLaunchTemplateVersion"] == applied["ec2.ModifyLaunchTemplate"] == 119
+    # What is applied was looked up before: at most 12 calls a group.
+    looked_up = ("DescribeSourceServers", "DescribeSubnets", "DescribeSecurityGroups", "DescribeInstance")
+    assert 4 <= sum(n for name, n in applied.items() if name.partition(".")[2].startswith(looked_up)) <= 2 * 12
+    # 120 source servers are compared by one Get each and pages of 200 launch templates; three more are read again,
+    # once for the report and once for the repair, and of these alone the template is written.
+    assert counts["watch"]["drs.GetLaunchConfiguration"] == 120 + 3
+    assert not [name for name in counts["watch"] if "Update" in name or "Create" in name or "Modify" in name]
+    repaired = counts["repair"]
+    assert repaired["drs.GetLaunchConfiguration"] == 3
+    assert repaired["ec2.CreateLaunchTemplateVersion"] == repaired["ec2.ModifyLaunchTemplate"] == 3
+    assert "drs.UpdateLaunchConfiguration" not in repaired
     assert not [name for of in calls.values() for name, count in of.items() if count["throttled"]]
 
 

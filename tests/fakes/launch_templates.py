@@ -91,8 +91,16 @@ _ABOUT_OTHERS = (
     "MaintenanceOptions",
     "CapacityReservationSpecification",
     "LicenseSpecifications",
+    "NetworkPerformanceOptions",
+    "KernelId",
+    "RamDiskId",
+    "ElasticGpuSpecifications",
+    "ElasticInferenceAccelerators",
 )
 """Members in which no field of a launch config stands."""
+
+_TAGGED = ("instance", "volume", "network-interface", "elastic-gpu", "spot-instances-request")
+"""Source: EC2 API reference, LaunchTemplateTagSpecificationRequest, ResourceType."""
 
 _TAG_KEYS = st.one_of(
     st.sampled_from(["Owner", "Name", "Cost.Center", "AWSElasticDisasterRecoveryManaged", "aws:cloudformation:stack"]),
@@ -101,6 +109,27 @@ _TAG_KEYS = st.one_of(
 _TAGS = st.dictionaries(_TAG_KEYS, sendable_text, max_size=4).map(
     lambda tags: [{"Key": key, "Value": value} for key, value in tags.items()]
 )
+
+
+_OF_AN_INTERFACE = (
+    "AssociateCarrierIpAddress",
+    "ConnectionTrackingSpecification",
+    "EnaSrdSpecification",
+    "Ipv4PrefixCount",
+    "Ipv4Prefixes",
+    "Ipv6AddressCount",
+    "Ipv6Addresses",
+    "Ipv6Prefixes",
+    "PrimaryIpv6",
+    "SecondaryPrivateIpAddressCount",
+)
+"""Further settings of a network interface, none of them ours."""
+
+
+@cache
+def _answered_of_an_interface(name: str) -> st.SearchStrategy[Any]:
+    answered, taken = (shape.members["NetworkInterfaces"].member for shape in (response_shape(), request_shape()))
+    return answers(answered.members[name], taken.members[name])
 
 
 def _addresses(addresses: list[str], *, named: bool) -> list[dict[str, Any]]:
@@ -127,6 +156,8 @@ def _interfaces(draw: st.DrawFn) -> list[dict[str, Any]]:
             "InterfaceType": st.just("interface"),
         }
         interface |= draw(st.fixed_dictionaries({}, optional=optional))
+        for name in draw(st.lists(st.sampled_from(_OF_AN_INTERFACE), max_size=2, unique=True)):
+            interface[name] = draw(_answered_of_an_interface(name))
         addresses = draw(st.lists(ipv4_addresses, max_size=3, unique=True))
         named = bool(addresses) and draw(st.booleans())
         if named:
@@ -137,10 +168,10 @@ def _interfaces(draw: st.DrawFn) -> list[dict[str, Any]]:
     return interfaces
 
 
-@st.composite
-def template_data(draw: st.DrawFn) -> dict[str, Any]:
-    """Make launch template data that EC2 accepts, as DescribeLaunchTemplateVersions answers it."""
-    optional: dict[str, st.SearchStrategy[Any]] = {
+@cache
+def _settings() -> dict[str, st.SearchStrategy[Any]]:
+    """Members that stand alone, most of them of ours."""
+    return {
         "InstanceType": instance_types,
         "EbsOptimized": st.booleans(),
         "DisableApiTermination": st.booleans(),
@@ -154,8 +185,13 @@ def template_data(draw: st.DrawFn) -> dict[str, Any]:
         ),
         "Operator": st.just({"Managed": False}),
     }
-    data: dict[str, Any] = draw(st.fixed_dictionaries({}, optional=optional))
-    tags = draw(st.dictionaries(st.sampled_from(["instance", "volume", "network-interface"]), _TAGS))
+
+
+@st.composite
+def template_data(draw: st.DrawFn) -> dict[str, Any]:
+    """Make launch template data that EC2 accepts, as DescribeLaunchTemplateVersions answers it."""
+    data: dict[str, Any] = draw(st.fixed_dictionaries({}, optional=_settings()))
+    tags = draw(st.dictionaries(st.sampled_from(_TAGGED), _TAGS))
     if tags:
         kinds = draw(st.permutations(sorted(tags)))
         data["TagSpecifications"] = [{"ResourceType": kind, "Tags": tags[kind]} for kind in kinds]
@@ -164,9 +200,27 @@ def template_data(draw: st.DrawFn) -> dict[str, Any]:
     elif draw(st.booleans()):
         # EC2 allows groups here only where no network interface is named.
         data["SecurityGroupIds"] = draw(st.lists(security_group_ids, min_size=1, max_size=3, unique=True))
+    elif draw(st.booleans()):
+        # The groups of a default VPC can be named, there and only so.
+        data["SecurityGroups"] = draw(st.lists(sendable_text.filter(bool), min_size=1, max_size=2, unique=True))
+    if "InstanceType" not in data and draw(st.booleans()):
+        # EC2 takes one of the two.
+        data["InstanceRequirements"] = draw(answered_member("InstanceRequirements"))
     for name in draw(st.lists(st.sampled_from(_ABOUT_OTHERS), max_size=3, unique=True)):
         data[name] = draw(answered_member(name))
     return data
+
+
+def members_tried() -> set[str]:
+    """Name every top-level member that `template_data` can draw."""
+    drawn_apart = {
+        "TagSpecifications",
+        "NetworkInterfaces",
+        "SecurityGroupIds",
+        "SecurityGroups",
+        "InstanceRequirements",
+    }
+    return {*_settings(), *drawn_apart, *_ABOUT_OTHERS}
 
 
 def observe(data: Mapping[str, Any], version: int = 7) -> ObservedTemplate:
@@ -191,7 +245,7 @@ def meaning(data: Mapping[str, Any]) -> dict[Path, Any]:
             case "NetworkInterfaces":
                 for interface in member:
                     found |= _interface_meaning(interface)
-            case "SecurityGroupIds":
+            case "SecurityGroupIds" | "SecurityGroups":
                 found["nic", "0/0", "Groups"] = sorted(member)
             case "TagSpecifications":
                 found |= {("tags", s["ResourceType"], t["Key"]): t["Value"] for s in member for t in s["Tags"]}

@@ -173,6 +173,25 @@ def _bare(group: GroupDefinition) -> GroupDefinition:
     )
 
 
+_DRS_VALUES: dict[str, st.SearchStrategy[Any]] = {
+    "name": st.sampled_from(["", "web"]),
+    "launchDisposition": st.sampled_from(["STOPPED", "STARTED"]),
+    "targetInstanceTypeRightSizingMethod": st.sampled_from(["NONE", "BASIC", "IN_AWS"]),
+    "copyPrivateIp": st.booleans(),
+    "copyTags": st.booleans(),
+    "licensing": st.fixed_dictionaries({"osByol": st.booleans()}),
+    "postLaunchEnabled": st.booleans(),
+    "launchIntoInstanceProperties": st.fixed_dictionaries(
+        {"launchIntoEC2InstanceID": st.sampled_from(["", "i-0123456789abcdef0"])}
+    ),
+}
+held_launch_configurations: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
+    # A name that is empty may be left out, properties that were never set too.
+    {name: values for name, values in _DRS_VALUES.items() if name not in {"name", "launchIntoInstanceProperties"}},
+    optional={name: _DRS_VALUES[name] for name in ("name", "launchIntoInstanceProperties")},
+)
+"""What DRS may hold of a source server."""
+
 any_text = st.text(st.one_of(st.characters(), st.sampled_from("\ud800\udfff\x00\uffff~/{}%")), max_size=8)
 """What a JSON parser can give as text, with a weight on what hardly anything else can hold."""
 

@@ -23,6 +23,7 @@ def local(shared_stand_in: StandIn) -> StandIn:
     shared_stand_in.control("PUT", "rates", {"rates": "off"})
     shared_stand_in.control("PUT", "latency", {"seconds": 0})
     shared_stand_in.control("PUT", "consistency", {"seconds": 0})
+    shared_stand_in.control("PUT", "versions", {"limit": 10_000})
     shared_stand_in.control("PUT", "jobs", {"seconds": 60})
     shared_stand_in.control("PUT", "events", {"on": False})
     shared_stand_in.control("DELETE", "calls")

@@ -189,11 +189,6 @@ class Product:
 
     # --- the queue
 
-    def purge(self, queue: Queue) -> None:
-        """Drop every job of a queue, however many there are; SQS allows it once a minute."""
-        sqs = self.client("sqs")
-        sqs.purge_queue(QueueUrl=sqs.get_queue_url(QueueName=f"{self.settings.stack}-{queue.value}")["QueueUrl"])
-
     def forget_throttles(self) -> None:
         """Forget what the fleet has learnt of AWS's rates in earlier tests."""
         dynamodb, table = self.client("dynamodb"), f"{self.settings.stack}-rate-buckets"

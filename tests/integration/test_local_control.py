@@ -35,6 +35,7 @@ def refusal(local: StandIn, method: str, path: str, body: Any = None) -> tuple[i
         ("latency", {"seconds": 1, "second": 1}, "second: Extra inputs"),
         ("consistency", {"seconds": "1"}, "valid number"),
         ("jobs", {"seconds": None}, "valid number"),
+        ("versions", {"limit": 0}, "greater than or equal to 1"),
         ("clock", {"advanceSeconds": -5}, "greater than or equal to 0"),
         ("events", {}, "on: Field required"),
         ("events", {"on": "true"}, "on: Input should be a valid boolean"),

@@ -12,7 +12,6 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from tests.fakes.launch_templates import (
-    Path,
     answered_member,
     create_version_model,
     execute,
@@ -23,7 +22,8 @@ from tests.fakes.launch_templates import (
     template_data,
     update_configuration_shape,
 )
-from tests.fakes.strategies import effective_launch_configs
+from tests.fakes.strategies import effective_launch_configs, held_launch_configurations
+from tests.fakes.wanted import FIELDS_WITH_MEANING, expected_meaning
 from workers.aws.templates import to_request_shape
 from workers.core.model.conflicts import find_conflicts
 from workers.core.model.launch_config import FIELDS, Half, Json, LaunchConfig
@@ -36,54 +36,6 @@ from workers.core.plan.plan import (
     plan_template,
 )
 from workers.core.plan.template import TEMPLATE_FIELDS
-
-_ON_INTERFACE = {
-    "subnetId": "SubnetId",
-    "securityGroupIds": "Groups",
-    "staticPrivateIp": "PrivateIpAddress",
-    "associatePublicIp": "AssociatePublicIpAddress",
-}
-_ELSEWHERE: dict[str, Path] = {
-    "instanceType": ("InstanceType",),
-    "ebsOptimized": ("EbsOptimized",),
-    "disableApiTermination": ("DisableApiTermination",),
-    "disableApiStop": ("DisableApiStop",),
-    "instanceProfileName": ("profile",),
-    "monitoring": ("Monitoring", "Enabled"),
-    "tenancy": ("Placement", "Tenancy"),
-}
-_MEMBERS = {
-    "metadataOptions": (
-        "MetadataOptions",
-        ["HttpTokens", "HttpPutResponseHopLimit", "HttpEndpoint", "HttpProtocolIpv6", "InstanceMetadataTags"],
-    ),
-    "creditSpecification": ("CreditSpecification", ["CpuCredits"]),
-}
-
-
-def _wanted(desired: LaunchConfig, before: dict[Path, Any]) -> Iterator[tuple[Path, Any]]:
-    """Answer where each wanted value must stand, None where nothing may."""
-    for name, value in desired.values.items():
-        if name in _ON_INTERFACE:
-            yield ("nic", "0/0", _ON_INTERFACE[name]), value
-        elif name in _ELSEWHERE:
-            yield _ELSEWHERE[name], value
-        elif name in _MEMBERS:
-            member, known = _MEMBERS[name]
-            options = dict.fromkeys(key[0].lower() + key[1:] for key in known) if value is None else value
-            assert isinstance(options, dict)
-            yield from (((member, key[0].upper() + key[1:]), each) for key, each in options.items())
-        elif name == "tags":
-            yield from _wanted_tags(value, before)
-
-
-def _wanted_tags(value: Any, before: dict[Path, Any]) -> Iterator[tuple[Path, Any]]:
-    if value is None:
-        held = {path[2] for path in before if path[0] == "tags" and path[1] in {"instance", "volume"}}
-        value = dict.fromkeys(key for key in held if not key.startswith(("aws:", "AWSElasticDisasterRecovery")))
-    for key, text in value.items():
-        yield from ((("tags", kind, key), text) for kind in ("instance", "volume"))
-
 
 observed_templates = template_data().map(lambda data: observe(to_request_shape(data, request_shape())))
 _CONFIGS = effective_launch_configs()
@@ -101,12 +53,7 @@ def test_what_is_planned_is_what_is_wanted_and_nothing_else(desired: LaunchConfi
     """The new version holds every wanted value, lacks what must be empty, and all else is as it was."""
     before = meaning(observed.data)
     step = plan_template(desired, observed)
-    after = meaning((execute(step, observed) if step else observed).data)
-    wanted = dict(_wanted(desired, before))
-    others = {path: value for path, value in before.items() if path not in wanted}
-    # A secondary address that is wanted as the primary one is that now.
-    others.pop(("nic", "0/0", f"secondary {desired.values.get('staticPrivateIp')}"), None)
-    assert after == {**others, **{path: value for path, value in wanted.items() if value is not None}}
+    assert meaning((execute(step, observed) if step else observed).data) == expected_meaning(desired, before)
 
 
 @given(desired=_CONFIGS, observed=observed_templates)
@@ -235,27 +182,12 @@ def test_a_secondary_address_that_becomes_the_primary_one_is_given_once() -> Non
 def test_every_ec2_field_stands_in_the_template() -> None:
     """A field that is accepted and not applied is a bug: each of EC2's half has its place, and no other."""
     assert set(TEMPLATE_FIELDS) == {name for name, spec in FIELDS.items() if spec.half is Half.EC2}
-    known = {*_ON_INTERFACE, *_ELSEWHERE, *_MEMBERS, "tags"}
-    assert set(TEMPLATE_FIELDS) == known, "the laws above do not cover every field"
+    assert set(TEMPLATE_FIELDS) == FIELDS_WITH_MEANING, "the laws above do not cover every field"
 
 
-_DRS_VALUES: dict[str, st.SearchStrategy[Any]] = {
-    "name": st.sampled_from(["", "web"]),
-    "launchDisposition": st.sampled_from(["STOPPED", "STARTED"]),
-    "targetInstanceTypeRightSizingMethod": st.sampled_from(["NONE", "BASIC", "IN_AWS"]),
-    "copyPrivateIp": st.booleans(),
-    "copyTags": st.booleans(),
-    "licensing": st.fixed_dictionaries({"osByol": st.booleans()}),
-    "postLaunchEnabled": st.booleans(),
-    "launchIntoInstanceProperties": st.fixed_dictionaries(
-        {"launchIntoEC2InstanceID": st.sampled_from(["", "i-0123456789abcdef0"])}
-    ),
-}
-drs_configurations = st.fixed_dictionaries(
-    # A name that is empty may be left out, properties that were never set too.
-    {name: values for name, values in _DRS_VALUES.items() if name not in {"name", "launchIntoInstanceProperties"}},
-    optional={name: _DRS_VALUES[name] for name in ("name", "launchIntoInstanceProperties")},
-).map(lambda values: ObservedConfiguration(values, "lt-0123456789abcdef0"))
+drs_configurations = held_launch_configurations.map(
+    lambda values: ObservedConfiguration(values, "lt-0123456789abcdef0")
+)
 
 
 @given(desired=_CONFIGS, observed=drs_configurations)

@@ -4,16 +4,30 @@ import json
 
 import pytest
 
-from producer.demo.result import CONFIG_CALLS, Result
+from producer.demo.result import CONFIG_CALLS, Drift, Found, Result
 from producer.demo.scenario import GROUP_NAMES, SERVERS_A_GROUP, Network, draw_group
 from workers.core.model.group import parse_group
 
 NETWORK = Network("subnet-01234567", "10.20.0.0/16", "sg-01234567")
 SERVERS = [[f"s-{group}{number:016d}" for number in range(SERVERS_A_GROUP)] for group in range(2)]
+DRIFT = Drift(
+    edited=("s-2", "s-3"),
+    found=(
+        Found("web tier", "s-2", "instanceType", "t3.micro", "m5.xlarge"),
+        Found("database tier", "s-3", "tags.Application", "theirs", "database tier"),
+    ),
+    found_seconds=9.12345,
+    repaired_servers=2,
+    repair_seconds=1.5,
+    restored_templates=2,
+    watch_calls={"drs.GetLaunchConfiguration": {"count": 120, "throttled": 0}},
+    repair_calls={},
+)
 GOOD = Result(
     groups=[{"groupId": "pg-1", "status": "ready", "total": 60, "ready": 60, "failed": 0}] * 2,
     failure={"sourceServerId": "s-1", "code": "ValidationException", "message": "no", "extra": 1},
     reapplied_servers=1,
+    drift=DRIFT,
     ready_seconds=10.12345,
     wave_path="fast",
     wave_seconds=0.15,
@@ -47,6 +61,22 @@ def test_the_demo_s_json_has_the_promised_members() -> None:
     assert figures["groups"] == GOOD.groups
     assert figures["failure"] == {"sourceServerId": "s-1", "code": "ValidationException", "message": "no"}
     assert figures["correction"] == {"reappliedServers": 1}
+    assert figures["drift"] == {
+        "editedTemplates": 2,
+        "found": [
+            {"sourceServerId": "s-2", "field": "instanceType", "observed": "t3.micro", "desired": "m5.xlarge"},
+            {
+                "sourceServerId": "s-3",
+                "field": "tags.Application",
+                "observed": "theirs",
+                "desired": "database tier",
+            },
+        ],
+        "foundSeconds": pytest.approx(9.123),
+        "repairedServers": 2,
+        "repairSeconds": 1.5,
+        "restoredTemplates": 2,
+    }
     assert figures["readySeconds"] == pytest.approx(10.123)
     assert figures["wave"] == {"path": "fast", "configCalls": 0, "requestToStartSeconds": 0.15}
     assert figures["serial"] == {"configCalls": 480, "requestToStartSeconds": 60.0}

@@ -98,7 +98,8 @@ def _observed(answer: Mapping[str, Any]) -> ObservedConfiguration:
     template_id = answer.get("ec2LaunchTemplateID")
     if not template_id:
         raise PermanentError(
-            f"DRS names no launch template for {answer.get('sourceServerID')}; see whether it is disconnected.",
+            f"DRS names no launch template for {answer.get('sourceServerID')}: it deletes that of a source server whose"
+            " agent is disconnected. Connect the agent again, or take the source server out of the group, then apply.",
             code="LAUNCH_TEMPLATE_MISSING",
             operation="drs.GetLaunchConfiguration",
         )

@@ -12,7 +12,7 @@ from typing import Any
 from botocore.model import ListShape, Shape, StructureShape
 
 from workers.aws.calls import Calls
-from workers.core.errors import StaleTemplate, VersionRefused
+from workers.core.errors import InvalidLaunchConfig, StaleTemplate, VersionRefused
 from workers.core.model.group import Target
 from workers.core.plan.observed import ObservedTemplate
 from workers.core.plan.plan import CreateTemplateVersion
@@ -20,6 +20,9 @@ from workers.core.ports import Clock, Guard
 
 PAGE = 200
 """Versions a call. Source: EC2 API reference, DescribeLaunchTemplateVersions, MaxResults."""
+
+LIMIT_CODES = "LimitExceeded"
+"""How EC2's codes for a limit that is reached end; that for 10,000 versions of a launch template is not documented."""
 
 
 class Ec2LaunchTemplates:
@@ -82,7 +85,10 @@ class Ec2LaunchTemplates:
         }
         if step.inherits:
             request["SourceVersion"] = str(step.source_version)
-        answer = await self._calls.call(target, "ec2", "CreateLaunchTemplateVersion", request, guard=guard)
+        try:
+            answer = await self._calls.call(target, "ec2", "CreateLaunchTemplateVersion", request, guard=guard)
+        except InvalidLaunchConfig as error:
+            raise _explain_limit(error, step.template_id) from error
         warnings = (answer.get("Warning") or {}).get("Errors") or []
         version = int(answer["LaunchTemplateVersion"]["VersionNumber"])
         if warnings:
@@ -105,6 +111,19 @@ class Ec2LaunchTemplates:
             "ClientToken": str(uuid.uuid4()),
         }
         await self._calls.call(target, "ec2", "ModifyLaunchTemplate", request, guard=guard)
+
+
+def _explain_limit(error: InvalidLaunchConfig, template_id: str) -> InvalidLaunchConfig:
+    """Say what to do where a launch template is full; any other refusal is what EC2 says of it."""
+    if not error.code.endswith(LIMIT_CODES):
+        return error
+    return InvalidLaunchConfig(
+        f"{error.message} {template_id} can hold no more versions: delete old ones (ec2"
+        " delete-launch-template-versions, never the default one), then apply again.",
+        code=error.code,
+        request_id=error.request_id,
+        operation=error.operation,
+    )
 
 
 def _observe(template_id: str, version: Mapping[str, Any], shape: Shape, begun_at: datetime) -> ObservedTemplate:

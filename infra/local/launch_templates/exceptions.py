@@ -73,7 +73,11 @@ class VersionNotFound(EC2Error):
 
 
 class VersionLimitExceeded(EC2Error):
-    """The launch template holds as many versions as it may."""
+    """
+    The launch template holds as many versions as it may.
+
+    That EC2 refuses it is documented, and the code is not: this one is made like its others for a limit.
+    """
 
     def __init__(self, limit: int) -> None:
         super().__init__("VersionLimitExceeded", f"A launch template can have at most {limit} versions.")

@@ -29,8 +29,6 @@ from infra.local.launch_templates.exceptions import (
 from infra.local.launch_templates.template import ALWAYS, LaunchTemplate, TemplateVersion
 from infra.local.world import WORLD
 
-VERSIONS_A_TEMPLATE = 10_000
-
 _TEMPLATE_ID = re.compile(r"lt-(?:[0-9a-f]{17}|[0-9a-f]{8})\Z")
 
 
@@ -147,8 +145,8 @@ class LaunchTemplateBackend(BaseBackend):
         Returns:
             The new version. A source that does not exist is VersionNotFound.
         """
-        if template.count_versions() >= VERSIONS_A_TEMPLATE:
-            raise VersionLimitExceeded(VERSIONS_A_TEMPLATE)
+        if template.count_versions() >= WORLD.versions_a_template:
+            raise VersionLimitExceeded(WORLD.versions_a_template)
         inherited = {} if source is None else self.find_version(template, source, WORLD.now()).data
         now = WORLD.now()
         return template.add_version({**inherited, **data}, description, now, now)

@@ -8,7 +8,6 @@ import pytest
 
 from tests.integration.databases import over_every_database
 from tests.integration.product import TESTER, Product
-from workers.core.contract import Queue
 from workers.core.model.group import GroupTooLarge, parse_group
 from workers.core.queries import Page
 from workers.core.store.tables import Tables
@@ -78,7 +77,7 @@ async def test_4000_servers_with_five_overrides_each(product: Product, monkeypat
     transactions.clear()
     await product.services.removal.delete_group(head.group_id, TESTER)
     assert [len(writes) <= 30 for writes in transactions] == [True]
-    product.purge(Queue.NORMAL)
+    product.take_jobs()
 
 
 async def test_more_than_a_transaction_holds_is_refused(product: Product) -> None:

@@ -163,6 +163,7 @@ MANAGED_BY_DRS: Mapping[str, str] = {
     "imageId": f"The image is managed by DRS: {_SET_BY_DRS}",
     "userData": f"User data is managed by DRS: {_SET_BY_DRS}",
     "blockDeviceMappings": f"Disks are managed by DRS: {_SET_BY_DRS}",
+    "volumeSize": f"Disk sizes are managed by DRS: {_SET_BY_DRS}",
     "deviceName": f"Device names are managed by DRS: {_SET_BY_DRS}",
     "rootDeviceName": f"Device names are managed by DRS: {_SET_BY_DRS}",
     "snapshotId": f"Snapshots are managed by DRS: {_SET_BY_DRS}",

@@ -98,13 +98,14 @@ def _on_interface(name: str) -> TemplateField:
 
 
 def _read_groups(data: TemplateData) -> Json:
-    groups = _primary_interface(data).get("Groups") or data.get("SecurityGroupIds")
+    # Those of a default VPC may be named instead.
+    groups = _primary_interface(data).get("Groups") or data.get("SecurityGroupIds") or data.get("SecurityGroups")
     return sorted(groups) if groups else None
 
 
 def _write_groups(data: TemplateData, value: list[str] | None) -> dict[str, Any]:
     # What stands at the top is replaced too: EC2 refuses groups in both places.
-    cleaned = _without(data, "SecurityGroupIds")
+    cleaned = _without(_without(data, "SecurityGroupIds"), "SecurityGroups")
     return _write_interface(cleaned, _set(_primary_interface(data), "Groups", value))
 
 
