@@ -6,7 +6,7 @@ A body that is wrong in any part gets a 400 that says where, and changes nothing
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
@@ -60,6 +60,7 @@ class Events(Protocol):
     """What the control changes in the delivery of events: `infra.local.events`, seen from here."""
 
     on: bool
+    also_to: Sequence[str]
 
 
 class _Refused(Exception):
@@ -162,20 +163,17 @@ class Control:
 
     def put_events(self, request: Request, _: str) -> Any:
         """Turn the delivery of CloudTrail's events on or off."""
-        on = _read(EventsBody, request).on
-        self.events.on = on
-        return {"on": on}
+        body = _read(EventsBody, request)
+        self.events.on, self.events.also_to = body.on, body.also_to
+        return {"on": body.on, "alsoTo": body.also_to}
 
     def post_servers(self, request: Request, _: str) -> Any:
         """Make source servers."""
         body = _read(ServersBody, request)
         if body.region not in list_regions("drs"):
             raise _Refused(400, f"DRS is not in {body.region}.")
-        return {
-            "sourceServerIds": self.source_servers.add_source_servers(
-                body.account_id, body.region, body.count, body.tags
-            )
-        }
+        made = self.source_servers.add_source_servers(body.account_id, body.region, body.count, body.tags)
+        return {"sourceServerIds": made}
 
     def patch_server(self, request: Request, source_server_id: str) -> Any:
         """Change a source server as others would."""

@@ -45,6 +45,8 @@ class EventsBody(Body):
     """`PUT /_local/events`."""
 
     on: bool
+    also_to: list[Annotated[str, StringConstraints(pattern=r"^[\w-]{1,80}$")]] = []
+    """The names of queues that get what the requests queue gets; one that is not there gets nothing."""
 
 
 AccountId = Annotated[str, StringConstraints(pattern=r"^\d{12}$")]

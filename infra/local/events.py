@@ -1,12 +1,13 @@
 """
 CloudTrail's records as EventBridge delivers them: to the stack's requests queue, as a request to check for drift.
 
-Off until the control turns it on. A call that AWS did not accept must never make an event.
+Off until the control turns it on, which may name further queues for whoever wants to see every record too. A call that
+AWS did not accept must never make an event.
 """
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
@@ -26,9 +27,13 @@ class Events:
     world: World
     identity_of: Callable[[str, str], Record]
     """Tells who an account's access key belongs to, as CloudTrail's `userIdentity`."""
-    send: Callable[[str], object]
-    """Puts a body on the requests queue. It must not block."""
+    send: Callable[[str, str], object]
+    """Puts a body on a queue, by its name. It must not block."""
+    queue: str
+    """The name of the requests queue."""
     on: bool = False
+    also_to: Sequence[str] = ()
+    """The names of queues that get all that the requests queue gets."""
 
     def observe_call(self, call: Call, answer: Answer) -> None:
         """Deliver an accepted write of a client."""
@@ -53,7 +58,9 @@ class Events:
             **named,
             "event": _wrap(record),
         }
-        self.send(json.dumps(request))
+        body = json.dumps(request)
+        for queue in (self.queue, *self.also_to):
+            self.send(queue, body)
 
 
 def _named(call: Call, answer: Answer) -> dict[str, Any]:

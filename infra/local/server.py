@@ -148,8 +148,9 @@ def _make_events(stack: str) -> "Events":
     from infra.local import services, sts  # noqa: PLC0415
     from infra.local.events import Events  # noqa: PLC0415
 
-    queue_name = f"{stack}-requests"
-    return Events(WORLD, sts.identify, lambda body: services.send(queue_name, body, DEFAULT_REGION))
+    return Events(
+        WORLD, sts.identify, lambda queue, body: services.send(queue, body, DEFAULT_REGION), f"{stack}-requests"
+    )
 
 
 def _observe(write: ServiceWrite, buckets: Buckets, events: "Events") -> None:

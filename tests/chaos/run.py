@@ -20,12 +20,13 @@ from typing import Any
 from infra.local.process import StandIn
 from producer.demo.processes import StopSignals
 from tests.acceptance.commands import make_environment
+from tests.chaos.evidence import Evidence
 from tests.chaos.faults import Faults
 from tests.chaos.processes import Slot
 from tests.chaos.readers import Reader, Watch
 from tests.chaos.traffic import Caller, Ledger, Updater, apply, create_group, find_effective
 from tests.chaos.truth import Truth
-from tests.chaos.verdict import Evidence, Verdict, judge
+from tests.chaos.verdict import Verdict, judge
 
 SERVERS = 300
 WORKERS = 4
@@ -83,7 +84,6 @@ class Chaos:
         members = self.aws.control("POST", "servers", {"count": SERVERS})["sourceServerIds"]
         truth = Truth(self.aws, members, WINDOW_SECONDS * self.scale)
         self.aws.control("PUT", "consistency", {"seconds": truth.window_seconds})
-        self.aws.control("PUT", "events", {"on": True})
         faults = Faults(random.Random(self.seed), self.aws, self.scale, self.workers, self.api)
         with self._threads() as start:
             group_id = self._await(start(create_group, self._caller(), members))
@@ -125,9 +125,16 @@ class Chaos:
         def read(what: str) -> Any:
             return self._await(start(lambda: caller.ask("GET", path + what).json()))
 
-        definition, status = read(""), read("/launch-config-status?limit=1000")
+        definition = read("")
         wanted = {member: find_effective(definition, member) for member in definition["sourceServerIds"]}
-        before = self._await(start(truth.find_differences, wanted))
+        while True:
+            self._await_settled(group_id, start)
+            status, looked_at = read("/launch-config-status?limit=1000"), time.time()
+            before = self._await(start(truth.find_differences, wanted))
+            # The watch opens runs of its own: what AWS holds says something of a group only if that stands still.
+            generation = read("/launch-config-status?limit=1")["generation"]
+            if status["status"] != "pending" and status["generation"] == generation:
+                break
         forced = self._await(start(apply, caller, group_id, {"force": True}))
         self._await_settled(group_id, start)
         self._await_truth()
@@ -147,6 +154,7 @@ class Chaos:
             versions=versions,
             stops=[stop for slot in self.slots for stop in slot.stops],
             before=before,
+            looked_at=looked_at,
             after=after,
             forced_run=next(run for run in runs if run["runId"] == forced),
             prevented=self._count_prevented(),

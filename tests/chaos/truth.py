@@ -1,7 +1,8 @@
 """
 What AWS really holds, and who wrote it: asked of the stand-in by plain boto3, and never of the product.
 
-Writes are CloudTrail's events, with the user agent that tells which process sent them.
+Writes are CloudTrail's events, with the user agent that tells which process sent them. They are read from a queue of
+our own: those at the requests queue are prelaunch's, which looks for drift at each.
 """
 
 import json
@@ -20,6 +21,8 @@ OURS = "prelaunch "
 """What the description of our versions begins with; the digest of what was asked for follows."""
 AT_ONCE = 4
 LONGER_THAN_ALL_SECONDS = 36_000
+TRAIL = "chaos-trail"
+"""The queue."""
 TAGGED = ("instance", "volume")
 _APP = re.compile(r"\bapp/(\S+)")
 
@@ -61,6 +64,8 @@ class Truth:
         self.window_seconds = window_seconds
         """How long a read of EC2 may show the state before a write."""
         self._drs, self._ec2, self._sqs = (self._connect(name) for name in ("drs", "ec2", "sqs"))
+        self._trail_url = self._sqs.create_queue(QueueName=TRAIL)["QueueUrl"]
+        aws.control("PUT", "events", {"on": True, "alsoTo": [TRAIL]})
         self.templates = {member: str(self.read_drs(member)["ec2LaunchTemplateID"]) for member in members}
         self._owners = {template: member for member, template in self.templates.items()}
 
@@ -107,7 +112,7 @@ class Truth:
 
     def read_writes(self, versions: Sequence[Version]) -> list[AwsWrite]:
         """
-        Read every write that was delivered as an event; nobody else reads that queue.
+        Read every write that was delivered as an event since this was made; nobody else reads that queue.
 
         Parameters:
             versions: Every version of every launch template: what is written to EC2 is told by its number.
@@ -116,9 +121,8 @@ class Truth:
             The writes, oldest first.
         """
         marks = {(version.source_server_id, version.number): version.mark for version in versions}
-        url = self._sqs.get_queue_url(QueueName=f"{self._aws.environment['PRELAUNCH_STACK']}-requests")["QueueUrl"]
         request: dict[str, Any] = {
-            "QueueUrl": url,
+            "QueueUrl": self._trail_url,
             "MaxNumberOfMessages": 10,
             "VisibilityTimeout": LONGER_THAN_ALL_SECONDS,
             "WaitTimeSeconds": 0,

@@ -1,12 +1,25 @@
 """Accounts that hold whatever is asked for: for tests of what comes after a launch config was found right."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from ipaddress import IPv4Network
 
 from workers.core.model.group import Target
 from workers.core.validation.holdings import Interface, SourceServer, Subnet
 
 EVERYWHERE = Subnet("vpc-00000000", IPv4Network("0.0.0.0/0"))
+
+
+class _EverySubnet(Mapping[str, Subnet]):
+    """A list of subnets that has each that it is asked for."""
+
+    def __getitem__(self, _: str) -> Subnet:
+        return EVERYWHERE
+
+    def __iter__(self) -> Iterator[str]:
+        yield "subnet-00000000"
+
+    def __len__(self) -> int:
+        return 1
 
 
 class BoundlessAccounts:
@@ -24,7 +37,7 @@ class BoundlessAccounts:
         return dict.fromkeys(subnet_ids, EVERYWHERE)
 
     async def list_subnets(self, target: Target) -> Mapping[str, Subnet]:
-        return {"subnet-00000000": EVERYWHERE}
+        return _EverySubnet()
 
     async def find_security_groups(self, target: Target, group_ids: Collection[str]) -> Mapping[str, str]:
         return dict.fromkeys(group_ids, EVERYWHERE.vpc_id)

@@ -40,6 +40,8 @@ def refusal(local: StandIn, method: str, path: str, body: Any = None) -> tuple[i
         ("events", {}, "on: Field required"),
         ("events", {"on": "true"}, "on: Input should be a valid boolean"),
         ("events", {"on": True, "off": False}, "off: Extra inputs"),
+        ("events", {"on": True, "alsoTo": "mine"}, "alsoTo: Input should be a valid"),
+        ("events", {"on": True, "alsoTo": ["http://mine"]}, "alsoTo.0: String should match pattern"),
         ("faults", [{"service": "drs", "operation": "*", "code": "X", "status": 200}], "0.status"),
         ("faults", [{"service": "drs", "operation": "*", "kind": "hang", "status": 500}], "a status comes with a code"),
         ("accounts/12", {"initialised": False}, "pattern"),

@@ -161,6 +161,20 @@ def test_events_are_off_until_they_are_turned_on(queue: Queue, local: StandIn, c
     assert queue() == []
 
 
+def test_further_queues_get_the_same(queue: Queue, local: StandIn, client: Clients, server: str) -> None:
+    """Whoever reads a queue of its own takes nothing from the requests queue; one that is not there gets nothing."""
+    sqs = client("sqs")
+    url = sqs.create_queue(QueueName="mine")["QueueUrl"]
+    local.control("PUT", "events", {"on": True, "alsoTo": ["gone", "mine"]})
+    client("drs").update_launch_configuration(sourceServerID=server, copyTags=True)
+    (message,) = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]
+    assert [json.loads(message["Body"])] == queue()
+    local.control("PUT", "events", {"on": True})
+    client("drs").update_launch_configuration(sourceServerID=server, copyTags=False)
+    assert len(queue()) == 1
+    assert "Messages" not in sqs.receive_message(QueueUrl=url, VisibilityTimeout=0)
+
+
 @pytest.mark.parametrize("body", [{}, {"on": 0}, {"on": "false"}, {"on": None}, {"on": False, "off": True}, []])
 def test_a_wrong_body_leaves_events_on(
     queue: Queue, local: StandIn, client: Clients, server: str, body: object

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
+from tests.chaos.evidence import Evidence
 from tests.chaos.processes import Stop
 from tests.chaos.readers import Watch
 from tests.chaos.traffic import Accepted
 from tests.chaos.truth import AwsWrite, Version, compare
-from tests.chaos.verdict import Evidence, judge
+from tests.chaos.verdict import judge
 
 A, B = "s-a", "s-b"
 OLD, NEW = "v1-creator", "v2-u1"
@@ -37,6 +38,7 @@ def make_run(generation: int, mark: str, second: int, **changes: Any) -> dict[st
         "status": "ready",
         "openedAt": at(second - 2),
         "settledAt": at(second),
+        "reason": "requested",
         "requestId": f"key-{generation}",
         "changes": [change],
     }
@@ -69,6 +71,7 @@ HOLDS = Evidence(
     versions=[Version(A, 2, "prelaunch 1", OLD), Version(A, 3, "prelaunch 2", NEW)],
     stops=[],
     before={},
+    looked_at=25,
     after={},
     forced_run=make_run(3, NEW, 30, changes=[]),
     prevented=5,
@@ -112,6 +115,21 @@ def test_what_the_chaos_repairs_itself_at_the_end_is_not_found_but_named_apart()
     assert excused.endswith("after generation 2 had verified it; repaired by the forced apply at the end only")
 
 
+WATCHED = make_run(3, NEW, 27, reason="drift", requestId=None)
+APPLIED = make_run(4, NEW, 31, requestId="key-3", runId="run-3", changes=[])
+
+
+@pytest.mark.parametrize(("repaired_at", "before"), [(20, {}), (26, {A: "old"})])
+def test_what_the_watch_repairs_is_found(repaired_at: float, before: Mapping[str, str]) -> None:
+    """A run that the product opened over a late write, before all was looked at or between that and the last apply."""
+    repair = replace(REPAIR, at=repaired_at)
+    runs = [*HOLDS.runs[:2], WATCHED, APPLIED]
+    seen = replace(HOLDS, writes=[*WRITES, STALE, repair], stops=STOPPED, before=before, runs=runs, forced_run=APPLIED)
+    verdict = judge(seen)
+    figures = verdict.figures
+    assert (verdict.broken, figures["staleWritesFound"], figures["driftRuns"]) == ([], 1, 1)
+
+
 def test_each_stop_excuses_a_write_of_each_source_server() -> None:
     """Two source servers in hand at one stop, and one of them again at the next: three late writes, all excused."""
     verified_b = {**make_run(2, NEW, 6)["changes"][0], "sourceServerId": B}
@@ -137,6 +155,19 @@ BROKEN: Mapping[str, tuple[Evidence, str]] = {
     "a generation for nobody": (
         replace(HOLDS, runs=[*HOLDS.runs, make_run(4, NEW, 30, requestId="key-9")]),
         "which nobody was told to be accepted",
+    ),
+    "drift that nobody made": (
+        replace(HOLDS, runs=[*HOLDS.runs[:2], WATCHED, APPLIED]),
+        "promise 11: generation 3 found drift of s-a in ['tags.Chaos'], which nobody changed",
+    ),
+    "drift that was found before somebody made it": (
+        replace(
+            HOLDS,
+            writes=[*WRITES, replace(STALE, at=26), REPAIR],
+            stops=STOPPED,
+            runs=[*HOLDS.runs[:2], WATCHED, APPLIED],
+        ),
+        "promise 11: generation 3 found drift of s-a",
     ),
     "two versions for one payload": (
         replace(HOLDS, writes=[*WRITES, replace(CREATES[1], version=4)]),

@@ -10,7 +10,7 @@ from tests.integration.databases import over_every_database
 from tests.integration.product import Product
 from tests.integration.stack.test_opening import runs_of
 from workers.core.errors import LeaseLost
-from workers.core.outcome import Acknowledge
+from workers.core.outcome import Acknowledge, Redeliver
 from workers.core.store.runs import RunStore
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), over_every_database]
@@ -228,25 +228,39 @@ async def test_a_moved_deadline_is_the_one_that_is_shown_and_kept(product: Produ
     assert (await product.status(group_id))["status"] == "ready"
 
 
-def set_mode(product: Product, group_id: str, mode: str) -> None:
-    product.client("dynamodb").update_item(
+def set_in_head(product: Product, group_id: str, name: str, value: str) -> str:
+    """Set a member of the head of a group's first run, and answer what it was."""
+    before = product.client("dynamodb").update_item(
         TableName=f"{product.settings.stack}-runs",
         Key={"groupId": {"S": group_id}, "item": {"S": "head#0000000001"}},
-        UpdateExpression="SET #mode = :mode",
-        ExpressionAttributeNames={"#mode": "mode"},
-        ExpressionAttributeValues={":mode": {"S": mode}},
+        UpdateExpression="SET #name = :value",
+        ExpressionAttributeNames={"#name": name},
+        ExpressionAttributeValues={":value": {"S": value}},
+        ReturnValues="UPDATED_OLD",
     )
+    return str(before["Attributes"][name]["S"])
 
 
 async def test_a_run_that_cannot_be_read_hides_no_other(product: Product) -> None:
     """A newer release's head, unreadable to this one, stays in the index; the runs behind it are looked after."""
     first = await create_unsent(product, 1)
     second = await create_unsent(product, 1)
-    set_mode(product, first, "of tomorrow")
+    deadline = set_in_head(product, first, "deadline", "of tomorrow")
     product.clock.advance(product.settings.run_periods.send_after)
     await sweep(product)
-    set_mode(product, first, "apply")
+    set_in_head(product, first, "deadline", deadline)
     assert [job.arguments["groupId"] for job in product.take_jobs()] == [second]
+
+
+async def test_a_run_of_a_mode_that_a_later_release_knows_is_sent(product: Product) -> None:
+    """A job names a source server only: who knows what is to be done with it may have died before it was sent."""
+    group_id = await create_unsent(product, 1)
+    set_in_head(product, group_id, "mode", "of tomorrow")
+    product.clock.advance(product.settings.run_periods.send_after)
+    await sweep(product)
+    (job,) = product.take_jobs()
+    assert isinstance(await product.run(job), Redeliver)
+    assert product.aws_writes() == {}
 
 
 async def test_trouble_with_one_run_keeps_no_other_from_its_turn(
