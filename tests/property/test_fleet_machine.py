@@ -27,8 +27,10 @@ from tests.fakes.virtual_time import VirtualTimeLoop
 from workers.core.errors import RetryableError
 from workers.core.model.errors import InvalidBody
 from workers.core.model.group import parse_group, parse_group_update
+from workers.core.model.waves import OnNotReady, Verify
 from workers.core.requests import Requester, RequestKey, RequestRefused
 from workers.core.runs.selection import ApplyRequest
+from workers.core.waves import WaveRequest
 from workers.main import WorkerUseCases
 
 _T = TypeVar("_T")
@@ -56,6 +58,8 @@ operations = st.sampled_from(
         "describe_launch_template_versions",
         "create_launch_template_version",
         "modify_launch_template",
+        "start_recovery",
+        "describe_jobs",
     ]
 )
 workers = st.integers(0, WORKERS - 1)
@@ -159,6 +163,23 @@ class FleetMachine(RuleBasedStateMachine):
             await services.submission.apply(group_id, request, who)
 
         self._ask(apply, wait)
+
+    @precondition(lambda self: self._group_ids)
+    @rule(
+        which=groups,
+        is_drill=st.booleans(),
+        choice=st.sampled_from(list(OnNotReady)),
+        verify=st.sampled_from(list(Verify)),
+        wait=moments,
+    )
+    def start_wave(self, which: int, is_drill: bool, choice: OnNotReady, verify: Verify, wait: float) -> None:
+        """Recover a group; it is refused where another wave has it."""
+        request = WaveRequest((self._choose(which),), is_drill, choice, verify)
+
+        async def start(services: Services, who: Requester) -> None:
+            await services.waves.accept(request, who)
+
+        self._ask(start, wait)
 
     @precondition(lambda self: self._group_ids)
     @rule(which=groups, wait=moments)

@@ -1,7 +1,7 @@
 """
 The product's properties by their numbers, over the whole of it: doors, stores, workers, in virtual time.
 
-7 and 8 come with the wave's fallback and the drift watch; 10 and 11 are laws of pure functions and stand with them.
+10 and 11 are laws of pure functions and stand with them.
 """
 
 import asyncio
@@ -166,7 +166,7 @@ def test_property_03_a_wave_over_ready_groups_makes_no_call_about_settings(wante
             assert accepted.status_code == 202, accepted.text
             await fleet.settle(WITHIN)
             wave = (await door.get(accepted.headers["Location"])).json()
-        assert wave["status"] == "started"
+        assert wave["status"] == "finished"
         assert len(world.servers.jobs) == len(ids)
         assert SETTINGS_CALLS.isdisjoint(call.operation for call in world.calls[before:])
 
@@ -266,6 +266,98 @@ def test_property_06_an_update_applies_what_changed_joined_or_is_not_ready(
         assert touched == due
         assert status["status"] == "ready"
         assert status["serverConfigs"].keys() == after.keys()
+
+    run_virtually(story)
+
+
+def launched(world: World) -> list[tuple[str, float]]:
+    """Tell which source servers were started, and when."""
+    return [
+        (each["sourceServerID"], world.servers.job_times[job["jobID"]])
+        for job in world.servers.jobs
+        for each in job["participatingServers"]
+    ]
+
+
+def kind_at(world: World, server_id: str, at: float) -> str:
+    template = world.servers.template_of(server_id)
+    return str(template.versions[template.default_at(at)]["InstanceType"])
+
+
+@given(
+    wanted=members,
+    broken=st.sets(st.sampled_from(MEMBERS)),
+    mended=st.booleans(),
+    settled=st.booleans(),
+    later=st.none() | st.sampled_from(TYPES),
+)
+def test_property_07_what_is_not_ready_is_applied_before_recovery_starts(
+    wanted: dict[str, str], broken: set[str], mended: bool, settled: bool, later: str | None
+) -> None:
+    """Failed, pending, or changed while the wave waits: what starts has what its generation wants; others are named."""
+
+    async def story() -> None:
+        world = World()
+        fleet = Fleet(world)
+        world.servers.add(*MEMBERS)
+        refuse_broken = refuse_some(dict.fromkeys(broken, ("get_launch_configuration", "ValidationException")))
+        world.on_call = refuse_broken
+        kinds = dict(wanted)
+        async with open_door(fleet) as door:
+            made = await door.post("/protection-groups", json=body_of(wanted))
+            if settled:
+                await fleet.settle(WITHIN)
+            world.on_call = (lambda _call: None) if mended else refuse_broken
+            accepted = await door.post("/waves", json={"groupIds": [made.json()["groupId"]]})
+            assert accepted.status_code == 202, accepted.text
+            if later is not None and accepted.json()["groups"][0]["path"] == "fallback":
+                kinds = dict.fromkeys(wanted, later)
+                answer = await door.put(made.headers["Location"], json=body_of(kinds, version=1))
+                assert answer.status_code == 200, answer.text
+            await fleet.settle(WITHIN)
+            wave = (await door.get(accepted.headers["Location"])).json()
+        started = launched(world)
+        named = {server_id for error in wave["errors"] for server_id in error["sourceServerIds"]}
+        assert sorted(server_id for server_id, _ in started) == sorted(wanted.keys() - named)
+        assert named == (set() if mended or (settled and not broken) else broken & wanted.keys())
+        assert wave["status"] == ("failed" if named else "finished")
+        for server_id, at in started:
+            assert kind_at(world, server_id, at) == kinds[server_id]
+
+    run_virtually(story)
+
+
+@given(wanted=members, edited=st.sets(st.sampled_from(MEMBERS)), redefined=st.sets(st.sampled_from(MEMBERS)))
+def test_property_08_what_differs_is_applied_again_before_recovery_starts(
+    wanted: dict[str, str], edited: set[str], redefined: set[str]
+) -> None:
+    """An observation (by `verify: live`) or a digest that differs: applied first; of the rest nothing is written."""
+
+    async def story() -> None:
+        world = World()
+        fleet = Fleet(world)
+        world.servers.add(*MEMBERS)
+        async with open_door(fleet) as door:
+            made = await door.post("/protection-groups", json=body_of(wanted))
+            await fleet.settle(WITHIN)
+            await asyncio.sleep(60)
+            kinds = {each: "m7i.large" if each in redefined else kind for each, kind in wanted.items()}
+            if kinds != wanted:
+                assert (await door.put(made.headers["Location"], json=body_of(kinds, version=1))).status_code == 200
+            for server_id in edited & wanted.keys():
+                world.servers.edit(server_id, InstanceType="t3.micro")
+            before = {each: world.servers.template_of(each).newest for each in wanted}
+            body = {"groupIds": [made.json()["groupId"]], "verify": "live"}
+            accepted = await door.post("/waves", json=body)
+            await fleet.settle(WITHIN)
+            wave = (await door.get(accepted.headers["Location"])).json()
+        assert (wave["status"], wave["errors"]) == ("finished", [])
+        started = launched(world)
+        assert {server_id for server_id, _ in started} == wanted.keys()
+        for server_id, at in started:
+            assert kind_at(world, server_id, at) == kinds[server_id]
+        written = {each for each in wanted if world.servers.template_of(each).newest > before[each]}
+        assert written == (edited | redefined) & wanted.keys()
 
     run_virtually(story)
 

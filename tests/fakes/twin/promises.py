@@ -172,7 +172,10 @@ class Watch:
         recorded = self._fleet.world.tables.peek("runs", run["groupId"], f"server#{server_id}")
         # A call that comes late writes once more what was verified: what DRS launches stays the same.
         is_new = recorded is None or int(recorded["generation"]["N"]) < run["generation"]
-        if is_new and self._fleet.world.servers.is_launching(server_id):
+        # A wave that lost its group to a recovery, or whose time is over, holds nothing any more.
+        status = self._fleet.world.tables.peek("groups", run["groupId"], "status") or {}
+        wave_id = self._fleet.world.servers.find_launching(server_id)
+        if is_new and wave_id is not None and status.get("heldBy") == {"S": wave_id}:
             self.broken.append(f"[8] {call.operation} of {server_id} while DRS launches from its template")
         if recorded is not None and int(recorded["generation"]["N"]) > run["generation"]:
             self.broken.append(

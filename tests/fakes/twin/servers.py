@@ -151,13 +151,13 @@ class SourceServers:
             described.append({**job, "status": "COMPLETED" if over else "STARTED", "participatingServers": servers})
         return described
 
-    def is_launching(self, server_id: str) -> bool:
-        """Tell whether DRS may still read the source server's template for a launch."""
-        return any(
-            job["status"] != "COMPLETED"
-            and server_id in {each["sourceServerID"] for each in job["participatingServers"]}
-            for job in self._describe_jobs()
-        )
+    def find_launching(self, server_id: str) -> str | None:
+        """Tell which wave's job may still read the source server's template for a launch."""
+        for job in self._describe_jobs():
+            members = {each["sourceServerID"] for each in job["participatingServers"]}
+            if job["status"] != "COMPLETED" and server_id in members:
+                return str(job["tags"]["prelaunch:waveId"])
+        return None
 
     def _configuration(self, server_id: str, operation: str) -> dict[str, Any]:
         if server_id not in self.configurations:
