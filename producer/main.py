@@ -37,10 +37,12 @@ from workers.core.server_plan import ServerPlanner
 from workers.core.settings import Settings
 from workers.core.store.groups import GroupStore
 from workers.core.store.journal import Journal
+from workers.core.store.notices import NoticeStore
 from workers.core.store.receipts import Receipts
 from workers.core.store.runs import RunStore
 from workers.core.store.tables import Tables
 from workers.core.store.waves import WaveStore
+from workers.core.telling.tellings import Tellings
 from workers.core.validation.validation import Validation
 from workers.core.waves import WavePeriods, Waves
 
@@ -126,7 +128,9 @@ def wire(
     receipts = Receipts(tables, clock)
     queries = Queries(groups, runs, clock)
     periods = settings.run_periods
-    aggregator = Aggregator(tables, runs, clock)
+    # The workers tell: whoever asks needs no permission for that.
+    tellings = Tellings(NoticeStore(tables), None, stack=settings.stack, periods=settings.tell_periods, clock=clock)
+    aggregator = Aggregator(tables, runs, tellings, clock)
     resources = Resources(
         tables=tables,
         groups=groups,
@@ -134,6 +138,7 @@ def wire(
         receipts=receipts,
         planner=RunPlanner(runs=runs, periods=periods, clock=clock),
         sender=RunSender(runs=runs, queue=queue, aggregator=aggregator, periods=periods, clock=clock),
+        tellings=tellings,
         clock=clock,
         account_id=caller.account_id,
     )
@@ -170,6 +175,7 @@ def _wire_waves(settings: Settings, resources: Resources, queue: JobSender, quer
     return Waves(
         tables=resources.tables,
         waves=WaveStore(resources.tables),
+        tellings=resources.tellings,
         queries=queries,
         receipts=resources.receipts,
         queue=queue,

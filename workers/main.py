@@ -25,6 +25,7 @@ from workers.apply.survey import Surveys
 from workers.aws.accounts import AwsTargetAccounts
 from workers.aws.clients import Clients
 from workers.aws.drs import DrsLaunchConfigurations, DrsRecovery
+from workers.aws.messenger import AwsMessenger
 from workers.aws.paced import wire_calls
 from workers.aws.pacing.admission import Admission
 from workers.aws.pacing.pacing import Pacing
@@ -48,12 +49,14 @@ from workers.core.settings import Settings
 from workers.core.store.groups import GroupStore
 from workers.core.store.journal import Journal
 from workers.core.store.leases import LeaseStore
+from workers.core.store.notices import NoticeStore
 from workers.core.store.receipts import Receipts
 from workers.core.store.runs import RunStore
 from workers.core.store.surveys import SurveyStore
 from workers.core.store.tables import Tables
 from workers.core.store.watches import WatchStore
 from workers.core.store.waves import WaveStore
+from workers.core.telling.tellings import Tellings
 from workers.core.validation.validation import Validation
 from workers.sweep.sweep import Sweep
 from workers.watch.standing import Standings
@@ -134,7 +137,14 @@ async def wire(
     groups = GroupStore(tables)
     runs = RunStore(tables, groups)
     journal = Journal(tables)
-    aggregator = Aggregator(tables, runs, clock)
+    tellings = Tellings(
+        NoticeStore(tables),
+        AwsMessenger(clients, settings.event_bus),
+        stack=settings.stack,
+        periods=settings.tell_periods,
+        clock=clock,
+    )
+    aggregator = Aggregator(tables, runs, tellings, clock)
     queue = JobSender(await clients.own("sqs"), stack=settings.stack)
     sender = RunSender(
         runs=runs,
@@ -184,6 +194,7 @@ async def wire(
         waves=waves,
         queue=queue,
         aggregator=aggregator,
+        tellings=tellings,
         settings=settings,
         clock=clock,
     )
@@ -194,6 +205,7 @@ async def wire(
         receipts=Receipts(tables, clock),
         planner=RunPlanner(runs=runs, periods=settings.run_periods, clock=clock),
         sender=sender,
+        tellings=tellings,
         clock=clock,
         account_id=account_id,
     )
@@ -218,6 +230,7 @@ async def wire(
         release=Release(
             tables=tables, groups=groups, runs=runs, sender=sender, periods=settings.run_periods, clock=clock
         ),
+        tellings=tellings,
         settings=settings,
         clock=clock,
     )

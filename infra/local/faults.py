@@ -24,7 +24,9 @@ from pydantic.alias_generators import to_camel
 from infra.local.aws_models import load_description
 from infra.local.call import Call
 
-_SERVICES = ("cloudformation", "drs", "dynamodb", "ec2", "iam", "sqs", "sts")
+_SERVICES = ("cloudformation", "drs", "dynamodb", "ec2", "events", "iam", "sqs", "states", "sts")
+_MODELS = {"states": "stepfunctions"}
+"""botocore's names of services that are not signed for by them."""
 _TRANSACTIONS = {"TransactWriteItems", "TransactGetItems"}
 
 
@@ -79,7 +81,8 @@ class Fault(BaseModel):
         return self
 
     def _complaint(self) -> str | None:
-        known = (load_description(self.service) or {"operations": ()}) if self.service in _SERVICES else None
+        named = _MODELS.get(self.service, self.service)
+        known = (load_description(named) or {"operations": ()}) if self.service in _SERVICES else None
         answers = self.code or self.kind or self.loses_answer or self.cancellation_reasons
         wrong = {
             f"service must be one of {', '.join(_SERVICES)}, not {self.service!r}": known is None,

@@ -1,10 +1,11 @@
 """The file that a command is given: one JSON document, read whole or refused."""
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from producer.strict_json import parse_json
+from workers.core.model.bodies import read_task_token
 from workers.core.model.errors import FieldError, InvalidBody
 from workers.core.model.group import GroupUpdate, parse_group_update
 from workers.core.requests import RequestRefused
@@ -56,6 +57,8 @@ class Asked:
     update: GroupUpdate
     shown: str | None
     """The id of the group that the file was made from, if it says so."""
+    task_token: str | None = field(repr=False)
+    """What a task of Step Functions waits with, if the file says so."""
 
 
 def read_update(name: str) -> Asked:
@@ -74,12 +77,13 @@ def read_update(name: str) -> Asked:
     """
     document = read_document(name)
     if not isinstance(document, dict):
-        return Asked(parse_group_update(document), None)
+        return Asked(parse_group_update(document), None, None)
     group_id = document.get("groupId")
     # What tags selected is shown beside them; a file that is made from nothing has to say one of the two.
     selected = {"sourceServerIds"} if "serverSelectionTags" in document and group_id is not None else frozenset()
     body = {name: value for name, value in document.items() if name not in ONLY_SHOWN | selected}
-    return Asked(parse_group_update(body), group_id if isinstance(group_id, str) else None)
+    update, shown = parse_group_update(body), group_id if isinstance(group_id, str) else None
+    return Asked(update, shown, read_task_token(body))
 
 
 def check_same_group(shown: str | None, group_id: str) -> None:

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 import typer
@@ -22,6 +22,7 @@ from producer.cli.text import Document, find_reasons, print_group, print_groups
 from producer.main import find_regions
 from producer.render import render_group, render_group_list, render_status, render_update
 from producer.services import Services
+from workers.core.model.bodies import read_task_token
 from workers.core.model.group import GroupDefinition, parse_group
 from workers.core.queries import GroupView, ServerFilter
 from workers.core.status import Status
@@ -41,8 +42,10 @@ def create(
 ) -> None:
     """Create a protection group from a file and apply its launch config."""
     with answering(as_json=json, source=name_source(file)):
-        definition = parse_group(read_document(file), regions=find_regions(read_settings()))
-        changed = ask(lambda services: _create(services, definition, wait=wait), AwsChoice(profile, region))
+        document = read_document(file)
+        definition = parse_group(document, regions=find_regions(read_settings()))
+        token = read_task_token(document)
+        changed = ask(lambda services: _create(services, definition, token, wait=wait), AwsChoice(profile, region))
     _end(changed, as_json=json, waited=wait)
 
 
@@ -125,8 +128,8 @@ class _Changed:
     failures: Sequence[Sequence[str]]
 
 
-async def _create(services: Services, definition: GroupDefinition, *, wait: bool) -> _Changed:
-    requester = make_requester(services)
+async def _create(services: Services, definition: GroupDefinition, task_token: str | None, *, wait: bool) -> _Changed:
+    requester = replace(make_requester(services), task_token=task_token)
     head = await services.submission.create_group(definition, requester)
     # Told at once: whoever breaks the wait off, or loses the connection, has to know that the group is there.
     complain(f"{clean(head.name)} ({head.group_id}) is created. Request: {requester.request_id}.")
@@ -137,7 +140,7 @@ async def _create(services: Services, definition: GroupDefinition, *, wait: bool
 async def _update(services: Services, group: str, asked: Asked, *, wait: bool) -> _Changed:
     group_id = await services.queries.find(group)
     check_same_group(asked.shown, group_id)
-    requester = make_requester(services)
+    requester = replace(make_requester(services), task_token=asked.task_token)
     updated = await services.changes.update_group(group_id, asked.update, requester)
     count = len(updated.reapply.source_server_ids) if updated.reapply else 0
     told = f"{clean(updated.head.name)} ({group_id}) is updated; source servers to apply: {count}."

@@ -15,6 +15,7 @@ from fastapi.dependencies.models import Dependant
 from producer.access import Access, Forbidden, Principal, Role, Unauthenticated
 from producer.http.exchange import exchange_of
 from producer.services import MAX_WAIT, Services
+from workers.core.model.bodies import read_task_token
 from workers.core.model.errors import FieldError, InvalidBody, show
 from workers.core.requests import Requester, RequestKey
 
@@ -96,7 +97,7 @@ Wait = Annotated[Patience, Depends(patience_of)]
 
 def name_request(requester: Requester, key: str | None, request: Request, body: object) -> Requester:
     """
-    Add the caller's own name for a request, and what tells two requests of one name apart.
+    Add the caller's own name for a request, what tells two requests of one name apart, and who waits for its end.
 
     Parameters:
         requester: Who asks.
@@ -105,8 +106,9 @@ def name_request(requester: Requester, key: str | None, request: Request, body: 
         body: Its body, found right.
 
     Returns:
-        The requester with the request's key.
+        The requester with the request's key, and the task token that its body holds.
     """
+    requester = replace(requester, task_token=read_task_token(body))
     if key is None:
         return requester
     asked: bytes = rfc8785.dumps([request.method, request.url.path, body])  # type: ignore[list-item]  # JSON was read

@@ -33,7 +33,11 @@ _T = TypeVar("_T")
 
 
 class Story:
-    """One installation, and somebody who asks again under the same key until there is an answer."""
+    """
+    One installation, and somebody who asks again under the same key until there is an answer.
+
+    With every request that changes a group a task of Step Functions waits for its end.
+    """
 
     def __init__(self, fleet: Fleet) -> None:
         self.fleet = fleet
@@ -43,9 +47,14 @@ class Story:
         self.wanted: dict[str, dict[str, Mapping[str, Any]]] = {}
         fleet.world.servers.add(A, B, C)
 
-    async def ask(self, name: str, request: Callable[[Services, Requester], Awaitable[_T]]) -> _T:
+    async def ask(
+        self, name: str, request: Callable[[Services, Requester], Awaitable[_T]], *, waits: bool = False
+    ) -> _T:
         """Ask until there is an answer: of a producer that died, or could not, the same is asked again."""
-        requester = Requester("alice", "http", "requested", key=RequestKey(name, name))
+        token = token_of(name) if waits else None
+        if token is not None:
+            self.fleet.world.listeners.waiting.add(token)
+        requester = Requester("alice", "http", "requested", key=RequestKey(name, name), task_token=token)
         for _ in range(5):
             process, services = await self.fleet.start_producer()
             try:
@@ -60,7 +69,7 @@ class Story:
     async def create(self, name: str, *members: str, **more: Any) -> str:
         """Create a group."""
         definition = parse_group({**_body(name, *members), **more})
-        head = await self.ask(name, lambda services, who: services.submission.create_group(definition, who))
+        head = await self.ask(name, lambda services, who: services.submission.create_group(definition, who), waits=True)
         self.wanted[head.group_id] = dict.fromkeys(members, CONFIG)
         return head.group_id
 
@@ -79,13 +88,14 @@ class Story:
         }
         update = parse_group_update(body)
         name = f"put {group_id} over {view.head.version}"
-        await self.ask(name, lambda services, who: services.changes.update_group(group_id, update, who))
+        await self.ask(name, lambda services, who: services.changes.update_group(group_id, update, who), waits=True)
         self.wanted[group_id] = dict(members)
 
     async def apply(self, group_id: str) -> None:
         """Apply a group with force."""
         request = ApplyRequest(force=True)
-        await self.ask(f"apply {group_id}", lambda services, who: services.submission.apply(group_id, request, who))
+        name = f"apply {group_id}"
+        await self.ask(name, lambda services, who: services.submission.apply(group_id, request, who), waits=True)
 
     async def delete(self, group_id: str) -> None:
         """Delete a group; one that is gone already was deleted by the request that was not answered."""
@@ -114,7 +124,7 @@ class Story:
     async def start_wave(self, group_id: str) -> None:
         """Start a wave over a group."""
         request = WaveRequest((group_id,))
-        await self.ask("wave", lambda services, who: services.waves.accept(request, who))
+        await self.ask("wave", lambda services, who: services.waves.accept(request, who), waits=True)
 
     async def look_for_drift(self, work: WatchWork = EVERYWHERE) -> Any:
         """Let a worker look for drift, and everything that follows settle; answer what the look came to."""
@@ -126,6 +136,11 @@ class Story:
     async def settle(self) -> None:
         """Let workers do their work until everything has settled."""
         await self.fleet.settle(WITHIN)
+
+
+def token_of(name: str) -> str:
+    """Tell with which token a task of Step Functions waits for the end of a request."""
+    return f"the token of {name}"
 
 
 def _body(name: str, *members: str) -> dict[str, Any]:

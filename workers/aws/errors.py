@@ -36,6 +36,7 @@ from workers.core.errors import (
     ServiceUnavailable,
     SourceServerNotFound,
     StaleTemplate,
+    TaskGone,
     Throttled,
 )
 
@@ -77,7 +78,12 @@ BY_SERVICE: Mapping[tuple[str, str], type[PrelaunchError]] = {
     ("drs", "UninitializedAccountException"): AccountNotInitialized,
     ("drs", "ServiceQuotaExceededException"): QuotaExceeded,
     ("drs", "ValidationException"): InvalidLaunchConfig,
+    ("events", "InternalException"): ServiceUnavailable,
     ("iam", "ServiceFailure"): ServiceUnavailable,
+    ("stepfunctions", "InvalidToken"): TaskGone,
+    ("stepfunctions", "KmsThrottlingException"): Throttled,
+    ("stepfunctions", "TaskDoesNotExist"): TaskGone,
+    ("stepfunctions", "TaskTimedOut"): TaskGone,
     ("ec2", "IdempotentParameterMismatch"): StaleTemplate,
     ("ec2", "InvalidLaunchTemplateId.VersionNotFound"): StaleTemplate,
     ("ec2", "InvalidLaunchTemplateId.NotFound"): StaleTemplate,

@@ -167,6 +167,12 @@ class WorkerLost(PermanentError):
     code = "WORKER_LOST"
 
 
+class TaskGone(PermanentError):
+    """Nobody waits with this task token any more: the task timed out, was answered, or never was."""
+
+    code = "TASK_GONE"
+
+
 class LeaseLost(RetryableError):
     """The lease has too little time left to start a call that must end within it."""
 

@@ -143,6 +143,19 @@ class Recovery(Protocol):
         """Read how far jobs are; one that DRS does not know any more is left out."""
 
 
+class Messenger(Protocol):
+    """Tells others what has settled. Whatever it raises, what was asked may have been done."""
+
+    async def announce(self, kind: str, detail: str, at: datetime) -> None:
+        """Tell everybody who listens, where the installation has an event bus."""
+
+    async def succeed_task(self, task_token: str, output: str) -> None:
+        """Answer a waiting task; TaskGone where nobody waits."""
+
+    async def fail_task(self, task_token: str, error: str, cause: str) -> None:
+        """Let a waiting task fail; TaskGone where nobody waits."""
+
+
 class TargetAccounts(Protocol):
     """
     What a group's account and Region hold: reads only, a page or a batch of names a call.

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from workers.core.errors import GroupDeleted
 from workers.core.model.errors import LONGEST_SHOWN, FieldError
@@ -31,6 +31,8 @@ class Requester:
     request_id: str = ""
     """Goes with every job into the workers' logs."""
     key: RequestKey | None = None
+    task_token: str | None = field(default=None, repr=False)
+    """What a task of Step Functions waits with for what comes of it: a secret."""
 
 
 class RequestRefused(Exception):

@@ -49,6 +49,20 @@ class RunPeriods:
     Only a process that was stopped can still be at work on it then."""
 
 
+@dataclass(frozen=True, slots=True)
+class TellPeriods:
+    """When others are told what has settled, if that was not possible at once."""
+
+    again_after: timedelta
+    """How long after a try that nobody heard of it is told again; doubles each time."""
+    longest_wait: timedelta
+    """How long that is at most."""
+    longest_try: timedelta
+    """How long one try may take."""
+    give_up_after: timedelta
+    """How long after it settled it is given up."""
+
+
 class _Misfit(ValueError):
     """A value that does not fit, in words of ours that do not repeat it."""
 
@@ -103,6 +117,16 @@ class Settings(BaseSettings):
     """The id of the app client that the tokens must have been issued for."""
     api_host: str = Field(default="127.0.0.1", validate_default=True, description="an IPv4 address such as 127.0.0.1")
     """The IPv4 address that the HTTP door listens on; any but loopback needs the two settings above."""
+
+    event_bus: str = Field(
+        default="",
+        pattern=r"^((arn:aws[\w-]*:events:[a-z]+-[a-z]+-[\w-]+:[0-9]{12}:event-bus/)?[.\-_A-Za-z0-9]{1,256})?$",
+        description="the name or ARN of an EventBridge event bus, such as default",
+    )
+    """The EventBridge bus that is told when a group or a wave has settled; without it nobody is.
+
+    The workers tell it. Source of its form: botocore's model of PutEvents.
+    """
 
     @field_validator("extra_regions", mode="before")
     @classmethod
@@ -205,6 +229,16 @@ class Settings(BaseSettings):
             longest=timedelta(hours=6) * self.time_scale,
             late_after=timedelta(minutes=5) * self.time_scale,
             clear_after=timedelta(minutes=5) * self.time_scale,
+        )
+
+    @property
+    def tell_periods(self) -> TellPeriods:
+        """When others are told what has settled, if that was not possible at once."""
+        return TellPeriods(
+            again_after=timedelta(seconds=30) * self.time_scale,
+            longest_wait=timedelta(minutes=15) * self.time_scale,
+            longest_try=self.call_timeout,
+            give_up_after=timedelta(hours=24) * self.time_scale,
         )
 
     @property

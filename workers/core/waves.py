@@ -40,6 +40,7 @@ from workers.core.store.wave_records import (
 )
 from workers.core.store.waves import WaveStore, put_wave
 from workers.core.store.writes import Write
+from workers.core.telling.tellings import Tellings
 
 log = structlog.get_logger()
 
@@ -85,6 +86,7 @@ class Waves:
         *,
         tables: Tables,
         waves: WaveStore,
+        tellings: Tellings,
         queries: Queries,
         receipts: Receipts,
         queue: JobQueue,
@@ -93,6 +95,7 @@ class Waves:
     ) -> None:
         self._tables = tables
         self._waves = waves
+        self._tellings = tellings
         self._queries = queries
         self._receipts = receipts
         self._queue = queue
@@ -142,7 +145,8 @@ class Waves:
         wave = replace(wave, status=find_unbegun(groups))
         planned = WaveView(wave, groups, tuple(_cut_all(views, request.snapshots)))
         receipts = self._receipts.put(requester, Receipt(wave.wave_id, accepted=True))
-        writes = [*put_wave(planned), *_take(planned, hold), *receipts]
+        waiting = self._tellings.wait_for(requester, wave.wave_id, 0)
+        writes = [*put_wave(planned), *_take(planned, hold), *receipts, *waiting]
         if len(writes) > TRANSACTION_ITEMS:
             raise RequestRefused(
                 f"A wave of {len(views)} groups in {len(planned.parts)} parts is too large to be accepted as one."

@@ -26,6 +26,7 @@ from workers.core.store.journal import Journal
 from workers.core.store.records import GroupStatus, RunHead, ServerError, ServerItem
 from workers.core.store.runs import Run, RunStore
 from workers.core.store.waves import WaveStore
+from workers.core.telling.tellings import Tellings
 from workers.sweep.look import Act, decide
 
 log = structlog.get_logger()
@@ -48,6 +49,7 @@ class Sweep:
         waves: WaveStore,
         queue: JobQueue,
         aggregator: Aggregator,
+        tellings: Tellings,
         settings: Settings,
         clock: Clock,
     ) -> None:
@@ -58,12 +60,13 @@ class Sweep:
         self._waves = waves
         self._queue = queue
         self._aggregator = aggregator
+        self._tellings = tellings
         self._settings = settings
         self._clock = clock
 
     async def sweep(self) -> Outcome:
-        """Look after every run, deleted group and wave that is due; trouble with one keeps no other from it."""
-        looked = await self._send_waves()
+        """Look after all that is due: notices, waves, runs, deleted groups; trouble with one keeps no other from it."""
+        looked = await self._tell() + await self._send_waves()
         for group_id, generation in await self._runs.read_due(self._clock(), limit=RUNS_A_SWEEP):
             try:
                 looked += await self._look_after(group_id, generation)
@@ -84,6 +87,15 @@ class Sweep:
         except PrelaunchError as error:
             log.warning("sweep.waves_failed", error=error.message)
         return sent
+
+    async def _tell(self) -> int:
+        try:
+            return await self._tellings.tell_due()
+        except PrelaunchError as error:
+            log.warning("sweep.failed", error=error.message)
+        except Exception:  # what cannot be told must not hide all runs that are due
+            log.exception("sweep.crashed")
+        return 0
 
     async def run(self, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         """Sweep again and again, until cancelled; no two processes in step."""

@@ -24,8 +24,10 @@ from workers.core.runs.release import Release
 from workers.core.settings import Settings
 from workers.core.store.groups import GroupStore
 from workers.core.store.holds import Hold
+from workers.core.store.notices import put_notice
 from workers.core.store.wave_records import FINAL, GroupState, Wave, WaveGroup, WavePart, WaveView, advance, find_errors
 from workers.core.store.waves import WaveStore
+from workers.core.telling.tellings import Tellings
 from workers.core.waves import NOT_READY
 from workers.wave.parts import ONE_MORE_TRY, StartPart, Wait
 from workers.wave.readiness import Progress, Readiness, Step, refuse_parts
@@ -45,6 +47,7 @@ class AdvanceWave:
         start: StartPart,
         recovery: Recovery,
         release: Release,
+        tellings: Tellings,
         settings: Settings,
         clock: Clock,
     ) -> None:
@@ -54,6 +57,7 @@ class AdvanceWave:
         self._start = start
         self._recovery = recovery
         self._release = release
+        self._tellings = tellings
         self._settings = settings
         self._clock = clock
 
@@ -245,7 +249,12 @@ class AdvanceWave:
         wave = replace(wave, look_at=now + after + self._settings.run_periods.send_after)
         if wave.status.is_begun:
             wave = replace(wave, look_at=now + self._settings.sweep_period)
-        await self._waves.note(wave)
+        if wave.status.is_over:
+            notice = self._tellings.wave_settled(replace(view, wave=wave))
+            if await self._waves.note(wave, [put_notice(notice)]):
+                await self._tellings.tell(notice)
+        else:
+            await self._waves.note(wave)
         errors, jobs = find_errors(view), [part for part in view.parts if part.job_id is not None]
         known = {"wave_id": wave.wave_id, "status": wave.status, "jobs": len(jobs)}
         log.info("wave.advanced", **known, refused=sum(len(each.source_server_ids) for each in errors))

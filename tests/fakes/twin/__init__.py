@@ -5,6 +5,7 @@ The world outside our processes, in memory and in virtual time: tables, queues, 
     dynamodb      the tables of a stack: conditional writes, transactions, sparse indexes that lag behind
     mirror        those tables beside a real database, which has to answer the same
     sqs           its queues
+    listeners     an event bus, and tasks of Step Functions that wait
     servers       source servers in DRS, their launch templates in EC2
     world         what there is, the log of every call to it, and what is to go wrong at which call
     process       one process of ours: its clients, its time, its death

@@ -92,7 +92,9 @@ class Fleet:
     def __init__(self, world: World, time_scale: float = 1.0, rate_factor: float = 1.0) -> None:
         self.world = world
         # As many threads as there can be: every message that is visible is delivered at once.
-        self.settings = Settings(stack=STACK, time_scale=time_scale, threads=512, rate_factor=rate_factor)
+        self.settings = Settings(
+            stack=STACK, time_scale=time_scale, threads=512, rate_factor=rate_factor, event_bus="told"
+        )
         self._started = 0
         self.results: list[str] = []
         """What became of every message that was delivered, in order."""
@@ -202,11 +204,13 @@ class Fleet:
         return {item["groupId"]: item for item in items if item["item"] == "status"}
 
     def pending(self) -> list[str]:
-        """Name the groups that are pending or to be cleared, and the waves that are not over."""
+        """Name the groups that are pending, to be cleared or not told of, and the waves that are not over."""
         waves = [item for item in map(decode, self.world.tables.every("waves")) if item["item"] == "wave"]
         starting = [wave["waveId"] for wave in waves if wave["status"] not in {"finished", "failed"}]
         clearing = [
-            item["groupId"] for item in map(decode, self.world.tables.every("runs")) if item["item"] == "clearing"
+            item["groupId"]
+            for item in map(decode, self.world.tables.every("runs"))
+            if item["item"] == "clearing" or item["item"].startswith("untold#")
         ]
         return (
             [group for group, status in self.statuses().items() if status["status"] == "pending"] + starting + clearing

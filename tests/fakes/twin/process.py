@@ -42,6 +42,7 @@ class TwinClients:
 
     def __init__(self, world: World, life: Life) -> None:
         backends = {"dynamodb": world.tables, "sqs": world.queues, "drs": world.servers, "ec2": world.servers}
+        backends |= {"events": world.listeners, "stepfunctions": world.listeners}
         self._clients = {service: TwinClient(world, life, service, backend) for service, backend in backends.items()}
 
     async def own(self, service: str) -> Any:

@@ -57,7 +57,7 @@ def _is_confirmed(before: dict[str, Any], after: dict[str, Any]) -> bool:
     return kept[0] == kept[1] and all(before.get(name, "") <= after.get(name, "") for name in times)
 
 
-BUGS = frozenset({"sweep.crashed", "watch.crashed", "server.given_up", "job.escaped"})
+BUGS = frozenset({"sweep.crashed", "watch.crashed", "telling.crashed", "server.given_up", "job.escaped"})
 """What our code logs of an error that is none of its own, and then goes on."""
 
 
@@ -218,6 +218,7 @@ class Watch:
             self._check_ready(group_id, status, wanted.get(group_id, {}))
         self._check_once()
         self._check_waves()
+        self._check_told()
         self._check_history()
         self._check_members(wanted)
         self.check()
@@ -273,6 +274,25 @@ class Watch:
         for template in self._fleet.world.servers.templates.values():
             if len(set(template.made)) < len(template.made):
                 self.broken.append(f"[4] {template.template_id} was given the same version twice: {template.made}")
+
+    def _check_told(self) -> None:
+        """Whoever listens has heard how each run ended that was settled, and what each group is now."""
+        if self._fleet.world.listeners.waiting:
+            self.broken.append(f"[3] tasks wait for ever: {sorted(self._fleet.world.listeners.waiting)}")
+        told = {
+            (each["groupId"], each["generation"]): each["status"]
+            for each in self._fleet.world.listeners.told()
+            if "groupId" in each
+        }
+        ended = {each["waveId"]: each["status"] for each in self._fleet.world.listeners.told() if "waveId" in each}
+        for wave in map(decode, self._fleet.world.tables.every("waves")):
+            if wave["item"] == "wave" and ended.get(wave["waveId"]) != wave["status"]:
+                self.broken.append(f"[3] {wave['waveId']} is {wave['status']}; told: {ended.get(wave['waveId'])}")
+        for group_id in {key for key, _ in told} | set(self._fleet.statuses()):
+            for head in self._fleet.heads(group_id):
+                heard = told.get((group_id, head["generation"]))
+                if "outcome" in head and heard != head["outcome"]:
+                    self.broken.append(f"[3] {group_id}#{head['generation']} is {head['outcome']}; told: {heard}")
 
     def _check_history(self) -> None:
         """What was changed is in the history, and says what came of it."""

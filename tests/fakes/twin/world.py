@@ -11,6 +11,7 @@ from typing import Any
 from botocore.exceptions import ClientError, ConnectionClosedError
 
 from tests.fakes.twin.dynamodb import Tables, refuse
+from tests.fakes.twin.listeners import Listeners
 from tests.fakes.twin.servers import SourceServers
 from tests.fakes.twin.sqs import Queues
 
@@ -122,6 +123,7 @@ class World:
         self.tables = Tables(STACK, self.seconds, choose_lag)
         self.queues = Queues(STACK, self.seconds)
         self.servers = SourceServers(self.seconds, choose_lag)
+        self.listeners = Listeners()
         self.calls: list[Call] = []
         self.on_call: Callable[[Call], Trouble | Exception | None] = lambda _call: None
         """Decides of each call whether something goes wrong; an exception is what the service answers."""

@@ -39,9 +39,11 @@ from workers.core.runs.settle import Aggregator
 from workers.core.status import Status
 from workers.core.store.groups import GroupStore
 from workers.core.store.leases import Lease, LeaseStore
+from workers.core.store.notices import NoticeStore
 from workers.core.store.records import ServerItem
 from workers.core.store.runs import RunStore
 from workers.core.store.tables import Tables
+from workers.core.telling.tellings import Tellings
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("races"), over_the_real_database]
 
@@ -152,7 +154,18 @@ async def open_process(product: Product, clients: Any) -> Process:
         groups=groups,
         runs=runs,
         leases=LeaseStore(tables, product.settings, Time(product.clock)),
-        aggregator=Aggregator(tables, runs, product.clock),
+        aggregator=Aggregator(
+            tables,
+            runs,
+            Tellings(
+                NoticeStore(tables),
+                None,
+                stack=product.settings.stack,
+                periods=product.settings.tell_periods,
+                clock=product.clock,
+            ),
+            product.clock,
+        ),
     )
 
 

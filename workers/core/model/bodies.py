@@ -10,7 +10,7 @@ from typing_extensions import TypedDict
 from workers.core.model import types
 from workers.core.model.errors import FieldError, InvalidBody, Place
 from workers.core.model.group_body import MAX_SERVERS
-from workers.core.model.shape import Member, members_of, read_object
+from workers.core.model.shape import Mark, Member, members_of, read_object
 from workers.core.model.waves import OnNotReady, Verify
 
 MAX_WAVE_GROUPS = 50
@@ -55,6 +55,11 @@ class ApplyRequestBody(TypedDict, total=False):
         list[types.SourceServerId],
         Field(description="a list of the group's source server ids", json_schema_extra={"uniqueItems": True}),
     ]
+    taskToken: Annotated[
+        types.TaskToken,
+        Field(description="the token of a Step Functions task that waits for the end, 1 to 2048 characters"),
+        Mark.CONFIDENTIAL,
+    ]
 
 
 class _RequiredOfWave(TypedDict):
@@ -86,6 +91,11 @@ class WaveRequestBody(_RequiredOfWave, total=False):
     recoverySnapshotIds: Annotated[
         dict[types.SourceServerId, types.RecoverySnapshotId],
         Field(description="an object of source server ids to recovery snapshot ids"),
+    ]
+    taskToken: Annotated[
+        types.TaskToken,
+        Field(description="the token of a Step Functions task that waits for the end, 1 to 2048 characters"),
+        Mark.CONFIDENTIAL,
     ]
 
 
@@ -151,6 +161,12 @@ def parse_wave(raw: object) -> WaveBody:
         Verify(str(values.get("verify", Verify.STORED.value))),
         dict(snapshots) if isinstance(snapshots, dict) else {},
     )
+
+
+def read_task_token(raw: object) -> str | None:
+    """Tell what a task waits with for the end of what a body asks for; it was found right before, whatever it asks."""
+    token = raw.get("taskToken") if isinstance(raw, dict) else None
+    return token if isinstance(token, str) else None
 
 
 def parse_redrive(raw: object) -> RedriveBody:

@@ -83,6 +83,11 @@ class GroupBody(_Required, total=False):
         Field(description="a list of objects, each with a sourceServerId and what is said of it"),
     ]
     autoRepair: Annotated[bool, Field(description="true or false")]
+    taskToken: Annotated[
+        types.TaskToken,
+        Field(description="the token of a Step Functions task that waits for the end, 1 to 2048 characters"),
+        Mark.CONFIDENTIAL,
+    ]
 
 
 class _Version(TypedDict):

@@ -136,6 +136,8 @@ MessageId: TypeAlias = Annotated[
         json_schema_extra={"pattern": "^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\ufffe\\uffff]*$"},
     ),
 ]
+TaskToken: TypeAlias = Annotated[str, Field(min_length=1, max_length=2048)]
+"""Source of the lengths: botocore's model of Step Functions."""
 SourceServerId: TypeAlias = Annotated[str, Field(pattern=r"^s-[0-9a-zA-Z]{17}$")]
 RecoverySnapshotId: TypeAlias = Annotated[str, Field(pattern=r"^pit-[0-9a-zA-Z]{17}$")]
 AccountId: TypeAlias = Annotated[str, Field(pattern=r"^[0-9]{12}$")]

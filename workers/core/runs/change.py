@@ -186,6 +186,11 @@ class Changes:
             *self._with.receipts.put(
                 requester, Receipt(group_id, answering.head.generation if answering else 0, at=head.updated_at)
             ),
+            *(
+                self._with.tellings.wait_for(requester, group_id, generation)
+                if run
+                else self._with.tellings.answer_by(requester, head, before.status)
+            ),
         ]
         check_size(writes)
 
@@ -198,6 +203,8 @@ class Changes:
         log.info("group.updated", group_id=group_id, version=head.version, reapplied=len(run.listed) if run else 0)
         if run is not None and opened is not None:
             await self._with.sender.send(run, opened)
+        if requester.task_token is not None and not (run and run.listed):
+            await self._with.sender.wake_sweep()
         return Updated(head, definition, _reapply(answering) if answering else None)
 
     async def _read(self, group_id: str) -> _Before:

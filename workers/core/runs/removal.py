@@ -73,6 +73,7 @@ class Removal:
             give_name_back(head.group_id, head.name),
             *await plan_membership(self._with.tables, head, definition, joining=(), leaving=members),
             *_end(head, status, event),
+            *(self._with.tellings.group_deleted(head, status, event.at) if status is not None else []),
             put_event(head.group_id, event),
             put_clearing(head.group_id, event.at + self._periods.clear_after),
         ]

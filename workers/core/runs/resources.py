@@ -9,6 +9,7 @@ from workers.core.store.groups import GroupStore
 from workers.core.store.receipts import Receipts
 from workers.core.store.runs import RunStore
 from workers.core.store.tables import Tables
+from workers.core.telling.tellings import Tellings
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,7 @@ class Resources:
     receipts: Receipts
     planner: RunPlanner
     sender: RunSender
+    tellings: Tellings
     clock: Clock
     account_id: str
     """The account that we run in: that of a group which names none."""

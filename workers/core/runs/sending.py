@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 import structlog
 
-from workers.core.contract import APPLY_ACTOR, Queue
+from workers.core.contract import APPLY_ACTOR, SWEEP_ACTOR, Queue
 from workers.core.errors import ServiceUnavailable, SetupError
 from workers.core.ports import Clock, Job, JobQueue
 from workers.core.runs.settle import Aggregator
@@ -86,6 +86,13 @@ class RunSender:
         except (ServiceUnavailable, SetupError) as error:
             # The run is accepted and stays: whoever asks for it again, or sweeps, sends what was not sent.
             log.warning("run.not_sent", group_id=run.group_id, generation=run.head.generation, error=error.message)
+
+    async def wake_sweep(self) -> None:
+        """Ask for a sweep at once, for there is something to tell; without it one comes within a minute or two."""
+        try:
+            await self._queue.send(Queue.NORMAL, [Job(SWEEP_ACTOR, SWEEP_ACTOR, {})])
+        except (ServiceUnavailable, SetupError) as error:
+            log.warning("sweep.not_asked", error=error.message)
 
     async def send_if_unsent(self, run: Run, status: GroupStatus) -> None:
         """Send the jobs of a pending run of which nothing says that they were."""

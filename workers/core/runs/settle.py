@@ -14,12 +14,14 @@ from workers.core.ports import Clock
 from workers.core.status import NOT_APPLIED, Status, combine
 from workers.core.store.groups import is_status
 from workers.core.store.holds import HOLD, hold_of
+from workers.core.store.notices import put_notice
 from workers.core.store.records import ERRORS_SHOWN, Counts, GroupStatus, ServerError, ServerItem, to_item
 from workers.core.store.refusals import ConditionFailed
 from workers.core.store.run_writes import close_run
 from workers.core.store.runs import Run, RunStore
 from workers.core.store.tables import Tables
 from workers.core.store.writes import REMOVE, Write
+from workers.core.telling.tellings import Tellings
 
 log = structlog.get_logger()
 
@@ -81,16 +83,17 @@ def _errors(statuses: dict[str, Status], servers: dict[str, ServerItem], at: dat
 class Aggregator:
     """Settles runs."""
 
-    def __init__(self, tables: Tables, runs: RunStore, clock: Clock) -> None:
+    def __init__(self, tables: Tables, runs: RunStore, tellings: Tellings, clock: Clock) -> None:
         self._tables = tables
         self._runs = runs
+        self._tellings = tellings
         self._clock = clock
 
     async def settle_if_complete(
         self, run: Run, before: GroupStatus, servers: dict[str, ServerItem] | None = None
     ) -> GroupStatus | None:
         """
-        Settle the run if every member's status is.
+        Settle the run if every member's status is, and tell who waits for that.
 
         Returns:
             The settled status; None where members are pending or somebody else settled or superseded it.
@@ -112,8 +115,9 @@ class Aggregator:
         status = Write("Update", "groups", (run.group_id, "status"), {**values, **gone}, condition=ours)
         settled = {"settledAt": values["lastApplied"], "outcome": values["status"], "counts": values["counts"]}
         close = close_run(run.group_id, run.head.generation, **settled)
+        notice = self._tellings.group_settled(run, after)
         try:
-            await self._tables.transact([status, close])
+            await self._tables.transact([status, close, put_notice(notice)])
         except ConditionFailed:
             return None
         log.info(
@@ -125,4 +129,5 @@ class Aggregator:
             applied=after.counts.applied,
             failed=after.counts.failed,
         )
+        await self._tellings.tell(notice)
         return after

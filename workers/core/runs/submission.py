@@ -22,7 +22,7 @@ from workers.core.runs.opening import check_size, new_event, new_run_id, open_st
 from workers.core.runs.resources import Resources
 from workers.core.runs.selection import ApplyRequest, find_waiting, is_in_hand, select_listed
 from workers.core.status import Status
-from workers.core.store.groups import put_definition, put_head
+from workers.core.store.groups import check_status, put_definition, put_head
 from workers.core.store.receipts import Receipt
 from workers.core.store.records import GroupHead, GroupStatus
 from workers.core.store.run_writes import put_event
@@ -117,6 +117,11 @@ class Submission:
             *membership,
             *put_definition(head.group_id, 1, definition),
             *self._with.receipts.put(requester, Receipt(head.group_id, 1, accepted=True)),
+            *(
+                self._with.tellings.wait_for(requester, head.group_id, 1)
+                if run
+                else self._with.tellings.answer_by(requester, head, None)
+            ),
             *(put_opening(run, None, opened) if run and opened else [put_event(head.group_id, created)]),
         ]
         check_size(writes)
@@ -129,6 +134,8 @@ class Submission:
             return None
         if run is not None and opened is not None:
             await self._with.sender.send(run, opened)
+        elif requester.task_token is not None:
+            await self._with.sender.wake_sweep()
         log.info("group.created", group_id=head.group_id, servers=len(members))
         return head
 
@@ -170,7 +177,7 @@ class Submission:
         head = await self._read_head(group_id)
         status = await self._with.groups.read_status(group_id)
         if status is None:
-            return await self._answer(None, group_id, requester)
+            return await self._answer(None, head, requester)
         run = await self._with.runs.read_run(group_id, status.generation)
         if run is None:
             # Head and list are written in one transaction with the status: the group was deleted just now.
@@ -183,7 +190,7 @@ class Submission:
             await self._with.sender.send_if_unsent(run, status)
             if request.resend:
                 await self._with.sender.send_members(run, find_waiting(statuses, request), queue)
-            answer = await self._answer(status, group_id, requester)
+            answer = await self._answer(status, head, requester)
             return answer and replace(answer, in_hand=find_waiting(statuses, request))
         next_run = await self._next.plan(head, status, listed, requester, run_id=run_id, queue=queue)
         is_open = await self._next.open(
@@ -193,7 +200,10 @@ class Submission:
             before=status,
             servers=servers,
             requester=requester,
-            also=self._with.receipts.put(requester, Receipt(group_id, next_run.head.generation, accepted=True)),
+            also=[
+                *self._with.receipts.put(requester, Receipt(group_id, next_run.head.generation, accepted=True)),
+                *self._with.tellings.wait_for(requester, group_id, next_run.head.generation),
+            ],
         )
         if not is_open:
             return None
@@ -203,13 +213,19 @@ class Submission:
         head = await self._with.runs.read_head(receipt.subject, receipt.generation)
         return Submitted(head.run_id if head else None, receipt.accepted)
 
-    async def _answer(self, status: GroupStatus | None, group_id: str, requester: Requester) -> Submitted | None:
-        """Answer by what there is; None where the requester's key was taken meanwhile."""
+    async def _answer(self, status: GroupStatus | None, head: GroupHead, requester: Requester) -> Submitted | None:
+        """Answer by what there is; None where that changed, or the requester's key was taken meanwhile."""
         accepted = status is not None and status.status is Status.PENDING
         generation = status.generation if status is not None else 0
-        receipt = self._with.receipts.put(requester, Receipt(group_id, generation, accepted=accepted))
-        if receipt and not await self._with.tables.commit(receipt, _never_stored):
+        writes = self._with.receipts.put(requester, Receipt(head.group_id, generation, accepted=accepted))
+        told = self._with.tellings.answer_by(requester, head, status)
+        if told:
+            # A task must not begin to wait for a run in the instant after that has settled.
+            writes += [check_status(head.group_id, status), *told]
+        if writes and not await self._with.tables.commit(writes, _never_stored):
             return None
+        if told and not accepted:
+            await self._with.sender.wake_sweep()
         return Submitted(status.run_id if status is not None else None, accepted)
 
     async def _read_head(self, group_id: str) -> GroupHead:

@@ -124,7 +124,14 @@ class Tables:
         return await self._read_page(request, limit)
 
     async def read_index(
-        self, index: Index, *, limit: int, after: Item | None = None, until: str | None = None, backward: bool = False
+        self,
+        index: Index,
+        *,
+        limit: int,
+        after: Item | None = None,
+        until: str | None = None,
+        partition: str | None = None,
+        backward: bool = False,
     ) -> list[Item]:
         """
         Read a page of a sparse index, in order; what was written a moment ago may not be in it yet.
@@ -134,13 +141,14 @@ class Tables:
             limit: The most items that are answered.
             after: The item that the page before ended with, as far as keys go.
             until: The greatest sort key that is wanted; None for all.
+            partition: One of its partitions; None for the one of its own name.
             backward: Whether the greatest comes first.
 
         Returns:
             The items; fewer than the limit only where there are no more.
         """
         table, sort_name = INDEXES[index]
-        wanted: ConditionBase = Key(index).eq(index)
+        wanted: ConditionBase = Key(index).eq(partition or index)
         if until is not None:
             wanted &= Key(sort_name).lte(until)
         request = {"TableName": self.name(table), "IndexName": index, **render_query(wanted)}
@@ -148,7 +156,7 @@ class Tables:
             request["ScanIndexForward"] = False
         if after is not None:
             names = [*filter(None, KEYS[table]), sort_name]
-            request["ExclusiveStartKey"] = encode({index: index, **{name: after[name] for name in names}})
+            request["ExclusiveStartKey"] = encode({index: partition or index, **{name: after[name] for name in names}})
         return await self._read_page(request, limit)
 
     async def delete_all(self, table: TableName, hash_key: str, prefix: str) -> None:

@@ -195,15 +195,24 @@ class WaveStore:
 
     # --- the wave
 
-    async def note(self, wave: Wave) -> bool:
-        """Write where a wave stands; once it is over it stays so, and nobody looks after it any more."""
+    async def note(self, wave: Wave, also: Sequence[Write] = ()) -> bool:
+        """
+        Write where a wave stands; once it is over it stays so, and nobody looks after it any more.
+
+        Parameters:
+            wave: The wave as it is from now on.
+            also: Writes that stand or fall with it.
+
+        Returns:
+            Whether it was written; False where it was over.
+        """
         values = {**to_item(wave), "lookAt": to_time(wave.look_at)}
         gone = {name: REMOVE for name in ("startedAt", "waitingFor") if name not in values}
         # Those say why it is to be ended: written by somebody else, perhaps since this one was read.
         kept = {name: value for name, value in values.items() if name not in {"stopCode", "stopMessage", "acceptedAt"}}
         if wave.status.is_over:
             gone[UNFINISHED] = REMOVE
-        return await self._do([_update_wave(wave.wave_id, {**kept, **gone}, GOES_ON)])
+        return await self._do([_update_wave(wave.wave_id, {**kept, **gone}, GOES_ON), *also])
 
     async def stop(self, wave_id: str, code: str, message: str, at: datetime) -> bool:
         """
