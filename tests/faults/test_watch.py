@@ -9,7 +9,7 @@ import pytest
 
 from tests.fakes.twin.fleet import Fleet
 from tests.fakes.twin.process import ACCOUNT
-from tests.fakes.twin.world import World
+from tests.fakes.twin.world import Call, Trouble, World
 from tests.fakes.virtual_time import run_virtually
 from tests.faults.scenarios import CONFIG, EVERYWHERE, OTHER, A, B, C, Story
 from tests.faults.test_traces import instance_type, told
@@ -225,6 +225,48 @@ def test_trace_34_what_somebody_sets_again_each_time_is_put_back_three_times() -
         assert story.fleet.statuses()[group_id]["generation"] == generation
         assert not any(call.is_target_write for call in world.calls[begun:])
         story.watch.check()
+
+    told(story)
+
+
+@pytest.mark.parametrize("operation", ["modify_launch_template", "transact_write_items"])
+def test_a_repair_counts_whose_worker_died_before_its_record(operation: str) -> None:
+    """The template is put back and nothing recorded, three times: the journal knows, and the fourth is refused."""
+
+    async def story(story: Story) -> None:
+        group_id = await make_ready(story, autoRepair=True)
+        world = story.fleet.world
+        work = WatchWork(ACCOUNT, "us-east-1", source_server_id=A)
+        for _ in range(3):
+            world.servers.edit(A, InstanceType="t3.micro")
+            await asyncio.sleep(LONG_AGO)
+            promoted: list[Call] = []
+
+            def die_once(call: Call, seen: list[Call] = promoted) -> Trouble | None:
+                ours = call.process.startswith("worker")
+                if ours and call.operation == "modify_launch_template":
+                    seen.append(call)
+                    if operation == call.operation and len(seen) == 1:
+                        return Trouble.CRASH_AFTER
+                is_record = call.operation == operation == "transact_write_items" and len(seen) == 1
+                if is_record and seen[0].process == call.process:
+                    seen.append(call)
+                    return Trouble.CRASH_BEFORE
+                return None
+
+            world.on_call = die_once
+            await story.look_for_drift(work)
+            assert "killed" in story.fleet.results
+            assert instance_type(story, A) == "m5.xlarge"
+            assert story.fleet.statuses()[group_id]["status"] == "ready"
+        world.on_call = lambda _call: None
+        world.servers.edit(A, InstanceType="t3.micro")
+        await asyncio.sleep(LONG_AGO)
+        await story.look_for_drift(work)
+        status = (await status_of(story, group_id)).status
+        assert status is not None
+        assert [(error.source_server_id, error.code) for error in status.errors] == [(A, "DRIFT_RECURS")]
+        assert instance_type(story, A) == "t3.micro"
 
     told(story)
 

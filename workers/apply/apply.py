@@ -34,7 +34,6 @@ from workers.core.errors import (
 from workers.core.outcome import Acknowledge, Outcome, Redeliver
 from workers.core.plan.drift import DriftItem
 from workers.core.ports import Admission, Clock
-from workers.core.requests import DRIFT
 from workers.core.runs.settle import Aggregator
 from workers.core.settings import Settings
 from workers.core.status import Status
@@ -140,14 +139,19 @@ class ApplyServer:
             await self._leases.give_back(lease, last_write_at=lease.last_write_at, outcome=True)
             return Acknowledge("held")
         structlog.contextvars.bind_contextvars(run_id=current.run.head.run_id, attempt=lease.attempt)
+        claim = Claim(current, lease, source_server_id)
+        if claim.is_repair and claim.may_have_changed:
+            # What a worker put back that died before its record counts too, whatever is left to do of it.
+            run = current.run
+            claim.repaired |= await self._journal.read_fields(run.group_id, run.head.generation, source_server_id)
         if lease.attempt <= SUSPICIOUS:
-            return await self._finish(Claim(current, lease, source_server_id))
+            return await self._finish(claim)
         if self._suspect:
             await self._leases.give_back(lease, last_write_at=lease.last_write_at, outcome=True)
             return Redeliver("suspects_one_at_a_time", self._settings.look_again)
         self._suspect = True
         try:
-            return await self._finish(Claim(current, lease, source_server_id))
+            return await self._finish(claim)
         finally:
             self._suspect = False
 
@@ -181,7 +185,7 @@ class ApplyServer:
             status = await self._groups.read_status(run.group_id)
             if status is None or status.generation != run.head.generation:
                 raise Superseded(f"Generation {run.head.generation} of {run.group_id} is over.")
-            if run.head.reason == DRIFT and run.head.mode is Mode.APPLY:
+            if claim.is_repair:
                 lately = find_lately(claim.current.item, self._clock())
                 refuse_recurring(lately, drift, run.head.changed_by)
                 claim.repaired |= {item.field for item in drift}

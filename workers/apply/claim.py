@@ -10,10 +10,11 @@ from workers.apply.repairs import add_repairs, find_lately
 from workers.core.errors import RetryableError
 from workers.core.plan.drift import DriftItem
 from workers.core.ports import Clock
+from workers.core.requests import DRIFT
 from workers.core.runs.waiting import NOTED_EVERY, describe_wait
 from workers.core.status import Status
 from workers.core.store.leases import Lease
-from workers.core.store.records import GroupStatus, ServerItem
+from workers.core.store.records import GroupStatus, Mode, ServerItem
 from workers.core.store.runs import Run, RunStore
 from workers.core.store.surveys import Surveyed
 
@@ -50,6 +51,12 @@ class Claim:
     trail: Trail = field(default_factory=Trail)
     repaired: set[str] = field(default_factory=set)
     """Fields that this worker puts back for the watch."""
+
+    @property
+    def is_repair(self) -> bool:
+        """Tell whether it puts back, by itself, what others changed."""
+        head = self.current.run.head
+        return head.reason == DRIFT and head.mode is Mode.APPLY
 
     @property
     def refused_version(self) -> int | None:

@@ -66,6 +66,11 @@ class Journal:
         except ConditionFailed:
             return
 
+    async def read_fields(self, group_id: str, generation: int, source_server_id: str) -> frozenset[str]:
+        """Read which fields of a source server a run has begun to change, whoever died over that."""
+        item = await self._tables.get("runs", group_id, _name(generation, source_server_id)) or {}
+        return frozenset(name.removeprefix(FIELD) for name in item if name.startswith(FIELD))
+
     async def read(self, group_id: str, generation: int) -> list[ServerChange]:
         """Read what a run changed, by source server."""
         items = self._tables.query("runs", group_id, _name(generation, ""))
