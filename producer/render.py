@@ -13,7 +13,7 @@ from workers.core.preview import ServerPlan
 from workers.core.queries import GroupList, GroupView, StatusView
 from workers.core.runs.change import Updated
 from workers.core.status import Status
-from workers.core.store.records import GroupHead, GroupStatus, RunHead, ServerError, ServerItem, to_item
+from workers.core.store.records import GroupHead, GroupStatus, RunHead, ServerError, ServerItem, Unlisted, to_item
 from workers.core.store.wave_records import Wave, WavePart, WaveView, find_errors
 
 
@@ -69,6 +69,7 @@ def render_status(view: StatusView, live: Iterable[ServerPlan] = ()) -> dict[str
     answer = _group_status(view.group_id, view.status)
     answer["deadline"] = _time(view.deadline)
     answer["waitingFor"] = view.waiting_for
+    answer["unlistedServers"] = _unlisted(view.unlisted)
     answer["serverConfigs"] = {
         member: _server(state, config_hash, item) for member, (state, config_hash, item) in view.servers.items()
     }
@@ -252,6 +253,16 @@ def _group_status(group_id: str, status: GroupStatus | None) -> dict[str, Any]:
         "failedServers": status.counts.failed,
         "pendingServers": status.counts.pending,
         "errors": [_error(error) for error in status.errors],
+    }
+
+
+def _unlisted(found: Unlisted | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    return {
+        "count": found.count,
+        "sourceServerIds": list(found.source_server_ids),
+        "seenAt": _time(found.seen_at),
     }
 
 

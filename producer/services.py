@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
+from workers.core.clock import read_clock
 from workers.core.drift_checks import DriftChecks
 from workers.core.errors import RetryableError
 from workers.core.history import History
@@ -16,6 +17,7 @@ from workers.core.queue.request_source import RequestSource
 from workers.core.runs.change import Changes
 from workers.core.runs.removal import Removal
 from workers.core.runs.submission import Submission
+from workers.core.store.records import UNLISTED_SHOWN, Unlisted
 from workers.core.store.tables import Tables
 from workers.core.validation.validation import Validation
 from workers.core.waves import Waves
@@ -51,6 +53,14 @@ class Services:
     async def wait_for_group(self, group_id: str, limit: timedelta) -> bool:
         """Wait until no run of the group is under way; tell whether that came within the limit."""
         return await _poll(lambda: self.queries.is_settled(group_id), limit, GROUP_POLL_SECONDS)
+
+    async def find_unlisted(self, group_id: str) -> Unlisted | None:
+        """Ask the account now who matches a group's tags and is no member; None where there is nobody, or no tag."""
+        view = await self.queries.group(group_id)
+        found = await self.validation.find_unlisted(view.definition)
+        if not found:
+            return None
+        return Unlisted(len(found), tuple(found[:UNLISTED_SHOWN]), view.head.version, read_clock())
 
     async def wait_for_wave(self, wave_id: str, limit: timedelta) -> bool:
         """Wait until the wave's start has ended; tell whether that came within the limit."""

@@ -59,6 +59,7 @@ from workers.core.store.waves import WaveStore
 from workers.core.telling.tellings import Tellings
 from workers.core.validation.validation import Validation
 from workers.sweep.sweep import Sweep
+from workers.watch.selection import Selections
 from workers.watch.standing import Standings
 from workers.watch.watch import Watch
 from workers.wave.advance import AdvanceWave
@@ -210,6 +211,7 @@ async def wire(
         account_id=account_id,
     )
     planner = ServerPlanner(configurations, templates)
+    accounts = AwsTargetAccounts(calls)
     recovery = DrsRecovery(calls)
     wave = AdvanceWave(
         groups=groups,
@@ -218,7 +220,7 @@ async def wire(
             groups=groups,
             runs=runs,
             waves=waves,
-            submission=Submission(resources, Validation(AwsTargetAccounts(calls))),
+            submission=Submission(resources, Validation(accounts)),
             sender=sender,
             planner=planner,
             templates=templates,
@@ -236,6 +238,7 @@ async def wire(
     )
     watch = Watch(
         standings=Standings(tables, groups, runs),
+        selections=Selections(accounts, groups, WatchStore(tables), clock),
         planner=planner,
         templates=templates,
         store=WatchStore(tables),

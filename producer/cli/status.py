@@ -1,5 +1,6 @@
 """`prelaunch status`: where a group stands, and which of its source servers need somebody. Reads alone."""
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -62,4 +63,6 @@ async def _read(
         complain(STILL_PENDING)
     status = await read_whole_status(services, group_id, servers)
     compared = await services.preview.compare(group_id, status.servers) if live else []
+    if live:
+        status = replace(status, unlisted=await services.find_unlisted(group_id))
     return render_group(view), render_status(status, compared)

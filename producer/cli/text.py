@@ -73,6 +73,8 @@ def print_status(group: Document, status: Document) -> None:
         print_text(f"It settles by {say_time(status['deadline'])} at the latest.")
     if status["waitingFor"]:
         print_text(f"Waiting for {clean(status['waitingFor'])}.")
+    if status["unlistedServers"]:
+        print_text(_tell_unlisted(status["unlistedServers"]))
     servers = status["serverConfigs"]
     # Of those that are compared what is well is not listed: there may be thousands.
     told = {member: server for member, server in servers.items() if "live" not in server or server["status"] != "ready"}
@@ -82,6 +84,16 @@ def print_status(group: Document, status: Document) -> None:
     compared = {member: server["live"] for member, server in servers.items() if "live" in server}
     if compared:
         _print_live(compared)
+
+
+def _tell_unlisted(unlisted: Document) -> str:
+    named = ", ".join(unlisted["sourceServerIds"])
+    more = unlisted["count"] - len(unlisted["sourceServerIds"])
+    others = f" and {more} more" if more else ""
+    return (
+        f"The group's tags match source servers that are no members of it: {named}{others} (seen"
+        f" {say_time(unlisted['seenAt'])}). Update the group to take them in."
+    )
 
 
 def _print_live(compared: Mapping[str, Document]) -> None:

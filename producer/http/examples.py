@@ -150,6 +150,7 @@ STATUS: dict[str, Any] = {
     **FAILED,
     "deadline": None,
     "waitingFor": None,
+    "unlistedServers": None,
     "serverConfigs": {
         SERVERS[0]: {"status": "ready", "lastApplied": _SETTLED_AT, "configHash": _DIGEST, "errors": [], "live": _LIVE},
         SERVERS[1]: {"status": "failed", "lastApplied": _SETTLED_AT, "configHash": _DIGEST, "errors": [_ERROR]},

@@ -1,5 +1,6 @@
 """Applying launch configs over HTTP, and what came of it."""
 
+from dataclasses import replace
 from http import HTTPStatus
 
 from fastapi import FastAPI, Request
@@ -119,6 +120,8 @@ def _add_status(app: FastAPI) -> None:
         await services.wait_for_group(groupId, patience.left())
         view = await services.queries.status(groupId, Page(servers, limit, nextToken))
         compared = await services.preview.compare(groupId, view.servers) if live else []
+        if live:
+            view = replace(view, unlisted=await services.find_unlisted(groupId))
         return JSONResponse(render_status(view, compared))
 
 

@@ -60,6 +60,15 @@ class ServerStatus(TypedDict):
 
 
 @with_config(_CLOSED)
+class UnlistedServers(TypedDict):
+    """Source servers that match a group's tags and are no members of it."""
+
+    count: int
+    sourceServerIds: Annotated[list[str], Field(description="the first 20 of them")]
+    seenAt: datetime
+
+
+@with_config(_CLOSED)
 class GroupLaunchConfigStatus(_GroupStatus):
     """Where a group and a page of its source servers stand, at one moment."""
 
@@ -70,6 +79,13 @@ class GroupLaunchConfigStatus(_GroupStatus):
             description="what a pending group waits for, in words; settling: every source server has its outcome,"
             " and the status is about to be written; workers: for two minutes there was no outcome and no word of"
             " any, so that no worker may run, or the jobs are dead letters; null while it is simply at work"
+        ),
+    ]
+    unlistedServers: Annotated[
+        UnlistedServers | None,
+        Field(
+            description="who matches the group's tags and is no member: found by the watch, or now with live=true; an"
+            " update takes them in; null where nobody is known of"
         ),
     ]
     serverConfigs: Annotated[dict[str, ServerStatus], Field(description="by source server id")]

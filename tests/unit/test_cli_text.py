@@ -71,6 +71,7 @@ def test_what_needs_somebody_stands_first(capsys: pytest.CaptureFixture[str]) ->
             serverConfigs=servers,
             deadline="2026-03-04T05:21:07Z",
             waitingFor="lease: another worker is at work on s-b",
+            unlistedServers={"count": 3, "sourceServerIds": ["s-x", "s-y"], "seenAt": "2026-03-04T04:00:00Z"},
         ),
     )
     assert capsys.readouterr().out.splitlines() == [
@@ -81,6 +82,10 @@ def test_what_needs_somebody_stands_first(capsys: pytest.CaptureFixture[str]) ->
         ),
         "It settles by 2026-03-04 05:21:07 UTC at the latest.",
         "Waiting for lease: another worker is at work on s-b.",
+        (
+            "The group's tags match source servers that are no members of it: s-x, s-y and 1 more (seen"
+            " 2026-03-04 04:00:00 UTC). Update the group to take them in."
+        ),
         "s-c\tfailed\tAccessDenied\tdrs.UpdateLaunchConfiguration: You may not. (request req-1, attempt 2)",
         "s-c\tfailed\tAccessDenied\tYou may not. (attempt 2)",
         "s-b\tpending\t\t",

@@ -16,7 +16,7 @@ from workers.core.runs.settle import combine_status
 from workers.core.runs.waiting import read_wait
 from workers.core.status import Status
 from workers.core.store.groups import GroupStore
-from workers.core.store.records import GroupHead, GroupStatus, ServerItem
+from workers.core.store.records import GroupHead, GroupStatus, ServerItem, Unlisted
 from workers.core.store.runs import Run, RunStore
 
 GROUP_ID = re.compile("pg-[0-9a-f]{17}")
@@ -88,6 +88,8 @@ class StatusView:
     next_token: str | None
     waiting_for: str | None = None
     """What the run waits for, in words; None where nobody noted anything."""
+    unlisted: Unlisted | None = None
+    """Who matched the group's tags and was no member when the watch last looked; None where it found nobody."""
 
 
 class Queries:
@@ -258,7 +260,13 @@ class Queries:
             deadline=run.head.deadline if status.status is Status.PENDING else None,
             servers={m: (s, run.config_hashes[m], servers.get(m)) for m, s in part},
             next_token=write_token(page.asked(run.group_id), _place(status, part[-1][0])) if more else None,
+            unlisted=_find_unlisted(run, status),
         )
+
+
+def _find_unlisted(run: Run, status: GroupStatus) -> Unlisted | None:
+    found = status.unlisted
+    return found if found and found.count and found.config_version == run.head.config_version else None
 
 
 def _same_moment(before: GroupStatus, after: GroupStatus | None) -> bool:

@@ -26,6 +26,7 @@ from workers.core.settings import Settings
 from workers.core.store.records import Mode, ServerItem
 from workers.core.store.watches import WatchStore
 from workers.watch.compare import ACCOUNT_PROBLEMS, Findings, compare
+from workers.watch.selection import Selections
 from workers.watch.standing import Standing, Standings
 
 log = structlog.get_logger()
@@ -44,6 +45,7 @@ class Watch:
         self,
         *,
         standings: Standings,
+        selections: Selections,
         planner: ServerPlanner,
         templates: LaunchTemplateReads,
         store: WatchStore,
@@ -53,6 +55,7 @@ class Watch:
         clock: Clock,
     ) -> None:
         self._standings = standings
+        self._selections = selections
         self._planner = planner
         self._templates = templates
         self._store = store
@@ -111,6 +114,8 @@ class Watch:
         looks = [look for look in looks if not work.is_narrowed or look.members or look.young]
         found = 0
         for target, part in _by_target(looks).items():
+            if not work.is_narrowed:
+                await self._selections.note(target, [look.standing for look in part])
             try:
                 found += await self._look(target, part, work, begun_at)
             except ACCOUNT_PROBLEMS as problem:

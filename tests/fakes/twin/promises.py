@@ -53,7 +53,9 @@ def _is_held_otherwise(before: dict[str, Any], after: dict[str, Any]) -> bool:
 def _is_confirmed(before: dict[str, Any], after: dict[str, Any]) -> bool:
     """Tell whether nothing but the times of the last reading differ, and these are later."""
     times = {"verifiedAt", "watchedAt"}
-    kept = [{name: value for name, value in each.items() if name not in times} for each in (before, after)]
+    kept = [
+        {name: value for name, value in each.items() if name not in {*times, "unlisted"}} for each in (before, after)
+    ]
     return kept[0] == kept[1] and all(before.get(name, "") <= after.get(name, "") for name in times)
 
 

@@ -19,6 +19,8 @@ HISTORY_KEPT = timedelta(days=90)
 """How long what was is kept; what is has no end."""
 ERRORS_SHOWN = 20
 """How many errors the status item carries; all of them stand on the source servers' own items."""
+UNLISTED_SHOWN = 20
+"""How many source servers that are no members the status item names."""
 RECORD = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore")
 
 
@@ -62,6 +64,18 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True, config=RECORD)
+class Unlisted:
+    """Source servers that match a group's tags and are no members of it, as the watch last found them."""
+
+    count: int
+    source_server_ids: tuple[str, ...]
+    """The first of them."""
+    config_version: int
+    """That of the group's run then: an update that takes anybody in opens another one."""
+    seen_at: datetime
+
+
+@dataclass(frozen=True, slots=True, config=RECORD)
 class GroupStatus:
     """The combined status of a group: small, hot, and only ever written conditionally."""
 
@@ -86,6 +100,8 @@ class GroupStatus:
     errors: tuple[ServerError, ...] = ()
     watched_at: datetime | None = None
     """When the watch last began to read every member that was ready, and found each as it was applied."""
+    unlisted: Unlisted | None = None
+    """Written by the watch alone: no run changes it."""
 
     def is_launching(self, now: datetime) -> bool:
         """Tell whether nobody may write to its launch templates: a wave's recovery is under way."""

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from workers.core.store.groups import is_status
-from workers.core.store.records import GroupStatus, to_item, to_time
+from workers.core.store.records import GroupStatus, Unlisted, to_item, to_time
 from workers.core.store.refusals import ConditionFailed
 from workers.core.store.tables import Tables
 from workers.core.store.writes import Item, Write
@@ -51,6 +51,23 @@ class WatchStore:
         except ConditionFailed:
             return False
         return True
+
+    async def note_unlisted(self, group_id: str, status: GroupStatus, unlisted: Unlisted) -> None:
+        """
+        Note who matches a group's tags and is no member, unless the group is not as it was read any more.
+
+        Parameters:
+            group_id: The group.
+            status: Its status, as it was read.
+            unlisted: Who was found.
+        """
+        values: Item = {"unlisted": to_item(unlisted)}
+        try:
+            await self._tables.write(
+                Write("Update", "groups", (group_id, "status"), values, condition=is_status(status))
+            )
+        except ConditionFailed:
+            return
 
 
 def _key(account_id: str, region: str) -> str:
