@@ -149,7 +149,7 @@ def wire(
         removal=Removal(resources, periods),
         queries=queries,
         history=History(groups, runs, Journal(tables)),
-        preview=Preview(queries, ServerPlanner(DrsLaunchConfigurations(calls), templates), templates, clock),
+        preview=Preview(queries, runs, ServerPlanner(DrsLaunchConfigurations(calls), templates), templates, clock),
         waves=waves,
         dead_letters=DeadLetters(
             box=box,

@@ -8,12 +8,14 @@ from typing import TypeVar
 from workers.apply.bring import Trail, Work
 from workers.apply.repairs import add_repairs, find_lately
 from workers.core.errors import RetryableError
+from workers.core.model.launch_config import LaunchConfig
+from workers.core.plan.baseline import Baseline, keep
 from workers.core.plan.drift import DriftItem
 from workers.core.ports import Clock
 from workers.core.runs.waiting import NOTED_EVERY, describe_wait
 from workers.core.status import Status
 from workers.core.store.leases import Lease
-from workers.core.store.records import GroupStatus, ServerItem
+from workers.core.store.records import GroupStatus, Mode, ServerItem
 from workers.core.store.runs import Run, RunStore
 from workers.core.store.surveys import Surveyed
 
@@ -63,6 +65,22 @@ class Claim:
         return max((at for at in (self.lease.last_write_at, recorded, self.trail.wrote_at) if at), default=None)
 
     @property
+    def baseline(self) -> Baseline:
+        """Tell what was there before us, in all that was ever ours and was not put back yet."""
+        recorded = self.current.item.baseline if self.current.item else None
+        return {**self.trail.taken, **(recorded or {})}
+
+    @property
+    def desired(self) -> LaunchConfig:
+        """Tell the source server's effective launch config."""
+        return self.current.run.definition.effective(self.source_server_id)
+
+    def find_kept(self) -> Baseline | None:
+        """Tell what of the baseline is still to be known now that all is as it is wanted; None: whatever there is."""
+        # A report compares what is wanted, and puts nothing back.
+        return keep(self.desired, self.baseline) if self.current.run.head.mode is Mode.APPLY else None
+
+    @property
     def has_written(self) -> bool:
         """Tell whether this worker has written to AWS, or was about to."""
         return self.trail.wrote_at is not None
@@ -92,17 +110,24 @@ def make_work(
     claim: Claim, journal: Callable[[Sequence[DriftItem]], Awaitable[None]], surveyed: Surveyed | None
 ) -> Work:
     """Make the work that a claim is about, with what has to be written down before AWS is told."""
-    run = claim.current.run
     return Work(
-        target=run.target,
+        target=claim.current.run.target,
         source_server_id=claim.source_server_id,
-        desired=run.definition.effective(claim.source_server_id),
+        desired=claim.desired,
         last_write_at=claim.last_write_at,
         guard=claim.lease,
         journal=journal,
         surveyed=surveyed,
         salt=claim.refused_version or 0,
+        baseline=claim.baseline,
+        promoted=_find_promoted(claim.current.item),
     )
+
+
+def _find_promoted(item: ServerItem | None) -> tuple[str, int] | None:
+    if item is None or item.launch_template_id is None or item.launch_template_version is None:
+        return None
+    return item.launch_template_id, item.launch_template_version
 
 
 class WaitNotes:

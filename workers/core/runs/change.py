@@ -20,6 +20,7 @@ from workers.core.runs.opening import check_size, new_event, new_run_id, open_st
 from workers.core.runs.resources import Resources
 from workers.core.runs.selection import Change, find_change
 from workers.core.status import Status
+from workers.core.store.baselines import forget_baselines
 from workers.core.store.groups import check_status, put_definition, put_head
 from workers.core.store.receipts import Receipt
 from workers.core.store.records import GroupEvent, GroupHead, GroupStatus, ServerItem
@@ -182,6 +183,9 @@ class Changes:
             ),
         ]
         check_size(writes)
+        # Of who was a member before, and is to be one again, nothing was ours in between.
+        again = [before.servers[member] for member in change.joining if member in before.servers]
+        await forget_baselines(self._with.tables, group_id, again)
 
         async def is_stored() -> bool:
             stored = await self._with.groups.read_head(group_id)
