@@ -15,6 +15,7 @@ from workers.core.queries import Queries
 from workers.core.queue.request_source import RequestSource
 from workers.core.runs.change import Changes
 from workers.core.runs.removal import Removal
+from workers.core.runs.rollback import Rollback
 from workers.core.runs.submission import Submission
 from workers.core.store.tables import Tables
 from workers.core.store.waves import WaveStatus
@@ -34,6 +35,7 @@ class Services:
     submission: Submission
     changes: Changes
     removal: Removal
+    rollback: Rollback
     queries: Queries
     history: History
     preview: Preview

@@ -19,6 +19,7 @@ from workers.core.letters.dead_letters import WORKED_ON_FOR
 from workers.core.letters.letter import Selection
 from workers.core.model.group import GroupDefinition, parse_group, parse_group_update
 from workers.core.requests import Requester, RequestKey
+from workers.core.runs.rollback import RolledBack
 from workers.core.runs.selection import ApplyRequest
 from workers.core.waves import WaveRequest
 
@@ -100,6 +101,13 @@ class Story:
         wanted = {each: definition.effective(each).values for each in definition.source_server_ids}
         self.wanted[group_id] = dict(wanted)
         self.watch.configs |= digests_of(*wanted.values())
+
+    async def roll_back(self, group_id: str, to_run: str) -> RolledBack:
+        """Go back to a run of a group."""
+        name = f"roll {group_id} back to {to_run} after {self.fleet.heads(group_id)[-1]['generation']}"
+        went = await self.ask(name, lambda services, who: services.rollback.roll_back(group_id, to_run, who))
+        self._want(group_id, went.updated.definition)
+        return went
 
     async def apply(self, group_id: str) -> None:
         """Apply a group with force."""
@@ -250,6 +258,17 @@ async def _name_nothing_under_way(story: Story, _group_id: str) -> None:
     await story.define(group_id, (A, B), BARE)
 
 
+async def _bare(story: Story) -> str:
+    group_id = await _wide(story)
+    await _name_nothing(story, group_id)
+    await story.settle()
+    return group_id
+
+
+async def _roll_back(story: Story, group_id: str) -> None:
+    await story.roll_back(group_id, "1")
+
+
 def check_put_back(story: Story) -> None:
     """Check that DRS and the launch templates hold what they held before us, in every field."""
     for server_id in (A, B):
@@ -292,6 +311,7 @@ SCENARIOS = (
         versions=2,
         check=check_put_back,
     ),
+    Scenario("go back to an earlier run", _bare, _roll_back, generations=3),
     Scenario("apply with force over somebody's change", _ready, _force, generations=2, versions=2),
     Scenario("delete while the run is under way", _nothing, _delete, generations=1),
     Scenario("move a server to another group", _ready, _move, generations=2),
