@@ -102,6 +102,7 @@ def test_where_nothing_is_to_be_done_nothing_is() -> None:
         went = await story.roll_back(group_id, "2")
         assert went.updated.reapply is not None
         assert went.updated.reapply.run_id == story.fleet.heads(group_id)[1]["runId"]
+        assert went.updated.head.version == 2
         assert len(story.fleet.heads(group_id)) == 2
         await story.settle()
         story.watch.check_end(story.wanted)

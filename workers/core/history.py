@@ -111,8 +111,7 @@ class History:
                 raise NotFound(f"{group_id} has no apply run {quote(named)}. {KEPT}", code="RUN_NOT_FOUND")
 
     async def _find_generation(self, group_id: str, generation: int) -> RunHead:
-        known = FIRST_GENERATION <= generation <= LAST_GENERATION
-        head = await self._runs.read_head(group_id, generation) if known else None
+        head = await self._runs.read_head(group_id, generation)
         if await self._groups.read_head(group_id) is None:
             raise group_not_found(group_id)
         if head is None:
