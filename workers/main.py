@@ -42,6 +42,7 @@ from workers.core.runs.sending import RunSender
 from workers.core.runs.settle import Aggregator
 from workers.core.server_plan import ServerPlanner
 from workers.core.settings import Settings
+from workers.core.store.baselines import BaselineStore
 from workers.core.store.groups import GroupStore
 from workers.core.store.journal import Journal
 from workers.core.store.leases import LeaseStore
@@ -162,6 +163,7 @@ async def wire(
         runs=runs,
         leases=LeaseStore(tables, settings, time),
         journal=journal,
+        baselines=BaselineStore(tables),
         aggregator=aggregator,
         bring=bring,
         surveys=Surveys(runs=runs, store=SurveyStore(tables), templates=templates, clock=clock),

@@ -37,6 +37,7 @@ from workers.core.ports import Admission, Clock
 from workers.core.runs.settle import Aggregator
 from workers.core.settings import Settings
 from workers.core.status import Status
+from workers.core.store.baselines import BaselineStore
 from workers.core.store.groups import GroupStore
 from workers.core.store.journal import Journal
 from workers.core.store.leases import Lease, LeaseStore
@@ -61,6 +62,7 @@ class ApplyServer:
         runs: RunStore,
         leases: LeaseStore,
         journal: Journal,
+        baselines: BaselineStore,
         aggregator: Aggregator,
         bring: BringServer,
         surveys: Surveys,
@@ -79,7 +81,7 @@ class ApplyServer:
         self._settings = settings
         self._clock = clock
         self._notes = WaitNotes(runs, clock)
-        self._write_down = WriteDown(groups, journal, clock)
+        self._write_down = WriteDown(baselines, groups, runs, journal, clock)
         self._looks = Looks(clock, settings.look_again)
         self._suspect = False
         """Whether a source server is at work here whose workers died again and again."""

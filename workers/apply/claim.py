@@ -52,6 +52,11 @@ class Claim:
     trail: Trail = field(default_factory=Trail)
     repaired: set[str] = field(default_factory=set)
     """Fields that this worker puts back for the watch."""
+    kept: Baseline | None = field(init=False)
+    """What is kept of the baseline on the source server's item."""
+
+    def __post_init__(self) -> None:
+        self.kept = self.current.item.baseline if self.current.item else None
 
     @property
     def refused_version(self) -> int | None:
@@ -67,8 +72,7 @@ class Claim:
     @property
     def baseline(self) -> Baseline:
         """Tell what was there before us, in all that was ever ours and was not put back yet."""
-        recorded = self.current.item.baseline if self.current.item else None
-        return {**self.trail.taken, **(recorded or {})}
+        return {**self.trail.taken, **(self.kept or {})}
 
     @property
     def desired(self) -> LaunchConfig:

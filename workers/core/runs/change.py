@@ -19,7 +19,7 @@ from workers.core.runs.before import Before
 from workers.core.runs.members import check_access, plan_membership, take_name
 from workers.core.runs.opening import check_size, new_event, new_run_id, open_status, put_opening
 from workers.core.runs.resources import Resources
-from workers.core.store.baselines import forget_baselines
+from workers.core.store.baselines import BaselineStore
 from workers.core.store.groups import check_status, put_definition, put_head
 from workers.core.store.receipts import Receipt
 from workers.core.store.records import GroupEvent, GroupHead, GroupStatus
@@ -173,7 +173,7 @@ class Changes:
         check_size(writes)
         # Of who was a member before, and is to be one again, nothing was ours in between.
         again = [before.servers[member] for member in change.joining if member in before.servers]
-        await forget_baselines(self._with.tables, group_id, again)
+        await BaselineStore(self._with.tables).forget(group_id, again)
 
         async def is_stored() -> bool:
             stored = await self._with.groups.read_head(group_id)

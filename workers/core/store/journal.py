@@ -29,14 +29,7 @@ class Journal:
         self._tables = tables
 
     async def begin(
-        self,
-        group_id: str,
-        generation: int,
-        source_server_id: str,
-        drift: Sequence[DriftItem],
-        at: datetime,
-        *,
-        also: Sequence[Write] = (),
+        self, group_id: str, generation: int, source_server_id: str, drift: Sequence[DriftItem], at: datetime
     ) -> None:
         """
         Write down what is about to be changed.
@@ -47,16 +40,11 @@ class Journal:
             source_server_id: The source server.
             drift: The fields, observed and desired.
             at: The present.
-            also: Writes that stand or fall with it.
-
-        Raises:
-            ConditionFailed: One of those cannot be; nothing was written down.
         """
         fields = {f"{FIELD}{i.field}": json.dumps({"observed": i.observed, "desired": i.desired}) for i in drift}
         first = {"sourceServerId": source_server_id, "begunAt": to_time(at), **fields}
         key = (group_id, _name(generation, source_server_id))
-        begun = Write("Update", "runs", key, expiry(at), first=first)
-        await (self._tables.transact([begun, *also]) if also else self._tables.write(begun))
+        await self._tables.write(Write("Update", "runs", key, expiry(at), first=first))
 
     def completion(self, group_id: str, generation: int, item: ServerItem) -> Write:
         """Write what came of a change that was begun, for the transaction of its record."""

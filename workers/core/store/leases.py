@@ -185,11 +185,6 @@ def end_lease(lease: Lease, last_write_at: datetime | None) -> Write:
     return Write("Update", "keys", (lease.key,), ended, condition=_is_ours(lease))
 
 
-def check_lease(lease: Lease) -> Write:
-    """Check, in a transaction, that the lease is still ours."""
-    return Write("ConditionCheck", "keys", (lease.key,), condition=_is_ours(lease))
-
-
 def _is_ours(lease: Lease) -> Attr:
     return Attr("owner").eq(lease.owner)
 
