@@ -30,6 +30,7 @@ from workers.core.runs.change import Changes
 from workers.core.runs.planner import RunPlanner
 from workers.core.runs.removal import Removal
 from workers.core.runs.resources import Resources
+from workers.core.runs.rollback import Rollback
 from workers.core.runs.sending import RunSender
 from workers.core.runs.settle import Aggregator
 from workers.core.runs.submission import Submission
@@ -146,13 +147,15 @@ def wire(
     submission = Submission(resources, validation)
     templates = Ec2LaunchTemplates(calls, clock)
     waves = _wire_waves(settings, resources, queue, queries)
+    history, changes = History(groups, runs, Journal(tables)), Changes(resources, validation)
     return Services(
         submission=submission,
-        changes=Changes(resources, validation),
+        changes=changes,
+        rollback=Rollback(groups, history, changes),
         removal=Removal(resources, periods),
         queries=queries,
-        history=History(groups, runs, Journal(tables)),
-        preview=Preview(queries, ServerPlanner(DrsLaunchConfigurations(calls), templates), templates, clock),
+        history=history,
+        preview=Preview(queries, runs, ServerPlanner(DrsLaunchConfigurations(calls), templates), templates, clock),
         waves=waves,
         dead_letters=DeadLetters(
             box=box,

@@ -12,6 +12,7 @@ from workers.core.letters.redrive import Outcome
 from workers.core.preview import ServerPlan
 from workers.core.queries import GroupList, GroupView, StatusView
 from workers.core.runs.change import Updated
+from workers.core.runs.rollback import RolledBack
 from workers.core.status import Status
 from workers.core.store.records import GroupHead, GroupStatus, RunHead, ServerError, ServerItem, Unlisted, to_item
 from workers.core.store.wave_records import Wave, WavePart, WaveView, find_errors
@@ -62,6 +63,20 @@ def render_apply(group_id: str, status: GroupStatus | None) -> dict[str, Any]:
     whole = _group_status(group_id, status)
     kept = ("groupId", "runId", "status", "appliedServers", "failedServers", "pendingServers", "errors")
     return {name: whole[name] for name in kept}
+
+
+def render_rollback(rolled_back: RolledBack, status: GroupStatus | None) -> dict[str, Any]:
+    """Render what became of a rollback: as of an apply, with what it made the group."""
+    updated = rolled_back.updated
+    applied = render_apply(updated.head.group_id, status)
+    return {
+        **applied,
+        # Another run may have taken its place since: the id is that of the one that was accepted.
+        "runId": updated.reapply.run_id if updated.reapply else applied["runId"],
+        "toRunId": rolled_back.to_run.run_id,
+        "version": updated.head.version,
+        "keptSourceServerIds": list(rolled_back.kept),
+    }
 
 
 def render_status(view: StatusView, live: Iterable[ServerPlan] = ()) -> dict[str, Any]:

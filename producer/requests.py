@@ -6,6 +6,7 @@ could ever do goes to the dead-letter queue with the reason.
 """
 
 import asyncio
+import hashlib
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
@@ -17,10 +18,11 @@ from producer.change_events import read_check
 from producer.services import Services, new_request_id
 from producer.strict_json import parse_json
 from workers.core.errors import PrelaunchError
+from workers.core.model.bodies import parse_rollback
 from workers.core.model.errors import FieldError, GroupTooLarge, InvalidBody
 from workers.core.queue.job import Delivery
 from workers.core.queue.request_source import RequestSource
-from workers.core.requests import Requester, RequestRefused
+from workers.core.requests import Requester, RequestKey, RequestRefused
 
 log = structlog.get_logger()
 
@@ -38,7 +40,17 @@ async def check_drift(services: Services, request: Mapping[str, Any], requester:
     return await services.drift_checks.ask(read_check(request), requester)
 
 
-OPERATIONS: Mapping[str, Operation] = {"check_drift": check_drift}
+async def rollback(services: Services, request: Mapping[str, Any], requester: Requester) -> str | None:
+    """Give each member of a group the launch config that it had in an earlier run."""
+    to_run = parse_rollback({"toRun": request["toRun"]} if "toRun" in request else {})
+    group_id = request.get("groupId")
+    if not isinstance(group_id, str):
+        raise _wrong("/groupId", "groupId must be a group's id.")
+    rolled_back = await services.rollback.roll_back(group_id, to_run, requester)
+    return rolled_back.updated.reapply.run_id if rolled_back.updated.reapply else None
+
+
+OPERATIONS: Mapping[str, Operation] = {"check_drift": check_drift, "rollback": rollback}
 """By the name that a message asks for it by: the same operations that every door calls."""
 
 
@@ -75,7 +87,7 @@ class RequestsDoor:
     async def _do(self, delivery: Delivery) -> None:
         try:
             name, request = _read(delivery)
-            result = await OPERATIONS[name](self._services, request, _make_requester(request))
+            result = await OPERATIONS[name](self._services, request, _make_requester(request, delivery))
         except (InvalidBody, GroupTooLarge, RequestRefused) as refused:
             await self._bury(delivery, _explain(refused))
             return
@@ -130,11 +142,13 @@ def _read(delivery: Delivery) -> tuple[str, Mapping[str, Any]]:
     return name, {**message, **body}
 
 
-def _make_requester(request: Mapping[str, Any]) -> Requester:
+def _make_requester(request: Mapping[str, Any], delivery: Delivery) -> Requester:
     bound = structlog.contextvars.get_contextvars()
     invoked_by = request.get("invokedBy")
     principal = invoked_by if isinstance(invoked_by, str) and invoked_by else "unknown"
-    return Requester(principal=principal, door=DOOR, reason="requested", request_id=bound["request_id"])
+    # SQS delivers a message more than once: what it asks for is done once.
+    key = RequestKey(delivery.message_id, hashlib.sha256(delivery.body.encode(errors="replace")).hexdigest())
+    return Requester(principal=principal, door=DOOR, reason="requested", request_id=bound["request_id"], key=key)
 
 
 def _wrong(pointer: str, message: str) -> InvalidBody:

@@ -16,6 +16,7 @@ from workers.core.queries import Queries
 from workers.core.queue.request_source import RequestSource
 from workers.core.runs.change import Changes
 from workers.core.runs.removal import Removal
+from workers.core.runs.rollback import Rollback
 from workers.core.runs.submission import Submission
 from workers.core.store.records import UNLISTED_SHOWN, Unlisted
 from workers.core.store.tables import Tables
@@ -35,6 +36,7 @@ class Services:
     submission: Submission
     changes: Changes
     removal: Removal
+    rollback: Rollback
     queries: Queries
     history: History
     preview: Preview

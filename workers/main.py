@@ -46,6 +46,7 @@ from workers.core.runs.settle import Aggregator
 from workers.core.runs.submission import Submission
 from workers.core.server_plan import ServerPlanner
 from workers.core.settings import Settings
+from workers.core.store.baselines import BaselineStore
 from workers.core.store.groups import GroupStore
 from workers.core.store.journal import Journal
 from workers.core.store.leases import LeaseStore
@@ -179,6 +180,7 @@ async def wire(
         runs=runs,
         leases=LeaseStore(tables, settings, time),
         journal=journal,
+        baselines=BaselineStore(tables),
         aggregator=aggregator,
         bring=bring,
         surveys=Surveys(runs=runs, store=SurveyStore(tables), templates=templates, clock=clock),

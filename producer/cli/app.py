@@ -5,13 +5,13 @@ from typing import Annotated
 
 import typer
 
-from producer.cli import dlq, group, history, plan, processes, status, wave
+from producer.cli import dlq, group, history, plan, processes, rollback, status, wave
 
 HELP = """
 Keep the launch settings of DRS source servers applied before they are needed.
 
-group, status, plan, history, wave and dlq work in this process, with your own AWS credentials: IAM decides what they
-may do. They, api and worker speak to the AWS that the SDK's variables name, or --profile and --region.
+group, status, plan, history, rollback, wave and dlq work in this process, with your own AWS credentials: IAM decides
+what they may do. They, api and worker speak to the AWS that the SDK's variables name, or --profile and --region.
 
 \b
 Exit status:
@@ -52,6 +52,7 @@ app.add_typer(group.group, name="group")
 app.command()(status.status)
 app.command()(plan.plan)
 app.command()(history.history)
+app.command()(rollback.rollback)
 app.add_typer(wave.wave, name="wave")
 app.add_typer(dlq.dlq, name="dlq")
 for command in (processes.local, processes.api, processes.worker, processes.demo):

@@ -1,31 +1,25 @@
 """`prelaunch group`: protection groups are created, listed, shown, updated and deleted. Nothing is decided here."""
 
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Annotated
 
 import typer
 
 from producer.cli.answer import ExitStatus, answering, clean, complain, print_json, print_text
 from producer.cli.ask import (
-    STILL_PENDING,
     ask,
-    find_settled_status,
     make_requester,
-    read_whole_status,
-    wait_until_settled,
 )
+from producer.cli.changed import Changed, end, find_failures, settle
 from producer.cli.file import Asked, check_same_group, name_source, read_document, read_update
 from producer.cli.options import AsJson, AwsChoice, File, GroupArgument, Profile, RegionName, Wait, read_settings
-from producer.cli.text import Document, find_reasons, print_group, print_groups
+from producer.cli.text import Document, print_group, print_groups
 from producer.main import find_regions
-from producer.render import render_group, render_group_list, render_status, render_update
+from producer.render import render_group, render_group_list, render_update
 from producer.services import Services
 from workers.core.model.bodies import read_task_token
 from workers.core.model.group import GroupDefinition, parse_group
-from workers.core.queries import GroupView, ServerFilter
-from workers.core.status import Status
 
 PAGE = 1000
 
@@ -46,7 +40,7 @@ def create(
         definition = parse_group(document, regions=find_regions(read_settings()))
         token = read_task_token(document)
         changed = ask(lambda services: _create(services, definition, token, wait=wait), AwsChoice(profile, region))
-    _end(changed, as_json=json, waited=wait)
+    end(changed, as_json=json, waited=wait)
 
 
 @group.command("list")
@@ -89,7 +83,7 @@ def update(
     with answering(as_json=json, source=name_source(file)):
         asked = read_update(file)
         changed = ask(lambda services: _update(services, group, asked, wait=wait), AwsChoice(profile, region))
-    _end(changed, as_json=json, waited=wait)
+    end(changed, as_json=json, waited=wait)
 
 
 @group.command()
@@ -120,24 +114,16 @@ def delete(
         print_text(f"{named} is deleted.")
 
 
-@dataclass(frozen=True, slots=True)
-class _Changed:
-    """A group after a command changed it, and why source servers of it failed."""
-
-    group: Document
-    failures: Sequence[Sequence[str]]
-
-
-async def _create(services: Services, definition: GroupDefinition, task_token: str | None, *, wait: bool) -> _Changed:
+async def _create(services: Services, definition: GroupDefinition, task_token: str | None, *, wait: bool) -> Changed:
     requester = replace(make_requester(services), task_token=task_token)
     head = await services.submission.create_group(definition, requester)
     # Told at once: whoever breaks the wait off, or loses the connection, has to know that the group is there.
     complain(f"{clean(head.name)} ({head.group_id}) is created. Request: {requester.request_id}.")
-    view = await _settle(services, head.group_id, head.name, wait=wait)
-    return _Changed(render_group(view), await _find_failures(services, view))
+    view = await settle(services, head.group_id, head.name, wait=wait)
+    return Changed(render_group(view), await find_failures(services, view))
 
 
-async def _update(services: Services, group: str, asked: Asked, *, wait: bool) -> _Changed:
+async def _update(services: Services, group: str, asked: Asked, *, wait: bool) -> Changed:
     group_id = await services.queries.find(group)
     check_same_group(asked.shown, group_id)
     requester = replace(make_requester(services), task_token=asked.task_token)
@@ -145,8 +131,8 @@ async def _update(services: Services, group: str, asked: Asked, *, wait: bool) -
     count = len(updated.reapply.source_server_ids) if updated.reapply else 0
     told = f"{clean(updated.head.name)} ({group_id}) is updated; source servers to apply: {count}."
     complain(f"{told} Request: {requester.request_id}.")
-    view = await _settle(services, group_id, updated.head.name, wait=wait)
-    return _Changed(render_update(updated, view.status), await _find_failures(services, view))
+    view = await settle(services, group_id, updated.head.name, wait=wait)
+    return Changed(render_update(updated, view.status), await find_failures(services, view))
 
 
 async def _delete(services: Services, group_id: str) -> None:
@@ -166,27 +152,3 @@ async def _list(services: Services) -> list[Document]:
         token = page.next_token
         if token is None:
             return groups
-
-
-async def _settle(services: Services, group_id: str, name: str, *, wait: bool) -> GroupView:
-    if wait and not await wait_until_settled(services, group_id, name):
-        complain(STILL_PENDING)
-    return await services.queries.group(group_id)
-
-
-async def _find_failures(services: Services, view: GroupView) -> list[tuple[str, ...]]:
-    if view.status is None or view.status.status is not Status.FAILED:
-        return []
-    status = render_status(await read_whole_status(services, view.head.group_id, ServerFilter.FAILED))
-    return [row for member, server in status["serverConfigs"].items() for row in find_reasons(member, server)]
-
-
-def _end(changed: _Changed, *, as_json: bool, waited: bool) -> None:
-    """Print the group, name what failed, and end with the status that says whether anything did."""
-    if as_json:
-        print_json(changed.group)
-    else:
-        print_group(changed.group)
-    for member, _, code, why in changed.failures:
-        complain(f"{member} failed: {code}: {why}")
-    raise typer.Exit(find_settled_status(changed.group["launchConfigStatus"], waited=waited))

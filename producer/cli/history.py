@@ -19,7 +19,10 @@ def history(
     *,
     group: GroupArgument,
     run: Annotated[
-        str | None, typer.Option("--run", metavar="RUN", help="Show what this run changed in each source server.")
+        str | None,
+        typer.Option(
+            "--run", metavar="RUN", help="Show what this run (id or generation) changed in each source server."
+        ),
     ] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many runs are shown at most.")] = 20,
     json: AsJson = False,

@@ -22,6 +22,7 @@ from producer.http.health import add_health
 from producer.http.letters import add_letters
 from producer.http.neighbours import LOOPBACK, NeighboursOnly
 from producer.http.openapi import describe
+from producer.http.rollback import add_rollback
 from producer.http.runs import add_runs
 from producer.http.waves import add_waves
 from producer.problems import problem, render_error
@@ -74,7 +75,7 @@ def create_app(open_services: ServicesFactory, access: Access | None = None, *, 
     # Added last, it stands round all others.
     app.add_middleware(Exchanges)
     _add_refusals(app)
-    for add in (add_health, add_groups, add_runs, add_waves, add_letters):
+    for add in (add_health, add_groups, add_runs, add_rollback, add_waves, add_letters):
         add(app)
     document = describe(app, authenticated=access is not None)
     app.openapi = lambda: document  # type: ignore[method-assign]  # FastAPI's own way to give it another document

@@ -22,7 +22,7 @@ from workers.core.requests import Requester, RequestKey
 log = structlog.get_logger()
 
 GroupId = Annotated[str, Path(max_length=64, description="The group's id.")]
-RunId = Annotated[str, Path(max_length=64, description="The run's id.")]
+RunId = Annotated[str, Path(max_length=64, description="The run's id, or its generation.")]
 WaveId = Annotated[str, Path(max_length=64, description="The wave's id.")]
 Limit = Annotated[int, Query(ge=1, le=1000, description="How many a page shows at most.")]
 NextToken = Annotated[

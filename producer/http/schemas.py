@@ -16,7 +16,7 @@ from producer.http.letter_schemas import DeadLetterList, RedrivenLetters
 from producer.http.plan_schemas import LaunchConfigPlan, LiveSettings, ServerError
 from producer.http.run_schemas import ApplyRun, ApplyRunList, Count
 from producer.http.wave_schemas import Wave, WaveList
-from workers.core.model.bodies import ApplyRequestBody, RedriveRequestBody, WaveRequestBody
+from workers.core.model.bodies import ApplyRequestBody, RedriveRequestBody, RollbackRequestBody, WaveRequestBody
 from workers.core.model.fields import LaunchConfigBody
 from workers.core.model.group_body import GroupBody, GroupUpdateBody, ServerBody
 from workers.core.queries import ServerFilter
@@ -149,10 +149,7 @@ class ProtectionGroupList(TypedDict):
     nextToken: NotRequired[str]
 
 
-@with_config(_CLOSED)
-class AppliedConfigs(TypedDict):
-    """What became of an apply."""
-
+class _Applied(TypedDict):
     groupId: str
     runId: Annotated[str | None, Field(description="the run that was accepted, also where another one took its place")]
     status: Annotated[StatusName, Field(description="the group's, as it is now; so are the counts")]
@@ -160,6 +157,22 @@ class AppliedConfigs(TypedDict):
     failedServers: Count
     pendingServers: Count
     errors: list[ServerError]
+
+
+@with_config(_CLOSED)
+class AppliedConfigs(_Applied):
+    """What became of an apply."""
+
+
+@with_config(_CLOSED)
+class RolledBackConfigs(_Applied):
+    """What became of a rollback."""
+
+    toRunId: Annotated[str, Field(description="the run that was gone back to")]
+    version: Annotated[int, Field(ge=1, description="of the group's definition as it was stored")]
+    keptSourceServerIds: Annotated[
+        list[str], Field(description="members that joined after that run: each keeps the launch config that it has")
+    ]
 
 
 @with_config(_CLOSED)
@@ -195,6 +208,8 @@ class Health(TypedDict):
 SHAPES: tuple[type, ...] = (
     ApplyRequestBody,
     AppliedConfigs,
+    RolledBackConfigs,
+    RollbackRequestBody,
     ApplyRun,
     ApplyRunList,
     DeadLetterList,

@@ -110,6 +110,7 @@ def test_help_lists_what_exists_and_nothing_else() -> None:
         "status",
         "plan",
         "history",
+        "rollback",
         "local",
         "api",
         "worker",

@@ -1,7 +1,7 @@
 """What is done again and again with one thing going wrong each time: a few whole stories, from request to end."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -12,13 +12,15 @@ from tests.fakes.twin.dynamodb import refuse
 from tests.fakes.twin.fleet import Fleet
 from tests.fakes.twin.process import ACCOUNT
 from tests.fakes.twin.promises import Watch, digests_of
+from tests.fakes.twin.servers import NEW_CONFIGURATION, NEW_TEMPLATE
 from tests.fakes.twin.world import Call, Trouble
 from workers.core.contract import WatchWork
 from workers.core.errors import RetryableError, SetupError
 from workers.core.letters.dead_letters import WORKED_ON_FOR
 from workers.core.letters.letter import Selection
-from workers.core.model.group import parse_group, parse_group_update
+from workers.core.model.group import GroupDefinition, parse_group, parse_group_update
 from workers.core.requests import Requester, RequestKey
+from workers.core.runs.rollback import RolledBack
 from workers.core.runs.selection import ApplyRequest
 from workers.core.waves import WaveRequest
 
@@ -26,6 +28,10 @@ A, B, C = (f"s-{letter * 17}" for letter in "abc")
 CONFIG: Mapping[str, Any] = {"instanceType": "m5.xlarge", "targetInstanceTypeRightSizingMethod": "NONE"}
 OTHER: Mapping[str, Any] = {**CONFIG, "instanceType": "r5.large"}
 THIRD: Mapping[str, Any] = {**CONFIG, "instanceType": "c6i.large"}
+WIDE: Mapping[str, Any] = {**CONFIG, "copyTags": True}
+BARE: Mapping[str, Any] = {"launchDisposition": "STARTED"}
+"""What DRS holds anyway: of a source server that had more it leaves nothing but what was there before us."""
+NOBODY: Mapping[str, Mapping[str, Any]] = {}
 WITHIN = timedelta(hours=1)
 MOST_REDRIVES = 4
 EVERYWHERE = WatchWork(ACCOUNT, "us-east-1")
@@ -43,7 +49,7 @@ class Story:
         self.fleet = fleet
         self.watch = Watch(fleet)
         self.watch.sweeps_always = True
-        self.watch.configs = digests_of(CONFIG, OTHER, THIRD)
+        self.watch.configs = digests_of(CONFIG, OTHER, THIRD, WIDE, BARE)
         self.wanted: dict[str, dict[str, Mapping[str, Any]]] = {}
         fleet.world.servers.add(A, B, C)
 
@@ -70,26 +76,50 @@ class Story:
         """Create a group."""
         definition = parse_group({**_body(name, *members), **more})
         head = await self.ask(name, lambda services, who: services.submission.create_group(definition, who), waits=True)
-        self.wanted[head.group_id] = dict.fromkeys(members, CONFIG)
+        self._want(head.group_id, definition)
         return head.group_id
 
     async def update(self, group_id: str, members: Mapping[str, Mapping[str, Any]]) -> None:
-        """Replace a group's members, each with its launch config."""
+        """Replace a group's members, each with its launch config, laid over the usual one."""
+        own = {each: config for each, config in members.items() if config != CONFIG}
+        await self.define(group_id, members, CONFIG, own)
+        self.wanted[group_id] = dict(members)
+
+    async def define(
+        self,
+        group_id: str,
+        members: Iterable[str],
+        defaults: Mapping[str, Any],
+        own: Mapping[str, Mapping[str, Any]] = NOBODY,
+    ) -> None:
+        """Replace a group's members, their launch config, and what is said of single ones."""
         view = await self.ask("see", lambda services, _who: services.queries.group(group_id))
         body = {
             "groupName": view.head.name,
             "region": "us-east-1",
             "sourceServerIds": list(members),
-            "launchConfig": CONFIG,
-            "servers": [
-                {"sourceServerId": each, "launchConfig": config} for each, config in members.items() if config != CONFIG
-            ],
+            "launchConfig": defaults,
+            "servers": [{"sourceServerId": each, "launchConfig": config} for each, config in own.items()],
             "version": view.head.version,
         }
         update = parse_group_update(body)
         name = f"put {group_id} over {view.head.version}"
         await self.ask(name, lambda services, who: services.changes.update_group(group_id, update, who), waits=True)
-        self.wanted[group_id] = dict(members)
+        self._want(group_id, update.definition)
+
+    def _want(self, group_id: str, definition: GroupDefinition) -> None:
+        wanted = {each: definition.effective(each).values for each in definition.source_server_ids}
+        self.wanted[group_id] = dict(wanted)
+        self.watch.configs |= digests_of(*wanted.values())
+
+    async def roll_back(self, group_id: str, to_run: str) -> RolledBack:
+        """Go back to a run of a group."""
+        name = f"roll {group_id} back to {to_run} after {self.fleet.heads(group_id)[-1]['generation']}"
+        went = await self.ask(
+            name, lambda services, who: services.rollback.roll_back(group_id, to_run, who), waits=True
+        )
+        self._want(group_id, went.updated.definition)
+        return went
 
     async def apply(self, group_id: str) -> None:
         """Apply a group with force."""
@@ -143,6 +173,10 @@ def token_of(name: str) -> str:
     return f"the token of {name}"
 
 
+async def _ask_back(group_id: str, to_run: str, services: Services, who: Requester) -> RolledBack:
+    return await services.rollback.roll_back(group_id, to_run, who)
+
+
 def _body(name: str, *members: str) -> dict[str, Any]:
     return {"groupName": name, "region": "us-east-1", "sourceServerIds": list(members), "launchConfig": CONFIG}
 
@@ -163,6 +197,8 @@ class Scenario:
     jobs: int = 0
     """How many recovery jobs were started."""
     time_scale: float = 1.0
+    check: Callable[[Story], None] = lambda _story: None
+    """Looks at the end of it, beside all that holds of every story."""
 
 
 async def _nothing(_story: Story) -> str:
@@ -227,6 +263,41 @@ async def _change_under_way(story: Story, _group_id: str) -> None:
     await story.update(group_id, {A: OTHER, B: CONFIG})
 
 
+async def _wide(story: Story) -> str:
+    group_id = await story.create("web", A, B, launchConfig=WIDE)
+    await story.settle()
+    return group_id
+
+
+async def _name_nothing(story: Story, group_id: str) -> None:
+    await story.define(group_id, (A, B), BARE)
+
+
+async def _name_nothing_under_way(story: Story, _group_id: str) -> None:
+    group_id = await story.create("web", A, B, launchConfig=WIDE)
+    process, use_cases = await story.fleet.start_worker()
+    await asyncio.gather(*(story.fleet.deliver(each, process, use_cases) for each in story.fleet.visible()))
+    await story.define(group_id, (A, B), BARE)
+
+
+async def _bare(story: Story) -> str:
+    group_id = await _wide(story)
+    await _name_nothing(story, group_id)
+    await story.settle()
+    return group_id
+
+
+async def _roll_back(story: Story, group_id: str) -> None:
+    await story.roll_back(group_id, "1")
+
+
+def check_put_back(story: Story) -> None:
+    """Check that DRS and the launch templates hold what they held before us, in every field."""
+    for server_id in (A, B):
+        assert story.fleet.world.servers.template_of(server_id).data == NEW_TEMPLATE
+        assert story.fleet.world.servers.configurations[server_id] == NEW_CONFIGURATION
+
+
 async def _force(story: Story, group_id: str) -> None:
     story.fleet.world.servers.edit(A, InstanceType="t3.micro", KeyName="theirs")
     await story.apply(group_id)
@@ -278,6 +349,16 @@ SCENARIOS = (
     Scenario("create", _nothing, _create, generations=1),
     Scenario("change, remove and add a member", _ready, _change, generations=2, versions=2),
     Scenario("change while the run before is under way", _nothing, _change_under_way, generations=2, versions=2),
+    Scenario("name fields no more", _wide, _name_nothing, generations=2, check=check_put_back),
+    Scenario(
+        "name fields no more while the run before is under way",
+        _nothing,
+        _name_nothing_under_way,
+        generations=2,
+        versions=2,
+        check=check_put_back,
+    ),
+    Scenario("go back to an earlier run", _bare, _roll_back, generations=3),
     Scenario("apply with force over somebody's change", _ready, _force, generations=2, versions=2),
     Scenario("delete while the run is under way", _nothing, _delete, generations=1),
     Scenario("move a server to another group", _ready, _move, generations=2),

@@ -53,6 +53,7 @@ async def tell(scenario: Scenario, point: int | None = None, trouble: Trouble | 
         assert status["status"] == scenario.ends, status
         assert len(story.fleet.heads(group)) <= scenario.generations
     assert len(world.servers.jobs) == scenario.jobs
+    scenario.check(story)
     return world.calls[begun:]
 
 

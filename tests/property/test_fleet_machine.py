@@ -7,10 +7,10 @@ every answer to a reader; and once the faults have ended, all that was accepted 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from datetime import timedelta
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import structlog
 from hypothesis import HealthCheck, settings
@@ -38,11 +38,15 @@ SERVERS = tuple(f"s-{letter * 17}" for letter in "abcd")
 TYPES = ("m5.xlarge", "r5.large", "c6i.large")
 WORKERS = 2
 BASE = {"targetInstanceTypeRightSizingMethod": "NONE"}
+Members: TypeAlias = Mapping[str, Any]
+"""The members of a group, each with its instance type."""
 SETTLES_WITHIN = timedelta(hours=2)
 AFTERMATH_SECONDS = 900.0
 """How long those who were stopped go on after all has settled."""
 
-members = st.dictionaries(st.sampled_from(SERVERS), st.sampled_from(TYPES), min_size=1, max_size=3)
+kinds = st.sampled_from((*TYPES, None))
+"""None: the type is not the group's, or no more."""
+members = st.dictionaries(st.sampled_from(SERVERS), kinds, min_size=1, max_size=3)
 moments = st.sampled_from([0.0, 0.05, 0.3, 1.0, 5.0])
 groups = st.integers(0, 3)
 operations = st.sampled_from(
@@ -84,7 +88,7 @@ class FleetMachine(RuleBasedStateMachine):
         self._runner.get_loop().set_exception_handler(lambda *_: None)
 
     @initialize(seed=st.integers(0, 2**16), lag=st.sampled_from([0.0, 2.0]), wanted=members)
-    def begin(self, seed: int, lag: float, wanted: dict[str, str]) -> None:
+    def begin(self, seed: int, lag: float, wanted: Members) -> None:
         """Start two workers and a reader over a world of four source servers, and make a first group."""
         self._run(self._begin(seed, lag))
         self.create(wanted, 1.0)
@@ -96,7 +100,7 @@ class FleetMachine(RuleBasedStateMachine):
         self.world.on_call = self._choose_trouble
         self.fleet = Fleet(self.world)
         self.watch = Watch(self.fleet)
-        self.watch.configs = digests_of(*({**BASE, "instanceType": kind} for kind in TYPES))
+        self.watch.configs = digests_of(BASE, *({**BASE, "instanceType": kind} for kind in TYPES))
         self.workers = [await self.fleet.start_worker() for _ in range(WORKERS)]
         _, self.reader = await self.fleet.start_producer("reader")
 
@@ -107,7 +111,7 @@ class FleetMachine(RuleBasedStateMachine):
     # --- requests
 
     @rule(wanted=members, wait=moments)
-    def create(self, wanted: dict[str, str], wait: float) -> None:
+    def create(self, wanted: Members, wait: float) -> None:
         """Ask for a group; it is refused where one of its servers is another's."""
         name = f"group {self._asked}"
         definition = parse_group({"groupName": name, "region": "us-east-1", **_body(wanted)})
@@ -121,7 +125,7 @@ class FleetMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: self._group_ids)
     @rule(which=groups, wanted=members, force=st.booleans(), wait=moments)
-    def update(self, which: int, wanted: dict[str, str], force: bool, wait: float) -> None:
+    def update(self, which: int, wanted: Members, force: bool, wait: float) -> None:
         """Replace a group's definition, over the version that is read just before."""
         group_id = self._choose(which)
 
@@ -135,22 +139,33 @@ class FleetMachine(RuleBasedStateMachine):
         self._ask(update, wait)
 
     @precondition(lambda self: self._group_ids)
-    @rule(which=groups, server=st.integers(0, 3), kind=st.sampled_from(TYPES), wait=moments)
-    def change_one(self, which: int, server: int, kind: str, wait: float) -> None:
+    @rule(which=groups, server=st.integers(0, 3), kind=kinds, wait=moments)
+    def change_one(self, which: int, server: int, kind: str | None, wait: float) -> None:
         """Change the launch config of one member and leave the others as they are."""
         group_id = self._choose(which)
 
         async def change(services: Services, who: Requester) -> None:
             view = await services.queries.group(group_id)
-            wanted = {
-                each: str(view.definition.effective(each).values["instanceType"])
-                for each in view.definition.source_server_ids
-            }
-            wanted[view.definition.source_server_ids[server % len(wanted)]] = kind
+            effective = {each: view.definition.effective(each).values for each in view.definition.source_server_ids}
+            wanted = {each: config.get("instanceType") for each, config in effective.items()}
+            wanted |= {view.definition.source_server_ids[server % len(wanted)]: kind}
             body = {"groupName": view.head.name, "region": "us-east-1", "version": view.head.version}
             await services.changes.update_group(group_id, parse_group_update({**body, **_body(wanted)}), who)
 
         self._ask(change, wait)
+
+    @precondition(lambda self: self._group_ids)
+    @rule(which=groups, generation=st.integers(1, 3), wait=moments)
+    def roll_back(self, which: int, generation: int, wait: float) -> None:
+        """Go back to an early run of a group."""
+        group_id = self._choose(which)
+
+        async def roll_back(services: Services, who: Requester) -> None:
+            went = await services.rollback.roll_back(group_id, str(generation), who)
+            if self._answered[group_id]:
+                self._answered[group_id] = max(self._answered[group_id], went.updated.head.version)
+
+        self._ask(roll_back, wait)
 
     @precondition(lambda self: self._group_ids)
     @rule(which=groups, force=st.booleans(), server=st.none() | st.sampled_from(SERVERS), wait=moments)
@@ -394,11 +409,13 @@ class FleetMachine(RuleBasedStateMachine):
         return self._runner.run(work)
 
 
-def _body(wanted: dict[str, str]) -> dict[str, Any]:
+def _body(wanted: Members) -> dict[str, Any]:
     return {
         "sourceServerIds": sorted(wanted),
         "launchConfig": BASE,
-        "servers": [{"sourceServerId": each, "launchConfig": {"instanceType": kind}} for each, kind in wanted.items()],
+        "servers": [
+            {"sourceServerId": each, "launchConfig": {"instanceType": kind}} for each, kind in wanted.items() if kind
+        ],
     }
 
 

@@ -1,6 +1,7 @@
 """Bringing one source server to its launch config: the safe order, what is believed, and what is not."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -22,6 +23,7 @@ from workers.core.errors import (
 )
 from workers.core.model.group import Target
 from workers.core.model.launch_config import Json, LaunchConfig
+from workers.core.plan.baseline import NO_BASELINE, Baseline
 from workers.core.plan.drift import DriftItem, find_drs_drift, find_template_drift
 from workers.core.plan.observed import ObservedConfiguration, ObservedTemplate
 from workers.core.settings import Settings
@@ -45,6 +47,23 @@ def server() -> FakeSourceServer:
     return FakeSourceServer(HELD, DATA)
 
 
+def make_work(desired: LaunchConfig, baseline: Baseline = NO_BASELINE) -> Work:
+    """Make the work of a server of which nobody wrote anything yet."""
+
+    async def write_down(_drift: Sequence[DriftItem]) -> None:
+        return
+
+    return Work(
+        target=Target("us-east-1"),
+        source_server_id="s-0123456789abcdefg",
+        desired=desired,
+        last_write_at=None,
+        guard=ScriptedGuard(lambda: None),
+        journal=write_down,
+        baseline=baseline,
+    )
+
+
 async def bring(
     fake: FakeSourceServer,
     desired: Mapping[str, Json] | LaunchConfig,
@@ -53,6 +72,8 @@ async def bring(
     trail: Trail | None = None,
     lease_lost_at: int | None = None,
     journal: Callable[[Sequence[DriftItem]], None] = lambda _: None,
+    baseline: Baseline = NO_BASELINE,
+    promoted: tuple[str, int] | None = None,
 ) -> Brought:
     """Bring the server to it; the lease is lost when the guard is asked for the so-manieth time."""
     asked = iter(range(1, 100))
@@ -64,13 +85,12 @@ async def bring(
     async def write_down(drift: Sequence[DriftItem]) -> None:
         journal(drift)
 
-    work = Work(
-        target=Target("us-east-1"),
-        source_server_id="s-0123456789abcdefg",
-        desired=desired if isinstance(desired, LaunchConfig) else LaunchConfig(desired),
+    work = replace(
+        make_work(desired if isinstance(desired, LaunchConfig) else LaunchConfig(desired), baseline),
         last_write_at=last_write_at,
         guard=ScriptedGuard(guard),
         journal=write_down,
+        promoted=promoted,
     )
     bringing = BringServer(configurations=fake, templates=fake, settings=SETTINGS, clock=fake.clock, sleep=fake.sleep)
     return await bringing.bring(work, trail or Trail())
@@ -353,3 +373,72 @@ async def test_any_source_server_is_brought_to_any_config(
     template = ObservedTemplate(fake.template_id, fake.promoted(), fake.data(), fake.now)
     assert find_drs_drift(desired, configuration) == []
     assert find_template_drift(desired, template) == []
+
+
+async def test_what_is_taken_over_is_there_before_the_first_write() -> None:
+    """Before a half is written, what it held in every field of ours is on the trail, right or not, and stays."""
+    fake, trail = server(), Trail()
+    seen: list[dict[str, Json]] = []
+    config = {**BOTH_HALVES, "ebsOptimized": True, "launchDisposition": "STARTED"}
+    await bring(fake, config, trail=trail, journal=lambda _: seen.append(dict(trail.taken)))
+    held_by_drs: dict[str, Json] = {"copyTags": False, "launchDisposition": "STARTED"}
+    assert seen == [held_by_drs, {**held_by_drs, "instanceType": "m5.large", "ebsOptimized": True}]
+    fake.now += SETTINGS.settle_time
+    await bring(fake, {**config, "monitoring": True}, trail=trail, baseline={"copyTags": None})
+    assert trail.taken == {**seen[-1], "monitoring": None}
+
+
+async def test_an_address_that_drs_writes_is_taken_over_before_drs_is_told() -> None:
+    """copyPrivateIp writes the address, and off again leaves it: it goes with the setting that brought it."""
+    fake, trail = server(), Trail()
+
+    def drs_writes() -> None:
+        if fake.drs["copyPrivateIp"]:
+            fake.versions[2] = {**DATA, "NetworkInterfaces": [{"DeviceIndex": 0, "PrivateIpAddress": "10.0.0.9"}]}
+            fake.set_default(2)
+
+    fake.effects["drs.update"] = drs_writes
+    await bring(fake, {"copyPrivateIp": True}, trail=trail)
+    assert trail.taken == {"copyPrivateIp": False, "staticPrivateIp": None}
+    fake.now += SETTINGS.settle_time
+    calls = len(fake.calls)
+    await bring(fake, {"copyPrivateIp": True}, baseline=trail.taken)
+    assert fake.calls[calls:] == ["drs.read"]
+    await bring(fake, {}, baseline=trail.taken)
+    assert fake.data() == DATA
+    assert fake.drs["copyPrivateIp"] is False
+
+
+async def test_what_cannot_be_put_back_fails_before_anything_is_written() -> None:
+    """The source server fails with what to do; once that is done it is ready."""
+    fake = server()
+    into, path = "launchIntoInstanceProperties", "launchIntoInstanceProperties.launchIntoEC2InstanceID"
+    fake.drs[into] = {"launchIntoEC2InstanceID": "i-0123456789abcdef0"}
+    with pytest.raises(InvalidLaunchConfig, match="remove it in the DRS console"):
+        await bring(fake, BOTH_HALVES, baseline={path: None})
+    assert fake.calls == ["drs.read"]
+    fake.drs[into] = {}
+    await bring(fake, BOTH_HALVES, baseline={path: None})
+    assert fake.drs["copyTags"] is True
+
+
+async def test_a_template_from_before_our_last_write_is_not_written_over() -> None:
+    """EC2 still answers the version before the one that was read back last: it is read again, and not built upon."""
+    fake = server()
+    fake.versions[2] = {**DATA, "EbsOptimized": False}
+    fake.set_default(2)
+    written_at = fake.now
+    fake.stale = timedelta(seconds=4.5)
+    promoted = (fake.template_id, 2)
+    with pytest.raises(ObservationTooYoung):
+        await bring(fake, {"instanceType": "r5.xlarge"}, last_write_at=written_at, promoted=promoted)
+    assert "ec2.create" not in fake.calls
+    fake.now += SETTINGS.settle_time
+    await bring(fake, {"instanceType": "r5.xlarge"}, last_write_at=written_at, promoted=promoted)
+    assert fake.data() == {**DATA, "EbsOptimized": False, "InstanceType": "r5.xlarge"}
+    # Long after it an older version is what somebody else promoted.
+    fake.set_default(1)
+    fake.stale = timedelta(0)
+    fake.now += SETTINGS.settle_time
+    await bring(fake, {"monitoring": True}, last_write_at=written_at, promoted=promoted)
+    assert fake.data() == {**DATA, "Monitoring": {"Enabled": True}}

@@ -42,7 +42,10 @@ def _no_profiles(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("_no_profiles")
-@pytest.mark.parametrize("command", ["api --port 0", "worker", "status web", "group list", "plan web", "history web"])
+@pytest.mark.parametrize(
+    "command",
+    ["api --port 0", "worker", "status web", "group list", "plan web", "history web", "rollback web --to-run 1"],
+)
 def test_a_profile_is_looked_for_by_whoever_is_given_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
 ) -> None:
@@ -154,6 +157,9 @@ def test_version_is_printed_alone() -> None:
         (["plan"], "GROUP"),
         (["history"], "GROUP"),
         (["history", "web", "--limit", "0"], "--limit"),
+        (["rollback", "web"], "--to-run"),
+        (["rollback", "--to-run", "1"], "GROUP"),
+        (["rollback", "web", "--to-run", " "], "--to-run"),
         (["dlq", "list", "--limit", "1001"], "--limit"),
         (["dlq", "redrive"], "--message, --group or --all"),
         (["dlq", "redrive", "--all", "--group", "web"], "--message, --group or --all"),

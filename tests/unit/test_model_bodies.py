@@ -14,6 +14,7 @@ from workers.core.model.bodies import (
     WaveBody,
     parse_apply,
     parse_redrive,
+    parse_rollback,
     parse_wave,
 )
 from workers.core.model.errors import InvalidBody
@@ -75,6 +76,20 @@ def many(name: str, count: int) -> dict[str, Any]:
     return {name: [form.format(number) for number in range(count)]}
 
 
+@pytest.mark.parametrize(("named", "to_run"), [(3, "3"), ("3", "3"), ("run-1", "run-1"), (10**10 - 1, "9999999999")])
+def test_a_run_is_named_by_its_generation_or_its_id(named: object, to_run: str) -> None:
+    """A number, or text as the history shows it."""
+    assert parse_rollback({"toRun": named}) == to_run
+
+
+@pytest.mark.parametrize("named", [None, True, 0, -1, 1.5, 10**10, "", "x" * 65, []])
+def test_what_names_no_run_is_refused_at_its_place(named: object) -> None:
+    """A generation is a whole number that a key can hold, an id a text of at most 64 characters."""
+    with pytest.raises(InvalidBody) as refused:
+        parse_rollback({"toRun": named})
+    assert [error.pointer for error in refused.value.errors] == ["/toRun"]
+
+
 LISTS: list[tuple[Callable[[object], object], str, int]] = [
     (parse_apply, "sourceServerIds", MAX_SERVERS),
     (parse_wave, "groupIds", MAX_WAVE_GROUPS),
@@ -116,6 +131,9 @@ def test_a_list_names_each_once_and_not_too_many(parse: Callable[[object], objec
         (parse_wave, {"groupIds": ["x" * 65], "isDrill": 0}, ["/groupIds/0", "/isDrill"]),
         (parse_redrive, {"messageIds": ["x" * 101], "groupId": ""}, ["/messageIds/0", "/groupId"]),
         (parse_redrive, {"groupIds": ["pg-1"]}, ["/groupIds"]),
+        (parse_rollback, None, [""]),
+        (parse_rollback, {}, [""]),
+        (parse_rollback, {"torun": 1}, ["/torun", ""]),
     ],
 )
 def test_everything_wrong_is_said_at_its_place(

@@ -9,7 +9,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from producer.http import create_app, examples, schemas
-from workers.core.model.bodies import parse_apply, parse_redrive, parse_wave
+from workers.core.model.bodies import parse_apply, parse_redrive, parse_rollback, parse_wave
 from workers.core.model.group import parse_group, parse_group_update
 
 DOCUMENT: dict[str, Any] = create_app(lambda: nullcontext(None)).openapi()  # type: ignore[arg-type]  # never opened
@@ -17,6 +17,7 @@ PARSERS: dict[str, Callable[[object], object]] = {
     "create_group": parse_group,
     "update_group": parse_group_update,
     "apply_launch_configs": parse_apply,
+    "rollback": parse_rollback,
     "start_wave": parse_wave,
     "redrive_dead_letters": parse_redrive,
 }

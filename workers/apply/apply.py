@@ -6,7 +6,7 @@ outcome is recorded once; everything after the record only looks whether the gro
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -16,8 +16,9 @@ import structlog
 from workers.apply.bring import BringServer, Brought
 from workers.apply.claim import Claim, Current, Looks, WaitNotes, make_work, settled_by
 from workers.apply.hand_back import LONGEST_WAIT, end_by_deadline, plan_wait
-from workers.apply.repairs import blame, find_lately, refuse_recurring
+from workers.apply.repairs import blame
 from workers.apply.survey import Surveys
+from workers.apply.write_down import WriteDown
 from workers.core.errors import (
     DriftFound,
     LeaseHeld,
@@ -32,11 +33,11 @@ from workers.core.errors import (
     WorkerLost,
 )
 from workers.core.outcome import Acknowledge, Outcome, Redeliver
-from workers.core.plan.drift import DriftItem
 from workers.core.ports import Admission, Clock
 from workers.core.runs.settle import Aggregator
 from workers.core.settings import Settings
 from workers.core.status import Status
+from workers.core.store.baselines import BaselineStore
 from workers.core.store.groups import GroupStore
 from workers.core.store.journal import Journal
 from workers.core.store.leases import Lease, LeaseStore
@@ -61,6 +62,7 @@ class ApplyServer:
         runs: RunStore,
         leases: LeaseStore,
         journal: Journal,
+        baselines: BaselineStore,
         aggregator: Aggregator,
         bring: BringServer,
         surveys: Surveys,
@@ -79,6 +81,7 @@ class ApplyServer:
         self._settings = settings
         self._clock = clock
         self._notes = WaitNotes(runs, clock)
+        self._write_down = WriteDown(baselines, groups, runs, journal, clock)
         self._looks = Looks(clock, settings.look_again)
         self._suspect = False
         """Whether a source server is at work here whose workers died again and again."""
@@ -178,21 +181,6 @@ class ApplyServer:
         head = await self._runs.read_head(run.group_id, run.head.generation)
         return head.deadline if head is not None else run.head.deadline
 
-    def _journal_of(self, claim: Claim) -> Callable[[Sequence[DriftItem]], Awaitable[None]]:
-        run = claim.current.run
-
-        async def begin(drift: Sequence[DriftItem]) -> None:
-            status = await self._groups.read_status(run.group_id)
-            if status is None or status.generation != run.head.generation:
-                raise Superseded(f"Generation {run.head.generation} of {run.group_id} is over.")
-            if claim.is_repair:
-                lately = find_lately(claim.current.item, self._clock())
-                refuse_recurring(lately, drift, run.head.changed_by)
-                claim.repaired |= {item.field for item in drift}
-            await self._journal.begin(run.group_id, run.head.generation, claim.source_server_id, drift, self._clock())
-
-        return begin
-
     async def _bring_claimed(self, claim: Claim) -> Brought:
         lost = f"{MAX_ATTEMPTS} attempts at {claim.source_server_id} ended without an outcome"
         if claim.lease.attempt > MAX_ATTEMPTS:
@@ -202,7 +190,7 @@ class ApplyServer:
                 if claim.current.run.head.mode is Mode.REPORT:
                     return await self._verify(claim)
                 surveyed = await self._surveys.find(claim.current.run, claim.current.item)
-                return await self._bring.bring(make_work(claim, self._journal_of(claim), surveyed), claim.trail)
+                return await self._bring.bring(make_work(claim, self._write_down.of(claim), surveyed), claim.trail)
         except (PrelaunchError, asyncio.CancelledError):
             raise
         except Exception as error:
@@ -216,7 +204,7 @@ class ApplyServer:
 
     async def _verify(self, claim: Claim) -> Brought:
         try:
-            return await self._bring.verify(make_work(claim, self._journal_of(claim), None))
+            return await self._bring.verify(make_work(claim, self._write_down.of(claim), None))
         except DriftFound as found:
             by = blame(claim.current.run.head.changed_by)
             raise DriftFound(
@@ -302,6 +290,7 @@ class ApplyServer:
             verified_at=brought.verified_at,
             launch_template_id=brought.launch_template_id,
             launch_template_version=brought.launch_template_version,
+            baseline=claim.find_kept(),
         )
 
     def _failed(self, claim: Claim, error: PrelaunchError) -> ServerItem:

@@ -7,17 +7,26 @@ right is not written. A version that EC2 stored with a warning is never promoted
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from workers.core.errors import DriftFound, DriftPersists, RetryableError, StaleTemplate, VersionVanished
 from workers.core.model.group import Target
-from workers.core.model.launch_config import LaunchConfig
-from workers.core.plan.drift import DriftItem, describe_drift, find_drs_drift, find_template_drift
+from workers.core.model.launch_config import Json, LaunchConfig
+from workers.core.plan.baseline import Baseline, Goal, find_written_by_drs, take_over
+from workers.core.plan.drift import (
+    DriftItem,
+    describe_drift,
+    find_drs_drift,
+    find_template_drift,
+    read_configuration,
+    read_template,
+)
 from workers.core.plan.observed import ObservedConfiguration, ObservedTemplate
 from workers.core.plan.plan import concerns_template
+from workers.core.plan.template import TEMPLATE_FIELDS
 from workers.core.ports import Clock, Guard, LaunchConfigurations, LaunchTemplates
 from workers.core.server_plan import PlannedConfiguration, ServerPlanner
 from workers.core.settings import Settings
@@ -50,6 +59,10 @@ class Work:
     """The launch template in the survey of its run, where that shows what was read back with the same config before."""
     salt: int = 0
     """Number of the version that EC2 refused last; the next one needs a token of its own."""
+    baseline: Baseline = field(default_factory=dict)
+    """What was there before us, as far as it is known; what of it is not ours any more is put back."""
+    promoted: tuple[str, int] | None = None
+    """The launch template, and its version, that were read back last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +81,13 @@ class Trail:
     """What was done so far, whatever comes of it."""
 
     wrote_at: datetime | None = None
+    taken: dict[str, Json] = field(default_factory=dict)
+    """What was there before us, in fields that were not ours until now."""
+
+    def take(self, work: Work, held: Iterable[tuple[str, Json]]) -> None:
+        """Take over fields as they are; what was taken over before stays as it was then."""
+        new = {path: value for path, value in take_over(held).items() if path not in work.baseline}
+        self.taken = {**new, **self.taken}
 
 
 class BringServer:
@@ -115,27 +135,31 @@ class BringServer:
 
     async def _bring_once(self, work: Work, trail: Trail) -> Brought:
         begun_at = self._clock()
-        planned = await self._planner.plan_configuration(work.target, work.source_server_id, work.desired)
+        goal = Goal(work.desired, work.baseline)
+        planned = await self._planner.plan_configuration(work.target, work.source_server_id, goal)
         observed = planned.observed
-        updated = await self._update_configuration(work, planned, trail)
-        if not concerns_template(work.desired):
+        await self._take_over(work, observed, trail)
+        updated = await self._update_configuration(work, goal, planned, trail)
+        if not concerns_template(goal.whole):
             return Brought(begun_at, updated.launch_template_id, None)
         # An update of DRS's half may have written the template, too.
         seen = work.surveyed if updated is observed else None
         if seen is not None and seen.template_id == observed.launch_template_id and self._is_known(work, seen, trail):
             return Brought(min(begun_at, seen.begun_at), seen.template_id, seen.version)
         planned_template = await self._planner.plan_template(
-            work.target, updated.launch_template_id, work.desired, salt=work.salt
+            work.target, updated.launch_template_id, goal, salt=work.salt
         )
         template, step = planned_template.observed, planned_template.step
+        trail.take(work, read_template(work.desired, template))
         if step is None:
             self._check_age(work, template, trail)
             return Brought(min(begun_at, template.begun_at), template.template_id, template.version)
+        self._check_not_overtaken(work, template)
         await work.journal(step.drift)
         async with self._writing(trail):
             version = await self._templates.create_version(work.target, step, work.guard)
             await self._promote(work, template.template_id, version)
-        read_back = await self._read_back(work, template.template_id, version)
+        read_back = await self._read_back(work, goal, template.template_id, version)
         return Brought(begun_at, template.template_id, read_back.version)
 
     async def verify(self, work: Work) -> Brought:
@@ -160,11 +184,13 @@ class BringServer:
 
     async def _verify_once(self, work: Work) -> Brought:
         begun_at = self._clock()
-        configuration = await self._planner.plan_configuration(work.target, work.source_server_id, work.desired)
+        # What was put back is not ours: only what is wanted is compared.
+        goal = Goal(work.desired)
+        configuration = await self._planner.plan_configuration(work.target, work.source_server_id, goal)
         drift = [*configuration.step.drift] if configuration.step is not None else []
         template_id, version = configuration.observed.launch_template_id, None
         if concerns_template(work.desired):
-            template = await self._planner.plan_template(work.target, template_id, work.desired)
+            template = await self._planner.plan_template(work.target, template_id, goal)
             self._check_age(work, template.observed, Trail())
             drift += [*template.step.drift] if template.step is not None else []
             begun_at, version = min(begun_at, template.observed.begun_at), template.observed.version
@@ -185,8 +211,18 @@ class BringServer:
                 operation=error.operation,
             ) from error
 
+    async def _take_over(self, work: Work, observed: ObservedConfiguration, trail: Trail) -> None:
+        """Take over DRS's half, and what DRS itself will write into the template once it is told."""
+        trail.take(work, read_configuration(work.desired, observed))
+        written = [
+            name for name in find_written_by_drs(work.desired, observed) if name not in {*work.baseline, *trail.taken}
+        ]
+        if written:
+            template = await self._templates.read_default(work.target, observed.launch_template_id)
+            trail.take(work, ((name, TEMPLATE_FIELDS[name].read(template.data)) for name in written))
+
     async def _update_configuration(
-        self, work: Work, planned: PlannedConfiguration, trail: Trail
+        self, work: Work, goal: Goal, planned: PlannedConfiguration, trail: Trail
     ) -> ObservedConfiguration:
         step = planned.step
         if step is None:
@@ -195,7 +231,7 @@ class BringServer:
         async with self._writing(trail):
             # The answer holds the whole launch configuration: it is the read-back.
             answered = await self._configurations.update(work.target, work.source_server_id, step.fields, work.guard)
-        left = find_drs_drift(work.desired, answered)
+        left = find_drs_drift(goal.whole, answered)
         if left:
             raise DriftPersists(f"DRS accepted the update but answers {describe_drift(left)}.")
         return answered
@@ -221,12 +257,18 @@ class BringServer:
                 retry_after=missing,
             )
 
+    def _check_not_overtaken(self, work: Work, template: ObservedTemplate) -> None:
+        """Refuse to write over a template that shows the state before our own last write, and to take that over."""
+        template_id, version = work.promoted or ("", 0)
+        if template.template_id == template_id and template.version < version:
+            self._check_age(work, template, Trail())
+
     def _find_missing_age(self, work: Work, begun_at: datetime, trail: Trail) -> timedelta:
         """Tell how much later an observation would have to have begun to be believed; 0 or less where it is."""
         writes = [at for at in (work.last_write_at, trail.wrote_at) if at is not None]
         return max(writes) + self._settings.settle_time - begun_at if writes else timedelta(0)
 
-    async def _read_back(self, work: Work, template_id: str, version: int) -> ObservedTemplate:
+    async def _read_back(self, work: Work, goal: Goal, template_id: str, version: int) -> ObservedTemplate:
         """Read until the promoted version is the default; what it holds can then be judged at once."""
         give_up_at = self._clock() + self._settings.read_back_limit
         wait = READ_BACK_WAIT
@@ -242,7 +284,7 @@ class BringServer:
                 )
             await self._sleep(wait.total_seconds())
             wait = min(2 * wait, LONGEST_WAIT)
-        left = find_template_drift(work.desired, template)
+        left = find_template_drift(goal.whole, template)
         if left:
             raise DriftPersists(f"Version {version} of {template_id} holds {describe_drift(left)}.")
         return template

@@ -8,6 +8,8 @@ from typing import TypeVar
 from workers.apply.bring import Trail, Work
 from workers.apply.repairs import add_repairs, find_lately
 from workers.core.errors import RetryableError
+from workers.core.model.launch_config import LaunchConfig
+from workers.core.plan.baseline import Baseline, keep
 from workers.core.plan.drift import DriftItem
 from workers.core.ports import Clock
 from workers.core.requests import DRIFT
@@ -51,6 +53,11 @@ class Claim:
     trail: Trail = field(default_factory=Trail)
     repaired: set[str] = field(default_factory=set)
     """Fields that this worker puts back for the watch."""
+    kept: Baseline | None = field(init=False)
+    """What is kept of the baseline on the source server's item."""
+
+    def __post_init__(self) -> None:
+        self.kept = self.current.item.baseline if self.current.item else None
 
     @property
     def is_repair(self) -> bool:
@@ -68,6 +75,21 @@ class Claim:
         """Tell when anyone of ours may last have written to this source server."""
         recorded = self.current.item.last_write_at if self.current.item else None
         return max((at for at in (self.lease.last_write_at, recorded, self.trail.wrote_at) if at), default=None)
+
+    @property
+    def baseline(self) -> Baseline:
+        """Tell what was there before us, in all that was ever ours and was not put back yet."""
+        return {**self.trail.taken, **(self.kept or {})}
+
+    @property
+    def desired(self) -> LaunchConfig:
+        """Tell the source server's effective launch config."""
+        return self.current.run.definition.effective(self.source_server_id)
+
+    def find_kept(self) -> Baseline | None:
+        """Tell what of the baseline is still to be known now that all is as it is wanted; None: whatever there is."""
+        # A report compares what is wanted, and puts nothing back.
+        return keep(self.desired, self.baseline) if self.current.run.head.mode is Mode.APPLY else None
 
     @property
     def has_written(self) -> bool:
@@ -99,17 +121,24 @@ def make_work(
     claim: Claim, journal: Callable[[Sequence[DriftItem]], Awaitable[None]], surveyed: Surveyed | None
 ) -> Work:
     """Make the work that a claim is about, with what has to be written down before AWS is told."""
-    run = claim.current.run
     return Work(
-        target=run.target,
+        target=claim.current.run.target,
         source_server_id=claim.source_server_id,
-        desired=run.definition.effective(claim.source_server_id),
+        desired=claim.desired,
         last_write_at=claim.last_write_at,
         guard=claim.lease,
         journal=journal,
         surveyed=surveyed,
         salt=claim.refused_version or 0,
+        baseline=claim.baseline,
+        promoted=_find_promoted(claim.current.item),
     )
+
+
+def _find_promoted(item: ServerItem | None) -> tuple[str, int] | None:
+    if item is None or item.launch_template_id is None or item.launch_template_version is None:
+        return None
+    return item.launch_template_id, item.launch_template_version
 
 
 class WaitNotes:

@@ -2,17 +2,17 @@
 
 from dataclasses import dataclass
 
+from workers.core.model.types import LAST_GENERATION
 from workers.core.pages import bad_token, read_token, write_token
 from workers.core.requests import NotFound, group_not_found, quote
 from workers.core.store.groups import GroupStore
 from workers.core.store.journal import Journal
-from workers.core.store.records import RunHead, ServerChange
+from workers.core.store.records import HISTORY_KEPT, RunHead, ServerChange
 from workers.core.store.runs import RunStore
 
 RUNS_READ = 100
+KEPT = f"Runs are kept for {HISTORY_KEPT.days} days after the next one took their place; the history lists them."
 FIRST_GENERATION = 1
-LAST_GENERATION = 10**10 - 1
-"""The greatest that a key can hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class History:
 
         Parameters:
             group_id: The group.
-            run_id: The run.
+            run_id: The run, by its id or its generation.
 
         Returns:
             The run with the source servers that it lists.
@@ -80,16 +80,43 @@ class History:
         Raises:
             NotFound: There is no such group, or no such run of it.
         """
+        head = await self.find(group_id, run_id)
+        listed = await self._runs.read_listed(group_id, head.generation)
+        return RunView(head, listed, await self._journal.read(group_id, head.generation))
+
+    async def find(self, group_id: str, named: str) -> RunHead:
+        """
+        Find a run of a group.
+
+        Parameters:
+            group_id: The group.
+            named: The run's id, or its generation in digits.
+
+        Returns:
+            Its head.
+
+        Raises:
+            NotFound: There is no such group, or no such run of it.
+        """
+        if named.isascii() and named.isdigit():
+            return await self._find_generation(group_id, int(named))
         before: str | None = None
         while True:
             page = await self.runs(group_id, RUNS_READ, before)
             for head in page.runs:
-                if head.run_id == run_id:
-                    listed = await self._runs.read_listed(group_id, head.generation)
-                    return RunView(head, listed, await self._journal.read(group_id, head.generation))
+                if head.run_id == named:
+                    return head
             before = page.next_token
             if before is None:
-                raise NotFound(f"{group_id} has no apply run {quote(run_id)}.", code="RUN_NOT_FOUND")
+                raise NotFound(f"{group_id} has no apply run {quote(named)}. {KEPT}", code="RUN_NOT_FOUND")
+
+    async def _find_generation(self, group_id: str, generation: int) -> RunHead:
+        head = await self._runs.read_head(group_id, generation)
+        if await self._groups.read_head(group_id) is None:
+            raise group_not_found(group_id)
+        if head is None:
+            raise NotFound(f"{group_id} has no apply run of generation {generation}. {KEPT}", code="RUN_NOT_FOUND")
+        return head
 
 
 def _read_place(place: list[object] | None) -> int | None:

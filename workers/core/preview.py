@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from workers.core.errors import AccessDenied, AccountNotInitialized, PermanentError, PrelaunchError, RetryableError
 from workers.core.model.group import Target
 from workers.core.pages import bad_token, read_token, write_token
+from workers.core.plan.baseline import NO_BASELINE
 from workers.core.plan.observed import ObservedTemplate
 from workers.core.ports import Clock, LaunchTemplateReads
 from workers.core.queries import GroupView, Queries
 from workers.core.requests import Conflict
 from workers.core.server_plan import NOTHING_SEEN, ServerPlanner, Step
-from workers.core.store.records import ServerError
+from workers.core.store.records import ServerError, ServerItem
+from workers.core.store.runs import RunStore
 
 PAGED_FROM = 50
 """More members than these are compared with pages of all default versions: at most 25 calls for 5,000 templates."""
@@ -49,8 +51,16 @@ class GroupPlan:
 class Preview:
     """Plans and writes nothing."""
 
-    def __init__(self, queries: Queries, planner: ServerPlanner, templates: LaunchTemplateReads, clock: Clock) -> None:
+    def __init__(
+        self,
+        queries: Queries,
+        runs: RunStore,
+        planner: ServerPlanner,
+        templates: LaunchTemplateReads,
+        clock: Clock,
+    ) -> None:
         self._queries = queries
+        self._runs = runs
         self._planner = planner
         self._templates = templates
         self._clock = clock
@@ -110,12 +120,13 @@ class Preview:
 
     async def _plan_all(self, view: GroupView, members: Sequence[str]) -> list[ServerPlan]:
         target = view.definition.target
+        servers = await self._runs.read_servers(view.head.group_id)
         seen = await self._look(target, members)
         gate = asyncio.Semaphore(AT_ONCE)
 
         async def plan(member: str) -> ServerPlan:
             async with gate:
-                return await self._plan_server(view, member, seen)
+                return await self._plan_server(view, member, seen, servers.get(member))
 
         tasks = [asyncio.create_task(plan(member)) for member in members]
         try:
@@ -127,10 +138,13 @@ class Preview:
     async def _look(self, target: Target, members: Sequence[str]) -> Mapping[str, ObservedTemplate]:
         return await self._templates.read_all_defaults(target) if len(members) > PAGED_FROM else NOTHING_SEEN
 
-    async def _plan_server(self, view: GroupView, member: str, seen: Mapping[str, ObservedTemplate]) -> ServerPlan:
-        definition = view.definition
+    async def _plan_server(
+        self, view: GroupView, member: str, seen: Mapping[str, ObservedTemplate], item: ServerItem | None
+    ) -> ServerPlan:
+        desired, target = view.definition.effective(member), view.definition.target
+        baseline = (item.baseline if item is not None else None) or NO_BASELINE
         try:
-            steps = await self._planner.plan(definition.target, member, definition.effective(member), seen)
+            steps = await self._planner.plan(target, member, desired, seen, baseline=baseline)
         except ACCOUNT_PROBLEMS:
             raise
         except (PermanentError, RetryableError) as error:

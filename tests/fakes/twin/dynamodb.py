@@ -99,6 +99,12 @@ class Tables:
         """Look at an item without a call."""
         return self._tables[table].get((hash_key, sort_key))
 
+    def expire(self, table: str, hash_key: str, sort_key: str) -> None:
+        """Let the time of an item be over, which has to have one."""
+        item = self.peek(table, hash_key, sort_key)
+        assert item is not None and "expiresAt" in item, f"{sort_key} has no end"  # noqa: PT018
+        self._tables[table].put((hash_key, sort_key), None)
+
     def every(self, table: str) -> Iterator[Item]:
         """Look at every item of a table without a call."""
         return (item for partition in self._tables[table].items.values() for item in partition.values())

@@ -32,7 +32,16 @@ LaunchConfig = Mapping[str, Any]
 def holds(servers: SourceServers, server_id: str, wanted: LaunchConfig) -> bool:
     """Tell whether DRS and the default version of the template hold a launch config."""
     template, configuration = servers.template_of(server_id).data, servers.configurations[server_id]
-    found = {**configuration, "instanceType": template["InstanceType"]}
+    interfaces = template.get("NetworkInterfaces", ())
+    primary: Mapping[str, Any] = next((each for each in interfaces if each["DeviceIndex"] == 0), {})
+    found = {
+        **configuration,
+        "instanceType": template.get("InstanceType"),
+        "ebsOptimized": template.get("EbsOptimized"),
+        "monitoring": template.get("Monitoring", {}).get("Enabled"),
+        "subnetId": primary.get("SubnetId"),
+        "staticPrivateIp": primary.get("PrivateIpAddress"),
+    }
     return all(found[name] == value for name, value in wanted.items())
 
 

@@ -62,7 +62,7 @@ async def test_every_field_arrives_and_nothing_of_the_users_is_lost(product: Pro
     assert first["Groups"] == [product.security_group_id]
     assert (first["AssociatePublicIpAddress"], first["PrivateIpAddress"]) == (False, "172.31.7.7")
     assert after["MetadataOptions"] == {**before["MetadataOptions"], "HttpPutResponseHopLimit": 3}
-    assert after["Placement"] == {"Tenancy": "dedicated"}
+    assert after["Placement"] == {"Tenancy": "host"}
     assert (after["InstanceType"], after["Monitoring"], after["DisableApiTermination"]) == (
         "r5.2xlarge",
         {"Enabled": True},

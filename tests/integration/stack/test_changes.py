@@ -75,6 +75,53 @@ async def test_what_changes_nothing_is_a_new_version_and_no_run(product: Product
     assert (await product.services.queries.group(group_id)).head.version == 2
 
 
+def stored(product: Product, group_id: str) -> list[dict[str, Any]]:
+    """Read all that is stored of where a group stands: its status, its source servers, and its runs."""
+    found = [item for table in ("groups", "runs") for item in items(product, table) if item["groupId"]["S"] == group_id]
+    return [
+        item for item in found if item["item"]["S"].partition("#")[0] in {"status", "server", "head", "list", "change"}
+    ]
+
+
+async def test_what_changes_nothing_leaves_the_status_to_the_byte(product: Product) -> None:
+    """The answer, and every item that it is made of, are the same before and after; nothing is sent."""
+    members = product.add_servers(3)
+    group_id = await product.create_ready(members, servers=[override(members[0], copyTags=True)])
+    path = f"/protection-groups/{group_id}/launch-config-status"
+    before, answered = stored(product, group_id), (await product.api.get(path)).content
+    for change in ({"description": "other"}, {"autoRepair": True}, {}):
+        assert (await product.update(group_id, change)).reapply is None
+        assert (await product.api.get(path)).content == answered
+    assert stored(product, group_id) == before
+    assert product.take_jobs() == []
+
+
+async def test_an_update_lists_who_changed_who_joined_and_who_is_not_ready(product: Product) -> None:
+    """Of six: one left, one joins, one changed, one lost a field, one had failed; the one that is left is not read."""
+    left, changed, lost, failed, right, joins = members = product.add_servers(6)
+    fault = {"service": "drs", "operation": "UpdateLaunchConfiguration", "code": "ValidationException", "times": 1}
+    product.faults({**fault, "sourceServerId": failed})
+    config = {**LARGE, "copyTags": True}
+    own = [override(lost, ebsOptimized=False)]
+    group_id = await product.create(members[:5], launchConfig=config, servers=own)
+    await product.drain()
+    product.faults()
+    before = await product.status(group_id)
+    assert (before["appliedServers"], before["failedServers"]) == (4, 1)
+    product.clock.advance(product.settings.settle_time)
+    change = {"sourceServerIds": [changed, lost, failed, right, joins], "servers": [override(changed, monitoring=True)]}
+    updated = await product.update(group_id, change)
+    assert listed(updated) == {changed, lost, failed, joins}
+    product.count_anew()
+    await product.drain()
+    after = await product.status(group_id)
+    assert (after["status"], after["appliedServers"], after["pendingServers"]) == ("ready", 5, 0)
+    assert left not in after["serverConfigs"]
+    assert after["serverConfigs"][right] == before["serverConfigs"][right]
+    assert product.calls()["drs.GetLaunchConfiguration"] == 4
+    assert product.template(lost)["LaunchTemplateData"]["EbsOptimized"] is True
+
+
 async def test_equal_configs_written_otherwise_change_nothing(product: Product) -> None:
     """Sets in another order, and a default moved into every override, ask for the same: no run."""
     members = product.add_servers(2)

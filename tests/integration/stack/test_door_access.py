@@ -60,6 +60,7 @@ NEEDED = {
     ("PUT", f"{GROUPS}/{{groupId}}"): "admin",
     ("DELETE", f"{GROUPS}/{{groupId}}"): "admin",
     ("POST", f"{GROUPS}/{{groupId}}/apply-launch-configs"): "operator",
+    ("POST", f"{GROUPS}/{{groupId}}/rollback"): "admin",
     ("POST", "/waves"): "operator",
     ("POST", "/dead-letters/redrive"): "operator",
 }

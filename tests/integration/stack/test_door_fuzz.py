@@ -71,6 +71,7 @@ ids = st.one_of(
             ("POST", GROUPS),
             ("PUT", f"{GROUPS}/pg-none"),
             ("POST", f"{GROUPS}/pg-none/apply-launch-configs"),
+            ("POST", f"{GROUPS}/pg-none/rollback"),
             ("POST", "/waves"),
         ]
     ),

@@ -174,6 +174,8 @@ UNKNOWNS = [
     ("GET", f"{GROUPS}/pg-none/launch-config-status?wait=5", None, "GROUP_NOT_FOUND"),
     ("POST", f"{GROUPS}/pg-none/apply-launch-configs", {}, "GROUP_NOT_FOUND"),
     ("POST", f"{GROUPS}/pg-none/apply-launch-configs", {"force": True}, "GROUP_NOT_FOUND"),
+    ("POST", f"{GROUPS}/pg-none/rollback", {"toRun": 1}, "GROUP_NOT_FOUND"),
+    ("POST", f"{GROUPS}/pg-none/rollback", {"toRun": "run-none"}, "GROUP_NOT_FOUND"),
     ("POST", "/waves", {"groupIds": ["pg-none"]}, "GROUP_NOT_FOUND"),
     ("POST", "/waves", {"groupIds": ["\ud800"]}, None),
     ("POST", "/waves", {"groupIds": [""]}, None),

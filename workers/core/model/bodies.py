@@ -62,6 +62,21 @@ class ApplyRequestBody(TypedDict, total=False):
     ]
 
 
+class _RequiredOfRollback(TypedDict):
+    toRun: Annotated[types.RunName, Field(description="an apply run of the group, by its id or its generation")]
+
+
+@with_config(ConfigDict(extra="forbid"))
+class RollbackRequestBody(_RequiredOfRollback, total=False):
+    """Which run of a group to go back to."""
+
+    taskToken: Annotated[
+        types.TaskToken,
+        Field(description="the token of a Step Functions task that waits for the end, 1 to 2048 characters"),
+        Mark.CONFIDENTIAL,
+    ]
+
+
 class _RequiredOfWave(TypedDict):
     groupIds: Annotated[
         list[types.GroupId],
@@ -114,6 +129,7 @@ class RedriveRequestBody(TypedDict, total=False):
 
 
 _APPLY = members_of(ApplyRequestBody)
+_ROLLBACK = members_of(RollbackRequestBody)
 _WAVE = members_of(WaveRequestBody)
 _REDRIVE = members_of(RedriveRequestBody)
 
@@ -135,6 +151,24 @@ def parse_apply(raw: object) -> ApplyBody:
     asked = _list_of(values, "sourceServerIds")
     _refuse(errors + _check_list(asked, "sourceServerIds", MAX_SERVERS))
     return ApplyBody(values.get("force") is True, values.get("onlyFailed") is True, asked)
+
+
+def parse_rollback(raw: object) -> str:
+    """
+    Check the body of a rollback.
+
+    Parameters:
+        raw: Any JSON value.
+
+    Returns:
+        The run to go back to, by its id or its generation in digits.
+
+    Raises:
+        InvalidBody: Something is wrong; it carries every error.
+    """
+    values, errors = _read(raw, _ROLLBACK, RollbackRequestBody.__required_keys__)
+    _refuse(errors)
+    return str(values["toRun"])
 
 
 def parse_wave(raw: object) -> WaveBody:

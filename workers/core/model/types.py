@@ -9,7 +9,7 @@ import ipaddress
 import re
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from workers.core.model.errors import show
@@ -116,6 +116,7 @@ SelectionTags: TypeAlias = Annotated[
     Field(min_length=1, max_length=MAX_TAGS),
 ]
 
+_SENDABLE = "^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\ufffe\\uffff]*$"
 # Any other text names no group of ours, and DynamoDB refuses an empty key or one of over 2 KiB.
 GroupId: TypeAlias = Annotated[
     str,
@@ -123,17 +124,40 @@ GroupId: TypeAlias = Annotated[
         min_length=1,
         max_length=64,
         # What no text of a request may hold is checked for all of it together; the schema says it where it can.
-        json_schema_extra={"pattern": "^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\ufffe\\uffff]*$"},
+        json_schema_extra={"pattern": _SENDABLE},
     ),
 ]
 # DynamoDB and JSON readers hold whole numbers up to this exactly.
 GroupVersion: TypeAlias = Annotated[int, Field(ge=1, le=2**53 - 1)]
+LONGEST_RUN_NAME = 64
+LAST_GENERATION = 10**10 - 1
+"""The greatest that a key of our tables can hold."""
+
+
+def _digits(value: object) -> object:
+    """Spell a generation; what is none stays for whoever refuses it."""
+    return str(value) if type(value) is int and 1 <= value <= LAST_GENERATION else value
+
+
+RunName: TypeAlias = Annotated[
+    str,
+    BeforeValidator(_digits),
+    Field(min_length=1, max_length=LONGEST_RUN_NAME),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "minLength": 1, "maxLength": LONGEST_RUN_NAME, "pattern": _SENDABLE},
+                {"type": "integer", "minimum": 1, "maximum": LAST_GENERATION},
+            ]
+        }
+    ),
+]
 MessageId: TypeAlias = Annotated[
     str,
     Field(
         min_length=1,
         max_length=100,
-        json_schema_extra={"pattern": "^[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\ufffe\\uffff]*$"},
+        json_schema_extra={"pattern": _SENDABLE},
     ),
 ]
 TaskToken: TypeAlias = Annotated[str, Field(min_length=1, max_length=2048)]

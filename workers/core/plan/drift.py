@@ -25,25 +25,22 @@ class DriftItem:
 
 def find_drs_drift(desired: LaunchConfig, observed: ObservedConfiguration) -> list[DriftItem]:
     """Find the drifted fields that DRS's launch configuration holds."""
-    return [
-        item
-        for name, wanted in _wanted(desired, Half.DRS)
-        for item in _compare(
-            name,
-            EMPTY_IN_DRS.get(name) if wanted is None else wanted,
-            # DRS may leave out what is empty; read otherwise, an emptied name would drift for ever.
-            observed.values.get(name, EMPTY_IN_DRS.get(name)),
-        )
-    ]
+    return [item for item in _compare_configuration(desired, observed) if _is_drift(item)]
 
 
 def find_template_drift(desired: LaunchConfig, observed: ObservedTemplate) -> list[DriftItem]:
     """Find the drifted fields that the launch template's default version holds."""
-    return [
-        item
-        for name, wanted in _wanted(desired, Half.EC2)
-        for item in _compare(name, wanted, TEMPLATE_FIELDS[name].read(observed.data))
-    ]
+    return [item for item in _compare_template(desired, observed) if _is_drift(item)]
+
+
+def read_configuration(desired: LaunchConfig, observed: ObservedConfiguration) -> Iterator[tuple[str, Json]]:
+    """Read what DRS's launch configuration holds in each field, or member of one, that is wanted."""
+    return ((item.field, item.observed) for item in _compare_configuration(desired, observed))
+
+
+def read_template(desired: LaunchConfig, observed: ObservedTemplate) -> Iterator[tuple[str, Json]]:
+    """Read what the launch template's default version holds in each field, or member of one, that is wanted."""
+    return ((item.field, item.observed) for item in _compare_template(desired, observed))
 
 
 def describe_drift(drift: Sequence[DriftItem]) -> str:
@@ -58,10 +55,30 @@ def _wanted(desired: LaunchConfig, half: Half) -> Iterator[tuple[str, Json]]:
             yield name, desired.values[name]
 
 
+def _compare_configuration(desired: LaunchConfig, observed: ObservedConfiguration) -> Iterator[DriftItem]:
+    for name, wanted in _wanted(desired, Half.DRS):
+        yield from _compare(
+            name,
+            EMPTY_IN_DRS.get(name) if wanted is None else wanted,
+            # DRS may leave out what is empty; read otherwise, an emptied name would drift for ever.
+            observed.values.get(name, EMPTY_IN_DRS.get(name)),
+        )
+
+
+def _compare_template(desired: LaunchConfig, observed: ObservedTemplate) -> Iterator[DriftItem]:
+    for name, wanted in _wanted(desired, Half.EC2):
+        yield from _compare(name, wanted, TEMPLATE_FIELDS[name].read(observed.data))
+
+
 def _compare(name: str, wanted: Json, held: Json) -> Iterator[DriftItem]:
     if isinstance(wanted, dict):
         members = held if isinstance(held, dict) else {}
         for member, value in wanted.items():
-            yield from _compare(f"{name}.{member}", value, members.get(member))
-    elif wanted != held and not (wanted is None and held == {}):
+            # A member is one value, also where instance and volume have another each.
+            yield DriftItem(f"{name}.{member}", members.get(member), value)
+    else:
         yield DriftItem(name, held, wanted)
+
+
+def _is_drift(item: DriftItem) -> bool:
+    return item.desired != item.observed and not (item.desired is None and item.observed == {})

@@ -13,7 +13,7 @@ from typing import Any
 
 import rfc8785
 
-from workers.core.model.conflicts import find_conflicts
+from workers.core.model.conflicts import Conflict, find_conflicts
 from workers.core.model.launch_config import FIELDS, Half, Json, LaunchConfig
 from workers.core.plan.drift import (
     EMPTY_IN_DRS,
@@ -23,6 +23,8 @@ from workers.core.plan.drift import (
 )
 from workers.core.plan.observed import ObservedConfiguration, ObservedTemplate
 from workers.core.plan.template import TEMPLATE_FIELDS
+
+NOTHING = LaunchConfig()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +103,11 @@ def plan_template(desired: LaunchConfig, observed: ObservedTemplate, *, salt: in
     )
 
 
-def find_observed_conflicts(desired: LaunchConfig, observed: ObservedConfiguration) -> list[str]:
+def find_observed_conflicts(
+    desired: LaunchConfig, observed: ObservedConfiguration, put_back: LaunchConfig = NOTHING
+) -> list[str]:
     """
-    Find what DRS holds, in fields that are not ours, that would undo or refuse what is wanted.
+    Find what DRS holds, or gets back, in fields that are not ours, that would undo or refuse what is wanted.
 
     Returns:
         One sentence a conflict; empty where the launch config can be applied.
@@ -111,10 +115,11 @@ def find_observed_conflicts(desired: LaunchConfig, observed: ObservedConfigurati
     Parameters:
         desired: The effective launch config.
         observed: What DRS holds before anything is written.
+        put_back: What is put back to what it was before us.
     """
     held = {
         name: value
-        for name, value in observed.values.items()
+        for name, value in {**observed.values, **put_back.values}.items()
         if value and name in FIELDS and FIELDS[name].half is Half.DRS and name not in desired.values
     }
     if not held:
@@ -122,11 +127,18 @@ def find_observed_conflicts(desired: LaunchConfig, observed: ObservedConfigurati
     own = {conflict.field for conflict in find_conflicts(desired)}
     both = find_conflicts(LaunchConfig({**held, **desired.values}))
     return [
-        conflict.message
+        f"{conflict.message}{_explain(conflict, put_back)}"
         for conflict in both
         # What DRS holds against itself, in fields that nobody asked us about, is no reason to refuse.
         if conflict.field not in own and desired.values.keys() & {conflict.field, *conflict.others}
     ]
+
+
+def _explain(conflict: Conflict, put_back: LaunchConfig) -> str:
+    names = [name for name in (conflict.field, *conflict.others) if name in put_back.values]
+    return "".join(
+        f" ({name} is named no more, and put back to what it was before this group set it.)" for name in names
+    )
 
 
 def _digest(value: list[Any]) -> str:

@@ -161,14 +161,22 @@ def _read_tags(data: TemplateData) -> Json:
     }
 
 
-def _write_tags(data: TemplateData, value: Mapping[str, str | None] | None) -> dict[str, Any]:
+def _text_for(resource: str, value: str | Mapping[str, str | None] | None) -> str | None:
+    """Answer a tag's value for instance or volume: one for both, or an object of both as `_read_tags` answers it."""
+    return value.get(resource) if isinstance(value, Mapping) else value
+
+
+def _write_tags(
+    data: TemplateData, value: Mapping[str, str | Mapping[str, str | None] | None] | None
+) -> dict[str, Any]:
     specifications = [s for s in data.get("TagSpecifications") or [] if s.get("ResourceType") not in TAGGED_RESOURCES]
     for resource in TAGGED_RESOURCES:
         held = _tags_of(data, resource)
         if value is None:
             merged = {key: text for key, text in held.items() if is_managed_tag(key)}
         else:
-            merged = {key: text for key, text in {**held, **value}.items() if text is not None}
+            said = {key: _text_for(resource, each) for key, each in value.items()}
+            merged = {key: text for key, text in {**held, **said}.items() if text is not None}
         if merged:
             tags = [{"Key": key, "Value": text} for key, text in merged.items()]
             specifications.append({"ResourceType": resource, "Tags": tags})

@@ -6,23 +6,23 @@ applied again; what it changes, adds, or finds not ready is.
 """
 
 import uuid
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 import structlog
 
 from workers.core.errors import ServiceUnavailable
-from workers.core.model.digest import digest_launch_config
 from workers.core.model.errors import FieldError, InvalidBody
 from workers.core.model.group import GroupDefinition, GroupUpdate
 from workers.core.requests import Conflict, Requester, group_not_found, unless_deleted
+from workers.core.runs.before import Before
 from workers.core.runs.members import check_access, plan_membership, take_name
 from workers.core.runs.opening import check_size, new_event, new_run_id, open_status, put_opening
 from workers.core.runs.resources import Resources
-from workers.core.runs.selection import Change, find_change
-from workers.core.status import Status
+from workers.core.store.baselines import BaselineStore
 from workers.core.store.groups import check_status, put_definition, put_head
 from workers.core.store.receipts import Receipt
-from workers.core.store.records import GroupEvent, GroupHead, GroupStatus, ServerItem
+from workers.core.store.records import GroupEvent, GroupHead, GroupStatus
 from workers.core.store.run_writes import put_event
 from workers.core.store.runs import Run
 from workers.core.store.writes import Write
@@ -54,54 +54,15 @@ class Updated:
 
 
 @dataclass(frozen=True, slots=True)
-class _Before:
-    """A group as it was read, for one try."""
+class Wanted:
+    """What a group is to be."""
 
-    head: GroupHead
     definition: GroupDefinition
-    status: GroupStatus | None
-    run: Run | None
-    servers: dict[str, ServerItem]
+    force: bool = False
+    """Apply to every member, also what is ready."""
 
-    def find_change(self, definition: GroupDefinition) -> Change:
-        if self.run is None:
-            return find_change(_hash_configs(self.definition), _hash_configs(definition), {})
-        # A definition that came after the run without a generation of its own asks for the same.
-        statuses = self.run.read_statuses(self.servers)
-        return find_change(self.run.config_hashes, _hash_configs(definition), statuses)
 
-    def find_unchecked(self, definition: GroupDefinition, change: Change) -> frozenset[str]:
-        """Name the members of which the account was not asked when what is wanted of them was stored."""
-        if definition.target != self.definition.target:
-            return frozenset(definition.source_server_ids)
-        return change.joining | change.changed
-
-    def is_in_hand(self, definition: GroupDefinition, change: Change) -> bool:
-        """Tell whether the current run does already what there is to do, in the same way."""
-        if self.run is None or change.needs_generation or self.run.target != definition.target:
-            return False
-        return bool(change.listed) and change.listed <= self.run.listed and self.is_pending()
-
-    def is_pending(self) -> bool:
-        return self.status is not None and self.status.status is Status.PENDING
-
-    def find_unused(self, opened: Run | None) -> set[int]:
-        """Name the versions that are nobody's any more once the update is stored."""
-        current = opened or self.run
-        used = {current.head.config_version} if current else set()
-        return {self.head.version, *({self.run.head.config_version} if self.run else ())} - used
-
-    def choose_listed(self, definition: GroupDefinition, change: Change, *, force: bool) -> frozenset[str] | None:
-        """Choose what the generation that the update needs lists; None where it needs none."""
-        everyone = frozenset(definition.source_server_ids)
-        if self.status is None:
-            # Nothing was ever to be applied: now everything is, or still nothing.
-            return everyone if definition.has_launch_config() else None
-        if force:
-            return everyone
-        if change.needs_generation or (change.listed and not self.is_in_hand(definition, change)):
-            return change.listed
-        return None
+Choose = Callable[[Before, Check], Awaitable[Wanted | None]]
 
 
 class Changes:
@@ -133,35 +94,65 @@ class Changes:
             ServiceUnavailable: The stack's tables are too contended or do not answer; what was not answered may
                 have been stored.
         """
+
+        async def choose(before: Before, check: Check) -> Wanted:
+            _check_version(before.head, update)
+            return Wanted(await check.select(self._place(update.definition, before)), force=update.force)
+
+        return await self.replace(group_id, choose, requester)
+
+    async def replace(self, group_id: str, choose: Choose, requester: Requester) -> Updated:
+        """
+        Replace a group's definition by one that follows from what it is, and apply what that changes.
+
+        Parameters:
+            group_id: The group.
+            choose: Answers what it is to be, each time that it was read; None: what it is.
+            requester: Who asks.
+
+        Returns:
+            The group as it is stored, and the run that follows.
+
+        Raises:
+            RequestRefused: There is no such group, or the requester's key was used for another request.
+            Conflict: Its name or a source server is another group's, or its account refuses to be asked.
+            InvalidBody: Its account cannot give what changes.
+            RetryableError: Its account cannot be asked just now.
+            GroupTooLarge: It does not fit into one transaction.
+            ServiceUnavailable: The stack's tables are too contended or do not answer; what was not answered may
+                have been stored.
+        """
         change_id, run_id, check = uuid.uuid4().hex, new_run_id(), Check(self._validation)
+
+        async def attempt() -> Updated | None:
+            before = await self._read(group_id)
+            wanted = await choose(before, check)
+            if wanted is None:
+                return await self._answer(before, requester)
+            return await self._try(before, wanted, requester, check, change_id=change_id, run_id=run_id)
+
         for _ in range(UPDATE_TRIES):
             with unless_deleted(group_id):
-                updated = await self._with.receipts.do_once(
-                    requester,
-                    lambda: self._try_update(group_id, update, requester, check, change_id=change_id, run_id=run_id),
-                    lambda receipt: self._repeat(receipt, update.version + 1),
-                )
+                updated = await self._with.receipts.do_once(requester, attempt, self._repeat)
             if updated is not None:
                 return updated
         raise ServiceUnavailable(f"Others change {group_id} or groups of its account at the same time. Try again.")
 
-    async def _try_update(
-        self, group_id: str, update: GroupUpdate, requester: Requester, check: Check, *, change_id: str, run_id: str
+    async def _try(
+        self, before: Before, wanted: Wanted, requester: Requester, check: Check, *, change_id: str, run_id: str
     ) -> Updated | None:
-        """Store the update over what there is; None where that changed meanwhile."""
-        before = await self._read(group_id)
-        _check_version(before.head, update)
-        definition = await check.select(self._place(update.definition, before))
+        """Store what is wanted over what there is; None where that changed meanwhile."""
+        group_id, definition = before.head.group_id, wanted.definition
         now = self._with.clock()
         head = replace(
-            before.head, name=definition.name, version=update.version + 1, updated_at=now, change_id=change_id
+            before.head, name=definition.name, version=before.head.version + 1, updated_at=now, change_id=change_id
         )
         change = before.find_change(definition)
         membership = await plan_membership(
             self._with.tables, head, definition, joining=change.joining, leaving=change.leaving
         )
         await check.check(definition, before.find_unchecked(definition, change))
-        listed = before.choose_listed(definition, change, force=update.force)
+        listed = before.choose_listed(definition, change, force=wanted.force)
         generation = before.status.generation + 1 if before.status else 1
         run = None
         if listed is not None:
@@ -175,17 +166,15 @@ class Changes:
                 before=before.status,
             )
         opened = open_status(run, before.servers, before.status, requester) if run else None
-        answering = run or (before.run if before.is_in_hand(definition, change) else None)
+        answering = run or before.find_in_hand(definition, change)
         writes = [
-            put_head(head, over=update.version),
+            put_head(head, over=before.head.version),
             *put_definition(group_id, head.version, definition),
             *take_name(head, instead_of=before.head.name),
             *membership,
             *self._open(before, run, opened, new_event("updated", head, requester, now)),
             *await self._with.groups.expire_definitions(group_id, before.find_unused(run), now),
-            *self._with.receipts.put(
-                requester, Receipt(group_id, answering.head.generation if answering else 0, at=head.updated_at)
-            ),
+            *self._with.receipts.put(requester, _receipt(head, answering)),
             *(
                 self._with.tellings.wait_for(requester, group_id, generation)
                 if run
@@ -193,6 +182,9 @@ class Changes:
             ),
         ]
         check_size(writes)
+        # Of who was a member before, and is to be one again, nothing was ours in between.
+        again = [before.servers[member] for member in change.joining if member in before.servers]
+        await BaselineStore(self._with.tables).forget(group_id, again)
 
         async def is_stored() -> bool:
             stored = await self._with.groups.read_head(group_id)
@@ -207,7 +199,21 @@ class Changes:
             await self._with.sender.wake_sweep()
         return Updated(head, definition, _reapply(answering) if answering else None)
 
-    async def _read(self, group_id: str) -> _Before:
+    async def _answer(self, before: Before, requester: Requester) -> Updated | None:
+        """Answer that the group is what is wanted; None where the requester's key was taken meanwhile."""
+        definition = before.definition
+        answering = before.find_in_hand(definition, before.find_change(definition))
+        writes = [
+            *self._with.receipts.put(requester, _receipt(before.head, answering)),
+            *self._with.tellings.answer_by(requester, before.head, before.status),
+        ]
+        if writes and not await self._with.tables.commit(writes, _never_stored):
+            return None
+        if requester.task_token is not None:
+            await self._with.sender.wake_sweep()
+        return Updated(before.head, definition, _reapply(answering) if answering else None)
+
+    async def _read(self, group_id: str) -> Before:
         head = await self._with.groups.read_head(group_id)
         if head is None:
             raise group_not_found(group_id)
@@ -215,9 +221,9 @@ class Changes:
         run = await self._with.runs.read_run(group_id, status.generation) if status else None
         servers = await self._with.runs.read_servers(group_id) if run else {}
         definition = await self._with.groups.read_definition(group_id, head.version)
-        return _Before(head, definition, status, run, servers)
+        return Before(head, definition, status, run, servers)
 
-    def _place(self, wanted: GroupDefinition, before: _Before) -> GroupDefinition:
+    def _place(self, wanted: GroupDefinition, before: Before) -> GroupDefinition:
         """Complete a definition by what an update cannot say or need not repeat."""
         head, target = before.head, wanted.target
         moved = [
@@ -239,14 +245,15 @@ class Changes:
         kept = target.external_id or (before.definition.target.external_id if target.assume_role_name else None)
         return replace(wanted, target=replace(target, account_id=head.account_id, external_id=kept))
 
-    def _open(self, before: _Before, run: Run | None, opened: GroupStatus | None, event: GroupEvent) -> list[Write]:
+    def _open(self, before: Before, run: Run | None, opened: GroupStatus | None, event: GroupEvent) -> list[Write]:
         if run is not None and opened is not None:
             return put_opening(run, before.status, opened)
         # A generation that opens meanwhile, over the definition that goes, must not be overlooked.
         return [check_status(before.head.group_id, before.status), put_event(before.head.group_id, event)]
 
-    async def _repeat(self, receipt: Receipt, version: int) -> Updated:
+    async def _repeat(self, receipt: Receipt) -> Updated:
         """Answer the version that the first request made: it is kept, whatever the group became since."""
+        version = receipt.version
         now = await self._with.groups.read_head(receipt.subject)
         if now is None:
             raise group_not_found(receipt.subject)
@@ -269,8 +276,13 @@ def _check_version(head: GroupHead, update: GroupUpdate) -> None:
     )
 
 
-def _hash_configs(definition: GroupDefinition) -> dict[str, str]:
-    return {member: digest_launch_config(definition.effective(member)) for member in definition.source_server_ids}
+def _receipt(head: GroupHead, run: Run | None) -> Receipt:
+    return Receipt(head.group_id, run.head.generation if run else 0, at=head.updated_at, version=head.version)
+
+
+async def _never_stored() -> bool:
+    # Nothing came of it but the receipt: the next try finds that.
+    return False
 
 
 def _reapply(run: Run) -> Reapply:

@@ -37,6 +37,8 @@ class Receipt:
     """Whether work was under way for it when it was answered."""
     at: datetime | None = None
     """When it was asked, where its repetition has to know that."""
+    version: int = 0
+    """Of an update, the version of the group that it made, or found to be what is wanted."""
 
 
 class Receipts:

@@ -4,6 +4,7 @@ The items of our tables as values, and their way to DynamoDB and back.
 Attributes are camelCase there; times are ISO 8601 in UTC. What is None is left out.
 """
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, TypeVar
@@ -219,6 +220,8 @@ class ServerItem:
     errors: tuple[ServerError, ...] = ()
     repairs: tuple[Repair, ...] | None = None
     """Which fields the watch had put back lately; None leaves what is recorded of that."""
+    baseline: Mapping[str, Any] | None = None
+    """What was there before us in each field that is ours, by its path; None leaves what is recorded of that."""
 
 
 @dataclass(frozen=True, slots=True, config=RECORD)
