@@ -91,6 +91,19 @@ def jobs_are_listed_with_what_became_of_each_server(aws: AwsCommandLine) -> None
     assert parts == dict.fromkeys(servers, "LAUNCHED")
 
 
+@shows("drs.DescribeRecoverySnapshots")
+def points_in_time_are_listed_and_can_be_recovered_to(aws: AwsCommandLine) -> None:
+    """Oldest first; a recovery takes one of its own source server's, and no other."""
+    mine, other = aws.add_servers(2)
+    found = aws.ask("drs", "describe-recovery-snapshots", "--source-server-id", mine)["items"]
+    assert [each["timestamp"] for each in found] == sorted(each["timestamp"] for each in found)
+    snapshot = found[0]["snapshotID"]
+    asked = ("drs", "start-recovery", "--source-servers", f"sourceServerID={mine},recoverySnapshotID={snapshot}")
+    assert aws.ask(*asked)["job"]["participatingServers"][0]["sourceServerID"] == mine
+    asked = ("drs", "start-recovery", "--source-servers", f"sourceServerID={other},recoverySnapshotID={snapshot}")
+    assert "ResourceNotFoundException" in aws.fail(*asked)
+
+
 @shows("drs.DescribeSourceServers")
 def source_servers_are_listed_page_by_page(aws: AwsCommandLine) -> None:
     servers = aws.add_servers(3)
@@ -264,7 +277,7 @@ REFUSED: dict[str, tuple[tuple[str, ...], str]] = {
         "InvalidLaunchTemplateId.Malformed",
     ),
     "a DRS operation that is not built": (
-        ("drs", "describe-recovery-snapshots", "--source-server-id", NOBODY),
+        ("drs", "describe-recovery-instances"),
         "UnknownOperationException",
     ),
     "a DynamoDB operation that is not built": (("dynamodb", "list-global-tables"), "UnknownOperationException"),

@@ -116,6 +116,7 @@ def test_help_lists_what_exists_and_nothing_else() -> None:
         "worker",
         "demo",
         "group",
+        "wave",
         "dlq",
     ]
     assert all(line.endswith(".") and not line.endswith("...") for line in commands)

@@ -197,12 +197,17 @@ class Product:
                 dynamodb.delete_item(TableName=table, Key={"bucket": item["bucket"]})
 
     def forget_unsettled(self) -> None:
-        """Take the runs that earlier tests left unsettled out of the sweeper's sight."""
+        """Take the runs and waves that earlier tests left behind out of the sweeper's sight."""
         dynamodb, runs = self.client("dynamodb"), f"{self.settings.stack}-runs"
         for page in dynamodb.get_paginator("scan").paginate(TableName=runs, IndexName="unsettled"):
             for item in page["Items"]:
                 key = {name: item[name] for name in ("groupId", "item")}
                 dynamodb.update_item(TableName=runs, Key=key, UpdateExpression="REMOVE unsettled")
+        waves = f"{self.settings.stack}-waves"
+        for page in dynamodb.get_paginator("scan").paginate(TableName=waves, IndexName="unfinished"):
+            for item in page["Items"]:
+                key = {name: item[name] for name in ("waveId", "item")}
+                dynamodb.update_item(TableName=waves, Key=key, UpdateExpression="REMOVE unfinished")
 
     def take_jobs(self, queue: Queue = Queue.NORMAL) -> list[Sent]:
         """Take every job out of a queue; nobody else gets them."""

@@ -100,6 +100,7 @@ def test_what_the_model_has_and_the_stand_in_has_not_is_said(account: Account) -
         "DescribeJobLogItems",
         "DescribeJobs",
         "DescribeLaunchConfigurationTemplates",
+        "DescribeRecoverySnapshots",
         "DescribeSourceServers",
         "GetLaunchConfiguration",
         "InitializeService",

@@ -247,7 +247,7 @@ def measure(call: Callable[[Any], object], made: Any) -> float:
 
 def test_what_is_not_built_says_so(client: Clients) -> None:
     """An operation that the stand-in lacks is an error of its service, never a success."""
-    response = error_of(lambda: client("drs").describe_recovery_snapshots(sourceServerID="s-0123456789abcdef0"))
+    response = error_of(lambda: client("drs").describe_recovery_instances())
     assert response["Error"]["Code"] == "UnknownOperationException"
     response = error_of(lambda: client("dynamodb").list_global_tables())
     assert response["Error"]["Code"] == "UnknownOperationException"

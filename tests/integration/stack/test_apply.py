@@ -479,7 +479,7 @@ async def test_a_group_is_pending_until_the_one_write(product: Product, monkeypa
             await product.run(sent)
     status = await product.status(group_id)
     assert (status["status"], status["appliedServers"]) == ("pending", 2)
-    refused = await product.api.post("/waves", json={"groupIds": [group_id]})
+    refused = await product.api.post("/waves", json={"groupIds": [group_id], "onNotReady": "fail"})
     assert refused.status_code == 409
 
     worker = product.workers._apply

@@ -102,7 +102,7 @@ async def status_changed(product: Product, _: UserPool) -> httpx.Response:
 
 async def not_ready(product: Product, _: UserPool) -> httpx.Response:
     group_id = await product.create(product.add_servers(1))
-    return await product.api.post("/waves", json={"groupIds": [group_id]})
+    return await product.api.post("/waves", json={"groupIds": [group_id], "onNotReady": "fail"})
 
 
 async def account_not_initialized(product: Product, _: UserPool) -> httpx.Response:

@@ -123,6 +123,9 @@ async def test_trace_19_a_wave_over_a_deleted_group_ends(product: Product) -> No
     assert answer.status_code == 202
     await delete(product, gone_id)
     await product.drain(product.take_jobs(Queue.URGENT))
+    product.clock.advance(product.settings.sweep_period)
+    await product.workers.sweep()
+    await product.drain(product.take_jobs(Queue.URGENT))
     wave = (await product.api.get(answer.headers["Location"])).json()
     assert wave["status"] == "failed"
     assert [(error["groupId"], error["code"]) for error in wave["errors"]] == [(gone_id, "GROUP_DELETED")]
