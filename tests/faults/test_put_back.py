@@ -13,6 +13,7 @@ from tests.faults.test_traces import CREATE, PROMOTE, instance_type, once, told
 from workers.core.outcome import Acknowledge
 from workers.core.preview import ServerPlan
 
+READ = "get_launch_configuration"
 LONG_AGO = 60.0
 """Longer than a read of EC2 may lag behind our own writes."""
 
@@ -206,6 +207,24 @@ def test_a_deleted_group_puts_nothing_back() -> None:
         await story.delete(group_id)
         await story.settle()
         assert writes(story, begun) == []
+
+    told(story)
+
+
+def test_a_group_that_is_deleted_under_a_worker_stays_deleted() -> None:
+    """Read from before the deletion, and taken over after it: nothing is written to AWS, and no item is left."""
+
+    async def story(story: Story) -> None:
+        world = story.fleet.world
+        group_id = await story.create("web", A, launchConfig=WIDE)
+        slow = [10.0]
+        world.choose_delay = lambda call: slow.pop() if slow and call.operation == READ else 0.0
+        working = asyncio.create_task(deliver_all(story))
+        await asyncio.sleep(5)
+        await story.delete(group_id)
+        await working
+        assert world.tables.peek("runs", group_id, f"server#{A}") is None
+        assert writes(story, 0) == []
 
     told(story)
 
