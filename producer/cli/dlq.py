@@ -78,8 +78,7 @@ def redrive(
     Do again what dead letters ask for: one apply run a group, on the queue for bulk work.
 
     A letter is deleted once its work is under way. What cannot be done again is named with the reason, and stays; then
-    the status is 1. A recovery that is no drill is started again only where --message names it, and a wave that is no
-    longer what it was accepted over has failed then.
+    the status is 1. The message of a recovery that is no drill is sent again only where --message names it.
     """
     _check_choice(everything=everything, chosen=bool(messages or group))
     with answering(as_json=json):
@@ -104,7 +103,7 @@ def purge(
     """
     Delete dead letters for good. What they asked for is not done again.
 
-    A wave that waits for one of them to start has failed then.
+    Of a wave that waits for one of them to start nothing more is started.
     """
     _check_choice(everything=everything, chosen=bool(messages or group))
     if not (yes or sys.stdin.isatty()):

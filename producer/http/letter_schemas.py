@@ -53,10 +53,7 @@ class RedrivenLetter(_Letter):
 
     result: Annotated[
         Literal["applying", "sent", "done"],
-        Field(
-            description="a run has it in hand; its message was sent again; or nothing is left to do: also where it is a"
-            " wave's that is no longer what was accepted, which ends as failed"
-        ),
+        Field(description="a run has it in hand; its message was sent again; or nothing is left to do"),
     ]
     runId: Annotated[str | None, Field(description="of the run that has it in hand")]
 

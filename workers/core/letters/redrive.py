@@ -30,7 +30,7 @@ class Result(StrEnum):
     SENT = "sent"
     """Its message was sent again."""
     DONE = "done"
-    """There is nothing left to do; a wave that is not to be started any more has ended."""
+    """There is nothing left to do."""
 
 
 @dataclass(frozen=True, slots=True)
