@@ -45,7 +45,8 @@ from workers.core.store.tables import Tables
 from workers.core.store.waves import WaveStore
 from workers.core.telling.tellings import Tellings
 from workers.core.validation.validation import Validation
-from workers.core.waves import WavePeriods, Waves
+from workers.core.wave_plan import WavePeriods
+from workers.core.waves import Waves
 
 CONNECTIONS = 50
 

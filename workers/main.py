@@ -23,6 +23,7 @@ from workers.apply.apply import ApplyServer
 from workers.apply.bring import BringServer
 from workers.apply.survey import Surveys
 from workers.aws.accounts import AwsTargetAccounts
+from workers.aws.calls import Calls
 from workers.aws.clients import Clients
 from workers.aws.drs import DrsLaunchConfigurations, DrsRecovery
 from workers.aws.messenger import AwsMessenger
@@ -214,30 +215,7 @@ async def wire(
     )
     planner = ServerPlanner(configurations, templates)
     accounts = AwsTargetAccounts(calls)
-    recovery = DrsRecovery(calls)
-    wave = AdvanceWave(
-        groups=groups,
-        waves=waves,
-        readiness=Readiness(
-            groups=groups,
-            runs=runs,
-            waves=waves,
-            submission=Submission(resources, Validation(accounts)),
-            sender=sender,
-            planner=planner,
-            templates=templates,
-            settings=settings,
-            clock=clock,
-        ),
-        start=StartPart(waves=waves, recovery=recovery, settings=settings, clock=clock),
-        recovery=recovery,
-        release=Release(
-            tables=tables, groups=groups, runs=runs, sender=sender, periods=settings.run_periods, clock=clock
-        ),
-        tellings=tellings,
-        settings=settings,
-        clock=clock,
-    )
+    wave = _wire_wave(resources, waves=waves, planner=planner, templates=templates, calls=calls, settings=settings)
     watch = Watch(
         standings=Standings(tables, groups, runs),
         selections=Selections(accounts, groups, WatchStore(tables), clock),
@@ -250,6 +228,40 @@ async def wire(
         clock=clock,
     )
     return WorkerUseCases(apply, wave, sweep, watch, pacing)
+
+
+def _wire_wave(
+    resources: Resources,
+    *,
+    waves: WaveStore,
+    planner: ServerPlanner,
+    templates: Ec2LaunchTemplates,
+    calls: Calls,
+    settings: Settings,
+) -> AdvanceWave:
+    groups, runs, clock = resources.groups, resources.runs, resources.clock
+    recovery = DrsRecovery(calls)
+    return AdvanceWave(
+        groups=groups,
+        waves=waves,
+        readiness=Readiness(
+            groups=groups,
+            runs=runs,
+            waves=waves,
+            submission=Submission(resources, Validation(AwsTargetAccounts(calls))),
+            sender=resources.sender,
+            planner=planner,
+            templates=templates,
+            settings=settings,
+            clock=clock,
+        ),
+        start=StartPart(waves=waves, recovery=recovery, settings=settings, clock=clock),
+        recovery=recovery,
+        release=Release(resources, settings.run_periods),
+        tellings=resources.tellings,
+        settings=settings,
+        clock=clock,
+    )
 
 
 class OpenUseCases(dramatiq.Middleware):

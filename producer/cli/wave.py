@@ -15,7 +15,7 @@ from workers.core.clock import read_clock
 from workers.core.model.bodies import parse_wave
 from workers.core.model.waves import OnNotReady, Verify
 from workers.core.store.wave_records import WaveStatus
-from workers.core.waves import WaveRequest
+from workers.core.wave_plan import WaveRequest
 
 JOB_HEADINGS = ("Job", "Group", "Source server", "Launch status")
 ERROR_HEADINGS = ("Group", "Source server", "Code", "Why")

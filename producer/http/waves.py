@@ -13,7 +13,7 @@ from producer.http.openapi import Answer, Body, operation
 from producer.http.wave_schemas import Wave, WaveList
 from producer.render import render_wave, render_waves
 from workers.core.model.bodies import WaveRequestBody, parse_wave
-from workers.core.waves import WaveRequest
+from workers.core.wave_plan import WaveRequest
 
 WAVES = "/waves"
 LINKS = {"get_wave": "waveId"}

@@ -22,7 +22,7 @@ from workers.core.model.group import GroupDefinition, parse_group, parse_group_u
 from workers.core.requests import Requester, RequestKey
 from workers.core.runs.rollback import RolledBack
 from workers.core.runs.selection import ApplyRequest
-from workers.core.waves import WaveRequest
+from workers.core.wave_plan import WaveRequest
 
 A, B, C = (f"s-{letter * 17}" for letter in "abc")
 CONFIG: Mapping[str, Any] = {"instanceType": "m5.xlarge", "targetInstanceTypeRightSizingMethod": "NONE"}

@@ -17,7 +17,7 @@ from workers.core.queries import Page
 from workers.core.requests import Conflict
 from workers.core.store.wave_records import WaveStatus, WaveView, find_errors
 from workers.core.store.writes import decode
-from workers.core.waves import WaveRequest
+from workers.core.wave_plan import WaveRequest
 
 CONFIG_CALLS = frozenset({"get_launch_configuration", "describe_launch_template_versions", "describe_launch_templates"})
 START = "start_recovery"

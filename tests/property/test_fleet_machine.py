@@ -30,7 +30,7 @@ from workers.core.model.group import parse_group, parse_group_update
 from workers.core.model.waves import OnNotReady, Verify
 from workers.core.requests import Requester, RequestKey, RequestRefused
 from workers.core.runs.selection import ApplyRequest
-from workers.core.waves import WaveRequest
+from workers.core.wave_plan import WaveRequest
 from workers.main import WorkerUseCases
 
 _T = TypeVar("_T")

@@ -6,76 +6,50 @@ between the acceptance and the start. Committed but not sent is accepted: the sw
 """
 
 import asyncio
-import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from datetime import datetime
 
 import structlog
-from boto3.dynamodb.conditions import Attr
 
-from workers.core.contract import WAVE_ACTOR, Queue
+from workers.core.contract import Queue
 from workers.core.errors import ServiceUnavailable, SetupError
 from workers.core.model.errors import FieldError
-from workers.core.model.waves import OnNotReady, Verify
+from workers.core.model.waves import OnNotReady
 from workers.core.pages import bad_token, read_token, write_token
-from workers.core.ports import Clock, Job, JobQueue
+from workers.core.ports import Clock, JobQueue
 from workers.core.queries import GroupView, Page, Queries
 from workers.core.requests import Conflict, NotFound, Requester, RequestRefused
 from workers.core.status import Status
 from workers.core.store.holds import Hold
 from workers.core.store.receipts import Receipt, Receipts
-from workers.core.store.records import GroupStatus, ServerItem
+from workers.core.store.records import GroupStatus
 from workers.core.store.tables import Tables
 from workers.core.store.wave_records import (
-    FALLBACK,
-    FAST,
-    GroupState,
     Wave,
-    WaveGroup,
-    WavePart,
-    WaveStatus,
     WaveView,
-    find_unbegun,
 )
 from workers.core.store.waves import WaveStore, put_wave
-from workers.core.store.writes import Write
 from workers.core.telling.tellings import Tellings
+from workers.core.wave_plan import (
+    NOT_READY,
+    WavePeriods,
+    WaveRequest,
+    check_free,
+    check_snapshots,
+    explain,
+    is_ready,
+    plan_wave,
+    take_groups,
+    wave_job,
+)
 
 log = structlog.get_logger()
 
-PART_SIZE = 100
-"""Source servers in one recovery job. Source: AWS, DRS service quotas."""
 TRANSACTION_ITEMS = 100
 ACCEPT_TRIES = 3
-NOT_READY = "NOT_READY"
 PURGED = "PURGED"
 WAVES = ("waves",)
 """What a page of the waves is one of."""
-
-
-@dataclass(frozen=True, slots=True)
-class WaveRequest:
-    """What somebody wants recovered."""
-
-    group_ids: tuple[str, ...]
-    is_drill: bool = True
-    on_not_ready: OnNotReady = OnNotReady.APPLY
-    verify: Verify = Verify.STORED
-    snapshots: Mapping[str, str] = field(default_factory=dict)
-    """Source server to the recovery snapshot that it is launched from; of others DRS takes the latest."""
-
-
-@dataclass(frozen=True, slots=True)
-class WavePeriods:
-    """How long what a wave rests on holds."""
-
-    max_ready_age: timedelta
-    """How old the oldest verification of a group may be."""
-    longest: timedelta
-    """How long a wave may take, and hold its groups."""
-    send_after: timedelta
-    """How long after its acceptance a wave that nobody goes on with is sent again."""
 
 
 class Waves:
@@ -135,18 +109,16 @@ class Waves:
     async def _try_accept(self, request: WaveRequest, requester: Requester, accepted_at: datetime) -> WaveView | None:
         """Store the wave over the generations that there are now; None where one changed meanwhile."""
         views = await asyncio.gather(*(self._queries.group(group_id) for group_id in request.group_ids))
-        _check_snapshots(request, views)
-        wave = self._plan_wave(request, requester, accepted_at)
+        check_snapshots(request, views)
+        planned = plan_wave(request, views, requester, accepted_at, self._periods)
+        wave = planned.wave
         hold = Hold(wave.wave_id, wave.deadline, wave.is_drill)
-        _check_free(views, hold, accepted_at)
+        check_free(views, hold, accepted_at)
         if request.on_not_ready is OnNotReady.FAIL:
             await self._check_ready(views, accepted_at)
-        groups = tuple(self._plan_group(number, view, wave) for number, view in enumerate(views))
-        wave = replace(wave, status=find_unbegun(groups))
-        planned = WaveView(wave, groups, tuple(_cut_all(views, request.snapshots)))
         receipts = self._receipts.put(requester, Receipt(wave.wave_id, accepted=True))
         waiting = self._tellings.wait_for(requester, wave.wave_id, 0)
-        writes = [*put_wave(planned), *_take(planned, hold), *receipts, *waiting]
+        writes = [*put_wave(planned), *take_groups(planned, hold), *receipts, *waiting]
         if len(writes) > TRANSACTION_ITEMS:
             raise RequestRefused(
                 f"A wave of {len(views)} groups in {len(planned.parts)} parts is too large to be accepted as one."
@@ -242,38 +214,6 @@ class Waves:
         waves = await self._waves.read_many([wave_id for _, wave_id in named])
         return waves, write_token(WAVES, named[-1]) if len(named) == limit else None
 
-    def _plan_wave(self, request: WaveRequest, requester: Requester, now: datetime) -> Wave:
-        return Wave(
-            wave_id=f"wave-{uuid.uuid4().hex[:17]}",
-            status=WaveStatus.STARTING,
-            is_drill=request.is_drill,
-            accepted_at=now,
-            deadline=now + self._periods.longest,
-            requested_by=requester.principal,
-            door=requester.door,
-            look_at=now + self._periods.send_after,
-            on_not_ready=request.on_not_ready,
-            verify=request.verify,
-            request_id=requester.request_id,
-        )
-
-    def _plan_group(self, number: int, view: GroupView, wave: Wave) -> WaveGroup:
-        is_ready = view.status is None or self._is_ready(view.status, wave.accepted_at)
-        # A group that has no launch config has nothing that could be compared.
-        starts = is_ready and (view.status is None or wave.verify is Verify.STORED)
-        return WaveGroup(
-            number=number,
-            group_id=view.head.group_id,
-            path=FAST if is_ready else FALLBACK,
-            generation=view.status.generation if view.status else 0,
-            config_version=view.head.version,
-            state=GroupState.LAUNCHING if starts else GroupState.UNREADY,
-        )
-
-    def _is_ready(self, status: GroupStatus, now: datetime) -> bool:
-        is_fresh = status.verified_at is not None and now - status.verified_at <= self._periods.max_ready_age
-        return status.status is Status.READY and is_fresh
-
     async def _check_ready(self, views: Sequence[GroupView], now: datetime) -> None:
         errors = [
             error
@@ -292,7 +232,7 @@ class Waves:
     async def _find_unready(
         self, view: GroupView, status: GroupStatus, pointer: str, now: datetime
     ) -> list[FieldError]:
-        if self._is_ready(status, now):
+        if is_ready(status, now, self._periods):
             return []
         if status.status is Status.READY:
             message = f"{view.head.group_id} was verified too long ago ({status.verified_at}). Apply it with force."
@@ -306,73 +246,6 @@ class Waves:
         # Between the two reads the last member may have been recorded: the group is still to be settled.
         settling = FieldError(pointer, NOT_READY, f"{view.head.group_id} is being settled. Try again.", None)
         return unready or [settling]
-
-
-def wave_job(wave: Wave) -> Job:
-    """Make a wave's message."""
-    return Job(WAVE_ACTOR, wave.wave_id, {"waveId": wave.wave_id, "requestId": wave.request_id})
-
-
-def explain(state: Status, item: ServerItem | None) -> str:
-    """Say why a source server is not ready, to follow the word for its state."""
-    # What an earlier generation met says nothing about a member that is pending now.
-    if state is not Status.FAILED or item is None or not item.errors:
-        return "."
-    return f": {item.errors[0].code}: {item.errors[0].message}"
-
-
-def _check_free(views: Sequence[GroupView], hold: Hold, now: datetime) -> None:
-    errors = tuple(
-        FieldError(
-            f"/groupIds/{position}",
-            NOT_READY,
-            f"{view.head.group_id} is being recovered by {view.status.held_by}. See how far that is, and start the"
-            f" wave when it is over.",
-            None,
-        )
-        for position, view in enumerate(views)
-        if view.status is not None and not hold.can_take(view.status, now)
-    )
-    if errors:
-        raise Conflict("Another wave has groups that were asked for; see errors.", errors, code=NOT_READY)
-
-
-def _check_snapshots(request: WaveRequest, views: Sequence[GroupView]) -> None:
-    members = {member for view in views for member in view.definition.source_server_ids}
-    errors = tuple(
-        FieldError(f"/recoverySnapshotIds/{server}", "INVALID_BODY", f"{server} is no member of these groups.", server)
-        for server in request.snapshots
-        if server not in members
-    )
-    if errors:
-        raise RequestRefused(
-            f"Snapshots are given for {len(errors)} source servers that are no members of the groups.",
-            errors,
-            code="INVALID_BODY",
-        )
-
-
-def _cut_all(views: Sequence[GroupView], snapshots: Mapping[str, str]) -> Iterator[WavePart]:
-    cut = [(view.head.group_id, members) for view in views for members in _cut(view.definition.source_server_ids)]
-    for number, (group_id, members) in enumerate(cut):
-        chosen = {each: snapshots[each] for each in members if each in snapshots}
-        yield WavePart(number, group_id, members, snapshots=chosen or None)
-
-
-def _cut(members: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    for start in range(0, len(members), PART_SIZE):
-        yield members[start : start + PART_SIZE]
-
-
-def _take(planned: WaveView, hold: Hold) -> Iterator[Write]:
-    """Take every group as it was read: its members are those of its generation, or of its version where it has none."""
-    for group in planned.groups:
-        if group.generation:
-            launching = group.state is GroupState.LAUNCHING
-            yield hold.claim(group.group_id, group.generation, planned.wave.accepted_at, launching=launching)
-        else:
-            unchanged = Attr("version").eq(group.config_version)
-            yield Write("ConditionCheck", "groups", (group.group_id, "group"), condition=unchanged)
 
 
 def _read_place(place: list[object] | None) -> tuple[str, str] | None:

@@ -28,7 +28,7 @@ from workers.core.store.notices import put_notice
 from workers.core.store.wave_records import FINAL, GroupState, Wave, WaveGroup, WavePart, WaveView, advance, find_errors
 from workers.core.store.waves import WaveStore
 from workers.core.telling.tellings import Tellings
-from workers.core.waves import NOT_READY
+from workers.core.wave_plan import NOT_READY
 from workers.wave.parts import ONE_MORE_TRY, StartPart, Wait
 from workers.wave.readiness import Progress, Readiness, Step, refuse_parts
 

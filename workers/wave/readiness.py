@@ -32,7 +32,7 @@ from workers.core.store.records import GroupStatus, ServerItem
 from workers.core.store.runs import Run, RunStore
 from workers.core.store.wave_records import FALLBACK, GroupState, LeftOut, Wave, WaveGroup, WavePart
 from workers.core.store.waves import WaveStore
-from workers.core.waves import NOT_READY, explain
+from workers.core.wave_plan import NOT_READY, explain
 from workers.wave.parts import HOLD_LOST, ONE_MORE_TRY, Wait
 
 log = structlog.get_logger()

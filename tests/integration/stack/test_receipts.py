@@ -12,7 +12,7 @@ from workers.core.contract import Queue
 from workers.core.model.group import parse_group
 from workers.core.requests import Requester, RequestKey, RequestRefused
 from workers.core.runs.selection import ApplyRequest
-from workers.core.waves import WaveRequest
+from workers.core.wave_plan import WaveRequest
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), over_every_database]
 

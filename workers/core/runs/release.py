@@ -5,17 +5,13 @@ from dataclasses import replace
 import structlog
 
 from workers.core.errors import ServiceUnavailable
-from workers.core.ports import Clock
-from workers.core.runs.sending import RunSender
+from workers.core.runs.resources import Resources
 from workers.core.settings import RunPeriods
 from workers.core.status import Status
-from workers.core.store.groups import GroupStore
 from workers.core.store.holds import Hold
 from workers.core.store.records import GroupStatus
 from workers.core.store.refusals import ConditionFailed
 from workers.core.store.run_writes import begin_run
-from workers.core.store.runs import RunStore
-from workers.core.store.tables import Tables
 
 log = structlog.get_logger()
 
@@ -25,22 +21,9 @@ TRIES = 5
 class Release:
     """Gives groups back."""
 
-    def __init__(
-        self,
-        *,
-        tables: Tables,
-        groups: GroupStore,
-        runs: RunStore,
-        sender: RunSender,
-        periods: RunPeriods,
-        clock: Clock,
-    ) -> None:
-        self._tables = tables
-        self._groups = groups
-        self._runs = runs
-        self._sender = sender
+    def __init__(self, resources: Resources, periods: RunPeriods) -> None:
+        self._with = resources
         self._periods = periods
-        self._clock = clock
 
     async def release(self, group_id: str, hold: Hold) -> None:
         """
@@ -56,7 +39,7 @@ class Release:
             ServiceUnavailable: The group changes faster than it can be read.
         """
         for _ in range(TRIES):
-            status = await self._groups.read_status(group_id)
+            status = await self._with.groups.read_status(group_id)
             if status is None or status.held_by != hold.wave_id:
                 return
             if await self._try_release(group_id, status, hold):
@@ -65,18 +48,18 @@ class Release:
             raise ServiceUnavailable(f"{group_id} changes faster than it can be given back. Try again.")
         log.info("group.released", group_id=group_id, wave_id=hold.wave_id)
         if status.status is Status.PENDING:
-            run = await self._runs.read_run(group_id, status.generation)
+            run = await self._with.runs.read_run(group_id, status.generation)
             if run is not None:
-                await self._sender.send_if_unsent(run, replace(status, launching=False))
+                await self._with.sender.send_if_unsent(run, replace(status, launching=False))
 
     async def _try_release(self, group_id: str, status: GroupStatus, hold: Hold) -> bool:
         writes = [hold.release(group_id, status)]
         if status.status is Status.PENDING:
-            head, now = await self._runs.read_head(group_id, status.generation), self._clock()
+            head, now = await self._with.runs.read_head(group_id, status.generation), self._with.clock()
             if head is not None and head.sent_at is None:
                 writes.append(begin_run(group_id, head, now, now + self._periods.send_after))
         try:
-            await self._tables.transact(writes)
+            await self._with.tables.transact(writes)
         except ConditionFailed:
             return False
         return True
