@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from producer.services import Services
 from tests.fakes.twin.dynamodb import refuse
 from tests.fakes.twin.world import Call, Trouble
 from tests.faults.scenarios import CONFIG, EVERYWHERE, OTHER, A, B, Story
@@ -14,7 +15,7 @@ from tests.faults.test_traces import instance_type, once, told
 from workers.core.contract import Queue
 from workers.core.model.waves import OnNotReady, Verify
 from workers.core.queries import Page
-from workers.core.requests import Conflict
+from workers.core.requests import Conflict, Requester
 from workers.core.store.wave_records import WaveStatus, WaveView, find_errors
 from workers.core.store.writes import decode
 from workers.core.wave_plan import WaveRequest
@@ -419,6 +420,85 @@ def test_trace_37_a_recovery_takes_over_from_a_drill() -> None:
         assert (await read(story, drill)).wave.status is WaveStatus.FINISHED
         assert [job["initiatedBy"] for job in world.servers.jobs] == ["START_DRILL", "START_RECOVERY"]
         story.watch.check_end(story.wanted)
+
+    told(story)
+
+
+def test_what_a_drill_has_not_started_when_it_is_taken_over_is_not_started() -> None:
+    """It waited for a quota: its part says that it lost the group, and only the recovery starts a job."""
+
+    async def story(story: Story) -> None:
+        world = story.fleet.world
+        group_id = await ready(story)
+        world.servers.most_jobs = 0
+        drill = await start(story, group_id, name="drill")
+        await work(story)
+        view = await start(story, group_id, name="recovery", is_drill=False)
+        world.servers.most_jobs = 20
+        await story.settle()
+        assert {code for code, _ in named(await read(story, drill)).values()} == {"HOLD_LOST"}
+        assert (await read(story, view)).wave.status is WaveStatus.FINISHED
+        assert [job["initiatedBy"] for job in world.servers.jobs] == ["START_RECOVERY"]
+        story.watch.check_end(story.wanted)
+
+    told(story)
+
+
+def test_of_a_wave_that_was_stopped_nothing_more_is_started() -> None:
+    """Its message was purged: the group is given back, and every source server is named with the reason."""
+
+    async def story(story: Story) -> None:
+        group_id = await ready(story)
+        view = await start(story, group_id)
+
+        async def stop(services: Services, _who: Requester) -> bool:
+            await services.waves.end_purged(view.wave.wave_id)
+            return True
+
+        await story.ask("purge", stop)
+        await story.settle()
+        assert {code for code, _ in named(await read(story, view)).values()} == {"PURGED"}
+        assert story.fleet.world.servers.jobs == []
+        story.watch.check_end(story.wanted)
+
+    told(story)
+
+
+def test_a_member_that_left_while_the_wave_waited_is_left_out() -> None:
+    """An update takes it out of the group: it is named, and the others are recovered."""
+
+    async def story(story: Story) -> None:
+        world = story.fleet.world
+        world.on_call = refuse_changes_of(A)
+        group_id = await ready(story)
+        view = await start(story, group_id)
+        await work(story)
+        await story.update(group_id, {B: CONFIG})
+        await story.settle()
+        view = await read(story, view)
+        assert named(view) == {A: ("NOT_READY", f"{A} is no member of the group any more.")}
+        (job,) = world.servers.jobs
+        assert [each["sourceServerID"] for each in job["participatingServers"]] == [B]
+
+    told(story)
+
+
+def test_an_account_that_refuses_is_not_asked_again_for_each_half() -> None:
+    """StartRecovery is denied: one call, and every source server says so."""
+
+    async def story(story: Story) -> None:
+        world = story.fleet.world
+        members = [f"s-{number:017d}" for number in range(8)]
+        world.servers.add(*members)
+        group_id = await ready(story, "web", *members)
+        denied = refuse("AccessDeniedException", "StartRecovery")
+        world.on_call = lambda call: denied if call.operation == START else None
+        since = len(world.calls)
+        view = await start(story, group_id)
+        await story.settle()
+        told_of = named(await read(story, view))
+        assert (told_of.keys(), {code for code, _ in told_of.values()}) == (set(members), {"AccessDeniedException"})
+        assert calls(story, since, START) == 1
 
     told(story)
 
