@@ -21,6 +21,7 @@ from dramatiq.middleware import MiddlewareError
 from workers.actors import declare_actors
 from workers.apply.apply import ApplyServer
 from workers.apply.bring import BringServer
+from workers.apply.report import Report
 from workers.apply.survey import Surveys
 from workers.aws.accounts import AwsTargetAccounts
 from workers.aws.calls import Calls
@@ -59,6 +60,7 @@ from workers.core.store.tables import Tables
 from workers.core.store.watches import WatchStore
 from workers.core.store.waves import WaveStore
 from workers.core.telling.tellings import Tellings
+from workers.core.validation.missing import Missing
 from workers.core.validation.validation import Validation
 from workers.sweep.sweep import Sweep
 from workers.watch.selection import Selections
@@ -176,6 +178,8 @@ async def wire(
         settings=settings,
         clock=clock,
     )
+    accounts = AwsTargetAccounts(calls)
+    missing = Missing(accounts)
     apply = ApplyServer(
         groups=groups,
         runs=runs,
@@ -184,6 +188,7 @@ async def wire(
         baselines=BaselineStore(tables),
         aggregator=aggregator,
         bring=bring,
+        report=Report(bring, missing),
         surveys=Surveys(runs=runs, store=SurveyStore(tables), templates=templates, clock=clock),
         admission=Admission(pacing, places=max(settings.threads // 2, 1), dice=dice),
         settings=settings,
@@ -214,11 +219,11 @@ async def wire(
         account_id=account_id,
     )
     planner = ServerPlanner(configurations, templates)
-    accounts = AwsTargetAccounts(calls)
     wave = _wire_wave(resources, waves=waves, planner=planner, templates=templates, calls=calls, settings=settings)
     watch = Watch(
         standings=Standings(tables, groups, runs),
         selections=Selections(accounts, groups, WatchStore(tables), clock),
+        missing=missing,
         planner=planner,
         templates=templates,
         store=WatchStore(tables),

@@ -12,9 +12,10 @@ from tests.fakes.twin.dynamodb import refuse
 from tests.fakes.twin.world import Call, Trouble
 from tests.faults.scenarios import CONFIG, EVERYWHERE, OTHER, A, B, Story
 from tests.faults.test_traces import instance_type, once, told
-from workers.core.contract import Queue
+from workers.core.contract import APPLY_ACTOR, Queue
 from workers.core.model.waves import OnNotReady, Verify
 from workers.core.queries import Page
+from workers.core.queue.job import decode_job
 from workers.core.requests import Conflict, Requester
 from workers.core.store.wave_records import WaveStatus, WaveView, find_errors
 from workers.core.store.writes import decode
@@ -183,6 +184,43 @@ def test_live_verification_finds_what_somebody_changed(choice: OnNotReady) -> No
     told(story)
 
 
+def test_where_one_group_is_not_ready_no_other_one_starts() -> None:
+    """`fail` with `verify: live`: one group is as it was verified, the other is not, and nothing at all is started."""
+
+    async def story(story: Story) -> None:
+        world = story.fleet.world
+        right, wrong = await ready(story, "web", A), await ready(story, "db", B)
+        await asyncio.sleep(60)
+        world.servers.edit(B, InstanceType="t3.micro")
+        view = await start(story, right, wrong, verify=Verify.LIVE, on_not_ready=OnNotReady.FAIL)
+        await story.settle()
+        told_of = named(await read(story, view))
+        assert world.servers.jobs == []
+        assert told_of.keys() == {A, B}
+        assert "instanceType" in told_of[B][1]
+        assert told_of[A][1].startswith("Another group keeps its wave from starting: ")
+
+    told(story)
+
+
+def test_a_run_that_is_under_way_is_made_urgent() -> None:
+    """Its jobs wait behind others, or are lost: the wave sends one urgent message for each pending source server."""
+
+    async def story(story: Story) -> None:
+        world = story.fleet.world
+        group_id = await story.create("web", A, B)
+        world.queues.messages.clear()
+        view = await start(story, group_id)
+        await work(story)
+        jobs = [each for each in world.queues.messages if decode_job(each.body, each.queue).actor_name == APPLY_ACTOR]
+        assert [each.queue for each in jobs] == [Queue.URGENT.value] * 2
+        await story.settle()
+        view = await read(story, view)
+        assert (view.wave.status, view.groups[0].generation) == (WaveStatus.FINISHED, 1)
+
+    told(story)
+
+
 def test_live_verification_of_what_is_right_only_reads() -> None:
     """Everything is as it was verified: it starts, on the fast path, without a write."""
 
@@ -270,12 +308,17 @@ def test_trace_28_one_bad_server_and_one_busy_one_keep_none_of_the_others() -> N
     told(story)
 
 
+@pytest.mark.parametrize("job_seconds", [90.0, 5.0])
 @pytest.mark.parametrize("trouble", [Trouble.CRASH_BEFORE, Trouble.CRASH_AFTER, Trouble.LOST, Trouble.LATE])
-def test_trace_30_a_start_that_was_not_heard_of_happens_once(trouble: Trouble) -> None:
-    """The process dies before, in or after StartRecovery, or its answer is lost; and the message comes twice."""
+def test_trace_30_a_start_that_was_not_heard_of_happens_once(trouble: Trouble, job_seconds: float) -> None:
+    """The process dies before, in or after StartRecovery, or its answer is lost; and the message comes twice.
+
+    Also where the job is over before anybody looks: no conflict tells of it then.
+    """
 
     async def story(story: Story) -> None:
         world = story.fleet.world
+        world.servers.job_seconds = job_seconds
         group_id = await ready(story)
         view = await start(story, group_id)
         (message,) = story.fleet.visible()
@@ -497,7 +540,8 @@ def test_an_account_that_refuses_is_not_asked_again_for_each_half() -> None:
         view = await start(story, group_id)
         await story.settle()
         told_of = named(await read(story, view))
-        assert (told_of.keys(), {code for code, _ in told_of.values()}) == (set(members), {"AccessDeniedException"})
+        assert set(told_of) == set(members)
+        assert {code for code, _ in told_of.values()} == {"AccessDeniedException"}
         assert calls(story, since, START) == 1
 
     told(story)

@@ -16,11 +16,10 @@ import structlog
 from workers.apply.bring import BringServer, Brought
 from workers.apply.claim import Claim, Current, Looks, WaitNotes, make_work, settled_by
 from workers.apply.hand_back import LONGEST_WAIT, end_by_deadline, plan_wait
-from workers.apply.repairs import blame
+from workers.apply.report import Report
 from workers.apply.survey import Surveys
 from workers.apply.write_down import WriteDown
 from workers.core.errors import (
-    DriftFound,
     LeaseHeld,
     LeaseLost,
     OutOfTurns,
@@ -65,6 +64,7 @@ class ApplyServer:
         baselines: BaselineStore,
         aggregator: Aggregator,
         bring: BringServer,
+        report: Report,
         surveys: Surveys,
         admission: Admission,
         settings: Settings,
@@ -76,6 +76,7 @@ class ApplyServer:
         self._journal = journal
         self._aggregator = aggregator
         self._bring = bring
+        self._report = report
         self._surveys = surveys
         self._admission = admission
         self._settings = settings
@@ -188,7 +189,8 @@ class ApplyServer:
         try:
             async with self._renewed(claim.lease):
                 if claim.current.run.head.mode is Mode.REPORT:
-                    return await self._verify(claim)
+                    work = make_work(claim, self._write_down.of(claim), None)
+                    return await self._report.verify(claim.current.run, work)
                 surveyed = await self._surveys.find(claim.current.run, claim.current.item)
                 return await self._bring.bring(make_work(claim, self._write_down.of(claim), surveyed), claim.trail)
         except (PrelaunchError, asyncio.CancelledError):
@@ -201,16 +203,6 @@ class ApplyServer:
             raise WorkerLost(
                 f"{lost}, the last by an error of prelaunch's own ({type(error).__name__}): see the worker's log."
             ) from error
-
-    async def _verify(self, claim: Claim) -> Brought:
-        try:
-            return await self._bring.verify(make_work(claim, self._write_down.of(claim), None))
-        except DriftFound as found:
-            by = blame(claim.current.run.head.changed_by)
-            raise DriftFound(
-                f"{found.message} {by}The group repairs nothing by itself (autoRepair): apply it with force to put that"
-                " back, or update it to what AWS holds."
-            ) from found
 
     async def _record(self, claim: Claim, item: ServerItem, *, in_time: bool = True) -> Outcome:
         run = claim.current.run

@@ -7,14 +7,14 @@ about it holds only while that generation is the group's. So pages that are olde
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
 
 from workers.core.contract import WATCH_ACTOR, Queue, WatchWork
-from workers.core.errors import GroupDeleted, PrelaunchError
+from workers.core.errors import GroupDeleted, PermanentError, PrelaunchError, RetryableError
 from workers.core.model.group import Target
 from workers.core.outcome import Acknowledge, Outcome, Redeliver
 from workers.core.ports import Clock, Job, JobQueue, LaunchTemplateReads
@@ -25,6 +25,7 @@ from workers.core.server_plan import NOTHING_SEEN, ServerPlanner
 from workers.core.settings import Settings
 from workers.core.store.records import Mode, ServerItem
 from workers.core.store.watches import WatchStore
+from workers.core.validation.missing import Missing
 from workers.watch.compare import ACCOUNT_PROBLEMS, Findings, compare
 from workers.watch.selection import Selections
 from workers.watch.standing import Standing, Standings
@@ -46,6 +47,7 @@ class Watch:
         *,
         standings: Standings,
         selections: Selections,
+        missing: Missing,
         planner: ServerPlanner,
         templates: LaunchTemplateReads,
         store: WatchStore,
@@ -56,6 +58,7 @@ class Watch:
     ) -> None:
         self._standings = standings
         self._selections = selections
+        self._missing = missing
         self._planner = planner
         self._templates = templates
         self._store = store
@@ -150,21 +153,39 @@ class Watch:
     async def _act(self, look: "_Look", findings: Findings, work: WatchWork, begun_at: datetime) -> int:
         standing = look.standing
         if findings.drifted:
-            return len(findings.drifted) if await self._open(standing, findings, work) else 0
+            auto_repair = standing.definition.auto_repair
+            mode = Mode.APPLY if auto_repair else Mode.REPORT
+            return len(findings.drifted) if await self._open(standing, findings.drifted, mode, work) else 0
+        gone = {} if work.is_narrowed else await self._find_missing(look)
+        if gone:
+            # No write of ours would bring that back.
+            return len(gone) if await self._open(standing, gone.keys(), Mode.REPORT, work) else 0
         if not (findings.unknown or look.young or work.is_narrowed):
             await self._store.confirm(standing.head.group_id, standing.status, begun_at)
         return 0
 
-    async def _open(self, standing: Standing, findings: Findings, work: WatchWork) -> bool:
+    async def _find_missing(self, look: "_Look") -> Mapping[str, str]:
+        """Find who names what its account does not hold any more; where that cannot be asked nothing is known."""
+        try:
+            gone = await self._missing.find(look.standing.definition, look.members)
+        except (PermanentError, RetryableError) as error:
+            known = {"group_id": look.standing.head.group_id, "code": error.code, "error": error.message}
+            log.warning("watch.holdings_not_read", **known)
+            return {}
+        for member, told in gone.items():
+            log.warning("watch.gone", group_id=look.standing.head.group_id, source_server_id=member, gone=told)
+        return gone
+
+    async def _open(self, standing: Standing, members: Collection[str], mode: Mode, work: WatchWork) -> bool:
         """Open a run over what was found, unless the group is not as it was read any more."""
         requester = Requester(principal=WATCH, door="event" if work.is_narrowed else "schedule", reason=DRIFT)
         try:
             run = await self._next.plan(
                 standing.head,
                 standing.status,
-                frozenset(findings.drifted),
+                frozenset(members),
                 requester,
-                mode=Mode.APPLY if standing.definition.auto_repair else Mode.REPORT,
+                mode=mode,
                 changed_by=work.changed_by,
                 queue=Queue.BULK,
             )

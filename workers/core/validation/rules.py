@@ -41,6 +41,12 @@ def find_misfits(configured: Configured, held: Holdings) -> list[Conflict]:
     return [conflict for rule in _RULES for conflict in rule(configured, held)]
 
 
+def find_gone(configured: Configured, held: Holdings) -> list[Conflict]:
+    """Find, of what can go away after it was checked, what an effective launch config names and is not there."""
+    gone = (_unknown_subnet, _unknown_security_groups, _unknown_profile)
+    return [conflict for rule in gone for conflict in rule(configured, held)]
+
+
 def _unknown_subnet(asked: Configured, held: Holdings) -> list[Conflict]:
     subnet_id = read_text(asked.config, "subnetId")
     if subnet_id is None or subnet_id in held.subnets:

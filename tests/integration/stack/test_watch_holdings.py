@@ -1,0 +1,93 @@
+"""What a launch config names and somebody deletes after the group was ready: the watch finds it and says so."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from tests.integration.product import REGION, Product, Sent
+from workers.core.contract import WATCH_ACTOR, Queue
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+ACCOUNT = "123456789012"
+DESCRIBES = ("ec2.DescribeSubnets", "ec2.DescribeSecurityGroups", "iam.ListInstanceProfiles")
+
+
+async def watch(product: Product) -> None:
+    """Let the whole account be looked at, whenever it was before, and what comes of that be done."""
+    # Another test's clock may have been ahead of this one's.
+    key = {"key": {"S": f"watched#{ACCOUNT}#{REGION}"}}
+    product.client("dynamodb").delete_item(TableName=f"{product.settings.stack}-keys", Key=key)
+    product.clock.advance(product.settings.settle_time)
+    product.count_anew()
+    await product.drain([Sent(WATCH_ACTOR, {"accountId": ACCOUNT, "region": REGION})])
+    await product.drain(product.take_jobs(Queue.BULK))
+
+
+def make_subnet(product: Product) -> str:
+    ec2 = product.client("ec2")
+    (subnet,) = ec2.describe_subnets(SubnetIds=[product.subnet_id])["Subnets"]
+    made = ec2.create_subnet(VpcId=subnet["VpcId"], CidrBlock="172.31.240.0/24")
+    return str(made["Subnet"]["SubnetId"])
+
+
+def make_profile(product: Product) -> str:
+    product.client("iam").create_instance_profile(InstanceProfileName="short-lived")
+    return "short-lived"
+
+
+async def make_ready(product: Product, members: list[str], **named: Any) -> str:
+    config = {"instanceType": "m5.xlarge", "targetInstanceTypeRightSizingMethod": "NONE", **named}
+    return await product.create_ready(members, launchConfig=config, autoRepair=True)
+
+
+@pytest.mark.parametrize("field", ["subnetId", "securityGroupIds", "instanceProfileName"])
+async def test_what_was_deleted_after_ready_is_reported_with_its_name(product: Product, field: str) -> None:
+    """Each source server that names it fails, also with autoRepair; asked once for all of them; nothing is written."""
+    members = product.add_servers(30)
+    match field:
+        case "subnetId":
+            gone = make_subnet(product)
+            group_id = await make_ready(product, members, subnetId=gone)
+            product.client("ec2").delete_subnet(SubnetId=gone)
+        case "securityGroupIds":
+            (gone,) = product.add_security_groups(1)
+            group_id = await make_ready(product, members, subnetId=product.subnet_id, securityGroupIds=[gone])
+            product.client("ec2").delete_security_group(GroupId=gone)
+        case _:
+            gone = make_profile(product)
+            group_id = await make_ready(product, members, instanceProfileName=gone)
+            product.client("iam").delete_instance_profile(InstanceProfileName=gone)
+    await watch(product)
+    calls, writes = product.calls(), product.aws_writes()
+    status = await product.status(group_id)
+    assert (status["status"], status["failedServers"]) == ("failed", 30)
+    error = status["serverConfigs"][members[7]]["errors"][0]
+    assert error["code"] == "DRIFT_FOUND"
+    assert error["message"].startswith(f"{members[7]} could not be launched any more: There is no")
+    assert gone in error["message"]
+    assert "update the group" in error["message"]
+    assert writes == {}
+    # By the watch and by the run, each once for all.
+    assert sum(calls.get(name, 0) for name in DESCRIBES) <= 4
+
+
+async def test_what_is_there_is_no_finding(product: Product) -> None:
+    """Asked for and found: the group stays ready, and its verification moves on."""
+    group_id = await make_ready(product, product.add_servers(2), subnetId=product.subnet_id)
+    before = (await product.status(group_id))["verifiedAt"]
+    await watch(product)
+    after = await product.status(group_id)
+    assert (after["status"], after["generation"]) == ("ready", 1)
+    assert after["verifiedAt"] > before
+    assert product.calls().get("ec2.DescribeSubnets") == 1
+
+
+async def test_an_account_that_does_not_say_is_no_finding(product: Product) -> None:
+    """The role may not describe subnets: what is not known is not reported, and the rest of the watch goes on."""
+    group_id = await make_ready(product, product.add_servers(2), subnetId=product.subnet_id)
+    product.faults({"service": "ec2", "operation": "DescribeSubnets", "code": "UnauthorizedOperation"})
+    await watch(product)
+    product.faults()
+    product.clock.advance(timedelta(seconds=1))
+    assert (await product.status(group_id))["status"] == "ready"
