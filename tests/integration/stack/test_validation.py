@@ -154,7 +154,8 @@ async def test_an_update_asks_about_what_it_changes(product: Product) -> None:
 
 async def test_another_way_into_the_account_is_tried(product: Product) -> None:
     """A group whose role changes is looked up anew, by the new role, before that is stored."""
-    product.local.control("PUT", "accounts/400000000001", {"roles": [{"roleName": "recovery"}]})
+    roles = [{"roleName": "recovery"}]
+    product.local.control("PUT", "accounts/400000000001", {"initialised": True, "roles": roles})
     members = product.add_servers(1, accountId="400000000001")
     group_id = await product.create(members, accountId="400000000001", assumeRoleName="recovery")
     version = (await product.services.queries.group(group_id)).head.version
