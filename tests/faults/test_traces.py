@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 
-from tests.fakes.twin.dynamodb import Item
+from tests.fakes.twin.dynamodb import Item, refuse
 from tests.fakes.twin.fleet import Fleet
 from tests.fakes.twin.sqs import Message
 from tests.fakes.twin.world import Call, Trouble, World
@@ -337,5 +337,29 @@ def test_trace_22_no_reader_ever_mixes_two_moments(members: tuple[str, ...]) -> 
         assert {generation for generation, _ in seen} == {1, 2, 3}
         assert len(seen) > 300
         assert not [each for each in seen if each[0] < 3 and each[1] == "ready"]
+
+    told(story, *members)
+
+
+def test_trace_29_a_template_that_may_not_be_written_fails_alone() -> None:
+    """One template lost DRS's tag, so that its write is denied: that source server fails, 299 are ready."""
+    members = [f"s-{number:017d}" for number in range(300)]
+    denied = members[17]
+
+    async def story(story: Story) -> None:
+        template_id = story.fleet.world.servers.template_of(denied).template_id
+
+        def strike(call: Call) -> Exception | None:
+            hit = call.operation == CREATE and call.request["LaunchTemplateId"] == template_id
+            return refuse("UnauthorizedOperation", "CreateLaunchTemplateVersion") if hit else None
+
+        story.fleet.world.on_call = strike
+        group_id = await story.create("web", *members)
+        await story.settle()
+        status = story.fleet.statuses()[group_id]
+        assert (status["status"], status["counts"]) == ("failed", {"applied": 299, "failed": 1, "pending": 0})
+        ((server_id, code),) = [(error["sourceServerId"], error["code"]) for error in status["errors"]]
+        assert (server_id, code) == (denied, "UnauthorizedOperation")
+        story.watch.check_end(story.wanted)
 
     told(story, *members)
