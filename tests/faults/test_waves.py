@@ -467,6 +467,27 @@ def test_trace_37_a_recovery_takes_over_from_a_drill() -> None:
     told(story)
 
 
+def test_what_a_drill_kept_back_begins_when_a_recovery_takes_over() -> None:
+    """A run was opened in the drill's hold, and its urgent jobs are lost: it is revived in minutes, not hours."""
+
+    async def story(story: Story) -> None:
+        world = story.fleet.world
+        world.servers.job_seconds = 600.0
+        group_id = await ready(story)
+        await start(story, group_id, name="drill")
+        await work(story)
+        await story.update(group_id, {A: OTHER, B: CONFIG})
+        view = await start(story, group_id, name="recovery", is_drill=False)
+        await work(story)
+        world.queues.messages.clear()
+        await story.settle()
+        assert (await read(story, view)).wave.status is WaveStatus.FINISHED
+        assert world.now() - view.wave.accepted_at < timedelta(minutes=40)
+        story.watch.check_end(story.wanted)
+
+    told(story)
+
+
 def test_what_a_drill_has_not_started_when_it_is_taken_over_is_not_started() -> None:
     """It waited for a quota: its part says that it lost the group, and only the recovery starts a job."""
 

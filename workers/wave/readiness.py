@@ -102,6 +102,7 @@ class Readiness:
         self._clock = clock
         self._max_age = settings.max_ready_age
         self._settle_time = settings.settle_time
+        self._send_after = settings.run_periods.send_after
 
     async def look(self, wave: Wave, group: WaveGroup, parts: Sequence[WavePart]) -> Step:
         """
@@ -158,7 +159,14 @@ class Readiness:
             statuses = run.read_statuses(await self._runs.read_servers(group.group_id))
             pending = [member for member, state in statuses.items() if state is Status.PENDING]
             await self._runs.mark_urgent(group.group_id, status.generation)
+            head = await self._runs.read_head(group.group_id, status.generation)
+            now = self._clock()
+            if head is not None and head.sent_at is None:
+                # A drill may have kept it back, from which this wave took over: it counts, and is swept, from now on.
+                await self._runs.begin(group.group_id, head, now, now + self._send_after)
             await self._sender.send_members(run, pending, Queue.URGENT)
+            if head is not None and head.sent_at is None:
+                await self._sender.mark_sent(run)
             after = replace(group, urged=status.generation, path=FALLBACK)
             if await self._waves.note_group(wave.wave_id, group, after):
                 group = after

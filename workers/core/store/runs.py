@@ -20,7 +20,7 @@ from workers.core.store.groups import GroupStore
 from workers.core.store.leases import Lease, end_lease
 from workers.core.store.records import Look, RunHead, ServerItem, from_item, to_item, to_time
 from workers.core.store.refusals import ConditionFailed
-from workers.core.store.run_writes import CLEARING, UNSETTLED, end_clearing, padded
+from workers.core.store.run_writes import CLEARING, UNSETTLED, begin_run, end_clearing, padded
 from workers.core.store.tables import Tables
 from workers.core.store.writes import REMOVE, Write
 
@@ -230,6 +230,13 @@ class RunStore:
             await self._tables.write(
                 Write("Update", "runs", (group_id, padded("head", generation)), values, condition=short)
             )
+        except ConditionFailed:
+            return
+
+    async def begin(self, group_id: str, head: RunHead, now: datetime, look_at: datetime) -> None:
+        """Let a run's time count from now, unless it was sent: nothing keeps its jobs back any more."""
+        try:
+            await self._tables.write(begin_run(group_id, head, now, look_at))
         except ConditionFailed:
             return
 

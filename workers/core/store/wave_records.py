@@ -220,9 +220,11 @@ def _errors_of(part: WavePart) -> list[WaveError]:
     statuses = part.launch_statuses or {}
     lost = tuple(each for each in part.source_server_ids if statuses.get(each, "PENDING") != LAUNCHED)
     if part.job_id is not None and part.job_over and lost and part.error_code is None:
+        seen = ", ".join(sorted({statuses.get(each, "PENDING") for each in lost}))
         told = (
-            f"Recovery job {part.job_id} has ended, and did not launch {len(lost)} of {len(part.source_server_ids)}"
-            f" source servers. See why: aws drs describe-job-log-items --job-id {part.job_id}"
+            f"{len(lost)} of {len(part.source_server_ids)} source servers of recovery job {part.job_id} are not"
+            f" launched ({seen}), and it is followed no more. See why: aws drs describe-job-log-items --job-id"
+            f" {part.job_id}"
         )
         errors.append(WaveError(part.group_id, lost, LAUNCH_FAILED, told))
     return errors
