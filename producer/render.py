@@ -1,6 +1,6 @@
 """Answers as JSON, the same at every door. camelCase lives here; nothing is decided."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -15,7 +15,6 @@ from workers.core.runs.change import Updated
 from workers.core.runs.rollback import RolledBack
 from workers.core.status import Status
 from workers.core.store.records import GroupHead, GroupStatus, RunHead, ServerError, ServerItem, Unlisted, to_item
-from workers.core.store.wave_records import Wave, WavePart, WaveView, find_errors
 
 
 def render_group(view: GroupView) -> dict[str, Any]:
@@ -49,8 +48,8 @@ def render_run(view: RunView) -> dict[str, Any]:
             {
                 "sourceServerId": change.source_server_id,
                 "fields": render_fields(change.fields),
-                "begunAt": _time(change.begun_at),
-                "completedAt": _time(change.completed_at),
+                "begunAt": render_time(change.begun_at),
+                "completedAt": render_time(change.completed_at),
                 "outcome": change.outcome.value if change.outcome is not None else None,
             }
             for change in view.changes
@@ -82,7 +81,7 @@ def render_rollback(rolled_back: RolledBack, status: GroupStatus | None) -> dict
 def render_status(view: StatusView, live: Iterable[ServerPlan] = ()) -> dict[str, Any]:
     """Render where a group and a page of its members stand, and how those that were compared are in AWS."""
     answer = _group_status(view.group_id, view.status)
-    answer["deadline"] = _time(view.deadline)
+    answer["deadline"] = render_time(view.deadline)
     answer["waitingFor"] = view.waiting_for
     answer["unlistedServers"] = _unlisted(view.unlisted)
     answer["serverConfigs"] = {
@@ -95,51 +94,6 @@ def render_status(view: StatusView, live: Iterable[ServerPlan] = ()) -> dict[str
     return answer
 
 
-def render_wave(view: WaveView) -> dict[str, Any]:
-    """Render a wave with its groups and recovery jobs."""
-    return {
-        **_wave(view.wave),
-        "groups": [
-            {"groupId": group.group_id, "path": group.path, "state": group.state.value, "generation": group.generation}
-            for group in view.groups
-        ],
-        "jobs": [_job(part) for part in view.parts if part.job_id is not None],
-        "errors": [
-            {
-                "groupId": error.group_id,
-                "sourceServerIds": list(error.source_server_ids),
-                "code": error.code,
-                "message": error.message,
-                "requestId": error.request_id,
-            }
-            for error in find_errors(view)
-        ],
-    }
-
-
-def render_waves(waves: Sequence[Wave], next_token: str | None) -> dict[str, Any]:
-    """Render a page of the waves."""
-    page: dict[str, Any] = {"waves": [_wave(wave) for wave in waves]}
-    if next_token is not None:
-        page["nextToken"] = next_token
-    return page
-
-
-def _wave(wave: Wave) -> dict[str, Any]:
-    return {
-        "waveId": wave.wave_id,
-        "status": wave.status.value,
-        "isDrill": wave.is_drill,
-        "onNotReady": wave.on_not_ready.value,
-        "verify": wave.verify.value,
-        "acceptedAt": _time(wave.accepted_at),
-        "startedAt": _time(wave.started_at),
-        "deadline": None if wave.status.is_over else _time(wave.deadline),
-        "waitingFor": wave.waiting_for if wave.stop_code is None else f"its end: {wave.stop_message}",
-        "requestedBy": wave.requested_by,
-    }
-
-
 def render_letters(listing: Listing) -> dict[str, Any]:
     """Render dead letters, the latest first."""
     return {
@@ -150,8 +104,8 @@ def render_letters(listing: Listing) -> dict[str, Any]:
                 "actor": letter.actor and _whole(letter.actor),
                 "reason": _whole(letter.reason),
                 "receiveCount": letter.received,
-                "sentAt": _time(letter.sent_at),
-                "deadLetteredAt": _time(letter.dead_lettered_at),
+                "sentAt": render_time(letter.sent_at),
+                "deadLetteredAt": render_time(letter.dead_lettered_at),
                 "fault": _whole(letter.fault) or None,
             }
             for letter in listing.letters
@@ -208,8 +162,8 @@ def _summary(head: GroupHead, status: GroupStatus | None) -> dict[str, Any]:
         "region": head.region,
         "accountId": head.account_id,
         "version": head.version,
-        "createdAt": _time(head.created_at),
-        "updatedAt": _time(head.updated_at),
+        "createdAt": render_time(head.created_at),
+        "updatedAt": render_time(head.updated_at),
         "launchConfigStatus": _group_status(head.group_id, status),
     }
 
@@ -231,9 +185,9 @@ def _run(head: RunHead) -> dict[str, Any]:
         "listedServers": head.listed,
         "appliedServers": head.counts.applied if head.counts else None,
         "failedServers": head.counts.failed if head.counts else None,
-        "openedAt": _time(head.opened_at),
-        "settledAt": _time(head.settled_at),
-        "deadline": _time(head.deadline),
+        "openedAt": render_time(head.opened_at),
+        "settledAt": render_time(head.settled_at),
+        "deadline": render_time(head.deadline),
     }
 
 
@@ -259,8 +213,8 @@ def _group_status(group_id: str, status: GroupStatus | None) -> dict[str, Any]:
         "status": status.status.value,
         "generation": status.generation,
         "runId": status.run_id,
-        "lastApplied": _time(status.last_applied),
-        "verifiedAt": _time(status.verified_at),
+        "lastApplied": render_time(status.last_applied),
+        "verifiedAt": render_time(status.verified_at),
         "appliedBy": status.applied_by,
         "digest": status.digest,
         "heldBy": status.held_by,
@@ -277,7 +231,7 @@ def _unlisted(found: Unlisted | None) -> dict[str, Any] | None:
     return {
         "count": found.count,
         "sourceServerIds": list(found.source_server_ids),
-        "seenAt": _time(found.seen_at),
+        "seenAt": render_time(found.seen_at),
     }
 
 
@@ -286,7 +240,7 @@ def _server(state: Status, config_hash: str, item: ServerItem | None) -> dict[st
     errors = item.errors if item is not None and state is not Status.PENDING else ()
     return {
         "status": state.value,
-        "lastApplied": _time(item.last_applied) if item is not None else None,
+        "lastApplied": render_time(item.last_applied) if item is not None else None,
         "configHash": config_hash,
         "errors": [_error(error) for error in errors],
     }
@@ -296,15 +250,6 @@ def _error(error: ServerError) -> Mapping[str, Any]:
     return to_item(error)
 
 
-def _job(part: WavePart) -> dict[str, Any]:
-    return {
-        "jobId": part.job_id,
-        "groupId": part.group_id,
-        "sourceServerIds": list(part.source_server_ids),
-        "launchStatuses": part.launch_statuses or {},
-        "isOver": part.job_over,
-    }
-
-
-def _time(at: datetime | None) -> str | None:
+def render_time(at: datetime | None) -> str | None:
+    """Render a time as the doors have it."""
     return at.isoformat().replace("+00:00", "Z") if at is not None else None

@@ -4,9 +4,9 @@ The workers and what both sides share. This module holds no code, only the map.
     main        composition root: the module that the dramatiq CLI loads; workers are wired here only
     actors      the seam of threads and coroutines: message in, outcome -> acknowledge | redeliver
     apply/      use case: claim, observe, plan, execute, verify, record one source server
-    wave/       use case: start the parts of a wave
+    wave/       use case: make a wave's groups ready, start its parts, follow its jobs
     watch/      use case: find what others changed, and have it repaired or reported
-    sweep/      use case: look after runs that do not come to their end by themselves
+    sweep/      use case: look after runs and waves that do not come to their end by themselves
     aws/        adapters: clients, DRS, EC2 launch templates, rate buckets; the table of AWS's errors
     core/       what producer and workers share
         model/      pure: launch config, merge, conflicts, digest, protection group

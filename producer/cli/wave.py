@@ -9,7 +9,7 @@ from producer.cli.answer import ExitStatus, answering, clean, complain, print_js
 from producer.cli.ask import POLL_SECONDS, ask, make_requester
 from producer.cli.options import AsJson, AwsChoice, Profile, RegionName
 from producer.cli.text import Document, print_rows, say_time
-from producer.render import render_wave, render_waves
+from producer.render_waves import render_wave, render_waves
 from producer.services import Services
 from workers.core.clock import read_clock
 from workers.core.model.bodies import parse_wave

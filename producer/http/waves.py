@@ -11,7 +11,7 @@ from producer.http.asking import Asker, IdempotencyKey, Limit, NextToken, Operat
 from producer.http.body import read_body
 from producer.http.openapi import Answer, Body, operation
 from producer.http.wave_schemas import Wave, WaveList
-from producer.render import render_wave, render_waves
+from producer.render_waves import render_wave, render_waves
 from workers.core.model.bodies import WaveRequestBody, parse_wave
 from workers.core.wave_plan import WaveRequest
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from producer.render import render_apply, render_group, render_letters, render_redriven, render_status, render_wave
+from producer.render import render_apply, render_group, render_letters, render_redriven, render_status
+from producer.render_waves import render_wave
 from tests.fakes.runs import MEMBERS, OPENED_AT, recorded_runs, run_over, status_of
 from tests.fakes.strategies import group_definitions
 from workers.core.contract import Names
