@@ -12,7 +12,13 @@ from hypothesis import HealthCheck, Phase, settings
 from tests.measuring import measure_chosen_processes_only
 
 TESTS = Path(__file__).parent
-UNMEASURED = ("property", "faults", "acceptance/test_chaos.py")
+UNMEASURED = (
+    "property",
+    "faults/test_crash_points.py",
+    "faults/test_throttled_account.py",
+    "faults/test_traces.py",
+    "acceptance/test_chaos.py",
+)
 pytest_plugins = ["tests.dynamodb_local.plugin"]
 
 # How fast examples come says only how busy the machine is: no test here may fail by seconds.
@@ -45,7 +51,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what is run by itself, unmeasured: measuring doubles its time, and what it runs others run measured."""
     for item in items:
-        is_law = any(str(item.path).startswith(str(TESTS / folder)) for folder in UNMEASURED)
+        is_law = any(str(item.path).startswith(str(TESTS / place)) for place in UNMEASURED)
         if is_law or "dynamodb-local" in item.name:
             item.add_marker("unmeasured")
 
