@@ -2,6 +2,7 @@
 The workers and what both sides share. This module holds no code, only the map.
 
     main        composition root: the module that the dramatiq CLI loads; workers are wired here only
+    boot        how a worker process comes up, tied to its parent, and ends
     actors      the seam of threads and coroutines: message in, outcome -> acknowledge | redeliver
     apply/      use case: claim, observe, plan, execute, verify, record one source server
     wave/       use case: make a wave's groups ready, start its parts, follow its jobs
@@ -22,6 +23,6 @@ The workers and what both sides share. This module holds no code, only the map.
         queries, history, waves    answers about groups and their runs; accepting waves
         ports, clock, settings, logs
 
-Imports go downwards only: main > actors > apply | wave | sweep | watch | aws > core.
+Imports go downwards only: main > boot > actors > apply | wave | sweep | watch | aws > core.
 Use cases and aws never meet except in main.
 """

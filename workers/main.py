@@ -1,22 +1,8 @@
-"""
-The workers' composition root: the module that the dramatiq CLI loads, the only place where workers are wired.
+"""The workers' composition root: the module that the dramatiq CLI loads, the only place where workers are wired."""
 
-Everything that lives on the event loop is made when the worker boots, on its loop, and closed when it stops.
-"""
-
-import asyncio
-import ctypes
-import gc
-import multiprocessing
-import os
 import random
-import signal
-import sys
-from contextlib import AsyncExitStack
 
 import dramatiq
-from dramatiq.asyncio import get_event_loop_thread
-from dramatiq.middleware import MiddlewareError
 
 from workers.actors import declare_actors
 from workers.apply.apply import ApplyServer
@@ -32,9 +18,9 @@ from workers.aws.paced import wire_calls
 from workers.aws.pacing.admission import Admission
 from workers.aws.pacing.pacing import Pacing
 from workers.aws.templates import Ec2LaunchTemplates
+from workers.boot import OpenUseCases, follow_parent, tune
 from workers.core.clock import Time, read_clock
 from workers.core.contract import Queue, WatchWork
-from workers.core.errors import PrelaunchError, SetupError
 from workers.core.logs import configure_logs
 from workers.core.outcome import Outcome
 from workers.core.queue.broker import JobBroker, QueuePeriods
@@ -70,12 +56,6 @@ from workers.wave.advance import AdvanceWave
 from workers.wave.parts import StartPart
 from workers.wave.readiness import Readiness
 
-PR_SET_PDEATHSIG = 1
-"""Linux, prctl(2): the signal that the kernel sends when the parent ends."""
-SWITCH_SECONDS = 0.001
-"""How long the loop waits at most for a thread that keeps the interpreter busy; CPython's own is 5 ms, each time."""
-COLLECTED_AFTER = (10_000, 20, 50)
-"""Garbage is looked for after so many new objects, among older ones the more rarely: CPython's own are 700, 10, 10."""
 URGENT_SHARE = 4
 """One in so many of a process's slots is for urgent work only."""
 
@@ -269,78 +249,9 @@ def _wire_wave(
     )
 
 
-class OpenUseCases(dramatiq.Middleware):
-    """Makes the use cases when the worker boots, on its loop, and closes their clients when it stops."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._closing = AsyncExitStack()
-        self._wired: WorkerUseCases | None = None
-        self._timers: list[asyncio.Task[None]] = []
-
-    def wired(self) -> WorkerUseCases:
-        """
-        Answer the use cases of the running worker.
-
-        Returns:
-            The use cases.
-
-        Raises:
-            SetupError: No worker has booted in this process.
-        """
-        if self._wired is None:
-            raise SetupError("No worker has booted in this process.")
-        return self._wired
-
-    def before_worker_boot(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:  # noqa: ARG002
-        """Wire on the loop that AsyncIO has just started."""
-        loop = get_event_loop_thread()
-        if loop is None:
-            raise MiddlewareError("The event loop did not start.")
-        try:
-            loop.run_coroutine(self._open())
-        except PrelaunchError as error:
-            # Of anything else dramatiq would only write a line, and then consume jobs that nobody can do.
-            raise MiddlewareError(error.message) from error
-
-    def after_worker_shutdown(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:  # noqa: ARG002
-        """Close the clients while the loop still runs."""
-        loop = get_event_loop_thread()
-        if loop is not None:
-            loop.run_coroutine(self._close())
-
-    async def _open(self) -> None:
-        clients = await self._closing.enter_async_context(Clients(connections=2 * self._settings.threads))
-        await clients.warm()
-        self._wired = await wire(self._settings, clients)
-        _spare_what_stays()
-        runs = (self._wired.run_sweeps(), self._wired.run_watches())
-        self._timers = [asyncio.create_task(each) for each in runs]
-
-    async def _close(self) -> None:
-        for timer in self._timers:
-            timer.cancel()
-        if self._timers:
-            await asyncio.wait(self._timers)
-        if self._wired is not None:
-            await self._wired.close()
-        await self._closing.aclose()
-
-
-def _spare_what_stays() -> None:
-    """
-    Let the garbage collector leave alone what there is now: modules, and the SDK's models of the services.
-
-    All of it stays until the process ends, and a full collection that goes through it lets the loop stand still.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*COLLECTED_AFTER)
-
-
 def build_broker(settings: Settings) -> JobBroker:
     """Build the broker that the dramatiq CLI runs workers on."""
-    use_cases = OpenUseCases(settings)
+    use_cases = OpenUseCases(settings, wire)
     # A killed worker's message must not come back long before, or after, its lease may be taken over.
     periods = QueuePeriods(visibility=settings.lease, heartbeat=settings.lease / 4)
     broker = JobBroker(
@@ -355,23 +266,7 @@ def build_broker(settings: Settings) -> JobBroker:
 
 def set_up() -> None:
     """Set the process up for dramatiq's CLI, which calls this before it starts workers."""
-    _follow_parent()
-    sys.setswitchinterval(SWITCH_SECONDS)
+    follow_parent()
+    tune()
     configure_logs()
     dramatiq.set_broker(build_broker(Settings()))
-
-
-def _follow_parent() -> None:
-    """
-    Tie this process, which dramatiq's CLI forked, to its parent alone.
-
-    In a session of its own a SIGTERM to the parent's group reaches it once, from the parent, and not twice, which
-    dramatiq takes for a kill. And it ends with its parent: an orphan would go on beside the worker that replaces it.
-    """
-    os.setsid()
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    parent = multiprocessing.parent_process()
-    if parent is not None and os.getppid() != parent.pid:
-        # It was killed between the fork and the line above, of which the kernel tells nobody.
-        sys.exit(1)

@@ -5,13 +5,13 @@ import sys
 
 ORPHAN = """
 import multiprocessing, os, signal, time
-from workers.main import _follow_parent
+from workers.boot import follow_parent
 
 def work(parent):
     os.kill(parent, signal.SIGKILL)
     while os.getppid() == parent:
         time.sleep(0.01)
-    _follow_parent()
+    follow_parent()
     print("goes on", flush=True)
 
 process = multiprocessing.get_context("fork").Process(target=work, args=(os.getpid(),))
