@@ -6,6 +6,7 @@ Every refusal and every failure is an RFC 9457 problem; nothing is stored or sen
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import cache, partial
 from http import HTTPStatus
 
 from fastapi import FastAPI, Request
@@ -77,8 +78,8 @@ def create_app(open_services: ServicesFactory, access: Access | None = None, *, 
     _add_refusals(app)
     for add in (add_health, add_groups, add_runs, add_rollback, add_waves, add_letters):
         add(app)
-    document = describe(app, authenticated=access is not None)
-    app.openapi = lambda: document  # type: ignore[method-assign]  # FastAPI's own way to give it another document
+    # FastAPI's own way to give it another document. Rendered when it is first asked for: most doors never are.
+    app.openapi = cache(partial(describe, app, authenticated=access is not None))  # type: ignore[method-assign]
     return app
 
 
