@@ -10,7 +10,7 @@ import pytest
 from producer.services import Services
 from tests.fakes.twin.dynamodb import refuse
 from tests.fakes.twin.world import Call, Trouble
-from tests.faults.scenarios import CONFIG, EVERYWHERE, OTHER, A, B, Story
+from tests.faults.scenarios import CONFIG, EVERYWHERE, OTHER, A, B, C, Story
 from tests.faults.test_traces import instance_type, once, told
 from workers.core.contract import APPLY_ACTOR, Queue
 from workers.core.model.waves import OnNotReady, Verify
@@ -86,6 +86,25 @@ def test_a_ready_group_takes_the_fast_path_and_is_followed_to_the_end() -> None:
         assert calls(story, since, *CONFIG_CALLS) == 0
         assert calls(story, since, START) == 1
         story.watch.check_end(story.wanted)
+
+    told(story)
+
+
+def test_the_parts_of_a_wave_start_at_the_same_time() -> None:
+    """Parts do not wait for one another: all are under way before the first of them is answered."""
+
+    async def story(story: Story) -> None:
+        world = story.fleet.world
+        groups = [await ready(story, member, member) for member in (A, B, C)]
+        since = len(world.calls)
+        world.choose_delay = lambda call: 2.0 if call.operation == START else 0.0
+        await start(story, *groups)
+        await work(story)
+        begun = [call.at for call in world.calls[since:] if call.operation == START]
+        assert len(begun) == 3
+        assert max(begun) - min(begun) < 2.0
+        await story.settle()
+        assert len(world.servers.jobs) == 3
 
     told(story)
 

@@ -71,18 +71,6 @@ async def test_a_recovery_is_no_drill(product: Product) -> None:
     assert job["initiatedBy"] == "START_RECOVERY"
 
 
-async def test_the_parts_of_a_wave_start_at_the_same_time(product: Product) -> None:
-    """Parts do not wait for one another: three that take half a second each take far less than three together."""
-    groups = [await product.create(product.add_servers(1)) for _ in range(3)]
-    await product.drain()
-    await accept(product, *groups)
-    (sent,) = product.take_jobs(Queue.URGENT)
-    product.local.control("PUT", "latency", {"seconds": 0.5})
-    begun = asyncio.get_running_loop().time()
-    await product.drain([sent])
-    assert asyncio.get_running_loop().time() - begun < 1.4
-
-
 async def test_waiting_for_a_wave_ends_when_it_has_started(product: Product) -> None:
     """`wait` answers 200 with the started wave; without a worker it answers 202 and starting when time is over."""
     first, second = [await product.create_ready([member]) for member in product.add_servers(2)]
