@@ -18,6 +18,7 @@ UNMEASURED = (
     "faults/test_throttled_account.py",
     "faults/test_traces.py",
     "acceptance/test_chaos.py",
+    "acceptance/test_benchmarks.py",
 )
 pytest_plugins = ["tests.dynamodb_local.plugin"]
 

@@ -20,6 +20,11 @@ def measure_chosen_processes_only() -> None:
         _measuring[VARIABLE] = os.environ.pop(VARIABLE)
 
 
+def unmeasured(environment: Mapping[str, str]) -> dict[str, str]:
+    """Answer an environment whose processes are not measured: they are not ours, or what they show is time."""
+    return {name: value for name, value in environment.items() if name != VARIABLE}
+
+
 def measured() -> Mapping[str, str]:
     """Answer the variables that let a process be measured: none if the tests are not."""
     return _measuring

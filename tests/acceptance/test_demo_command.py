@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.acceptance.commands import PATIENCE_SECONDS, find_processes_with, make_environment, running, wait_until
-from tests.measuring import VARIABLE
+from tests.measuring import unmeasured
 
 DEMO_SECONDS = 240
 SERIAL_CALLS = (
@@ -66,7 +66,7 @@ def running_demo(log: Path, *, measure: bool = True) -> Iterator[Demo]:
     }
     environment = make_environment(foreign, {name: value})
     if not measure:
-        environment.pop(VARIABLE, None)
+        environment = unmeasured(environment)
     try:
         with running(environment, "demo", "--json", log=log) as process:
             yield Demo(process, f"{name}={value}", log)

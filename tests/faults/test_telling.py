@@ -276,6 +276,7 @@ def test_an_entry_that_is_refused_at_http_200_is_told_again() -> None:
     told(story)
 
 
+@pytest.mark.unmeasured
 def test_what_nobody_can_tell_is_given_up_after_a_day_and_said_to_be() -> None:
     """The tries come ever more rarely, end, and leave one line in the log."""
     errors: list[str] = []

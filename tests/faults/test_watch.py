@@ -442,6 +442,7 @@ def test_a_watch_is_sent_for_each_account_and_region_and_made_once() -> None:
     told(story)
 
 
+@pytest.mark.unmeasured
 def test_a_thousand_source_servers_cost_five_pages_and_a_thousand_reads() -> None:
     """One Get each, 200 templates a page, no write; each read has its turn from the fleet's buckets."""
 

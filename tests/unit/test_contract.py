@@ -75,6 +75,7 @@ def test_an_actor_of_the_next_release_is_no_fault_yet() -> None:
     assert find_fault("of_the_next_release", {}) is None
 
 
+@pytest.mark.unmeasured
 @given(
     actor=st.sampled_from([APPLY_ACTOR, WAVE_ACTOR, SWEEP_ACTOR]) | st.text(),
     arguments=st.dictionaries(

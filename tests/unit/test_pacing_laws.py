@@ -61,6 +61,7 @@ def make_buckets(quota: Quota, processes: int) -> list[SharedBucket]:
     return made
 
 
+@pytest.mark.unmeasured
 @given(quota=quotas, arrivals=arrivals)
 def test_aws_s_own_bucket_never_refuses(quota: Quota, arrivals: list[Arrival]) -> None:
     """However callers arrive in three processes, no call is sent that AWS's bucket would refuse; all are sent."""
@@ -88,6 +89,7 @@ def test_aws_s_own_bucket_never_refuses(quota: Quota, arrivals: list[Arrival]) -
         assert level >= 0 or not quota.published
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("processes", [1, 8])
 def test_the_quota_is_used(processes: int) -> None:
     """Alone, at least 95 % of what AWS gives is used, and nothing is throttled, however many processes there are."""
@@ -96,6 +98,7 @@ def test_the_quota_is_used(processes: int) -> None:
     assert result.throttled == 0
 
 
+@pytest.mark.unmeasured
 def test_trace_24_clocks_two_seconds_apart_share_the_turns() -> None:
     """Trace 24: processes whose clocks are 2 s ahead get as much as the others, within a fifth, and no throttle."""
     result = simulate(Case("skewed", processes=4, skew_seconds=2.0, seconds=3600))
@@ -125,6 +128,7 @@ def test_the_rate_is_cut_once_a_second() -> None:
     assert find_rate(cut(state, Quota(100, 5), SECOND + CUT_INTERVAL), Quota(100, 5)) < find_rate(state, Quota(100, 5))
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("processes", [8, 40])
 def test_what_others_leave_is_used(processes: int) -> None:
     """With outsiders at 30 % at least 93 % of the rest is used, and less than 1 % throttled."""
@@ -135,6 +139,7 @@ def test_what_others_leave_is_used(processes: int) -> None:
     assert result.throttled_share < 0.01
 
 
+@pytest.mark.unmeasured
 def test_speed_comes_back_when_the_others_go() -> None:
     """Five minutes after a neighbour has gone at least 95 % of the whole quota is used again."""
     case = Case("gone", assumed=Quota(100, 10), per_second=10, outsiders=lambda at: 6.0 * (at < 200), seconds=800)
@@ -149,6 +154,7 @@ def test_a_quota_that_aws_lowers_is_found() -> None:
     assert result.throttled_share < 0.02
 
 
+@pytest.mark.unmeasured
 def test_an_assumed_quota_that_is_too_low_is_found_out() -> None:
     """Where AWS never throttles, the fleet tries more: after ten minutes three times what was assumed at least."""
     assumed = Quota(100, 10, published=False)
@@ -162,6 +168,7 @@ def test_a_crashed_process_loses_one_small_batch() -> None:
     assert simulate(Case("crashes", crash_every=10.0, seconds=600)).used >= 0.95
 
 
+@pytest.mark.unmeasured
 def test_ten_minutes_of_nothing_but_throttles_are_no_storm() -> None:
     """While an account refuses everything, it is asked ever less often; afterwards the speed comes back."""
     case = Case("refused", outsiders=lambda at: 400.0 if at < 600 else 0.0, seconds=1200)

@@ -34,6 +34,7 @@ NOT_CONFIGURED: dict[str, Any] = {
 }
 
 
+@pytest.mark.unmeasured
 @given(group=group_definitions())
 def test_a_group_can_be_sent_back_as_it_is_shown(group: GroupDefinition) -> None:
     """What is shown of a definition makes an equal one but for the external id, which no answer holds."""

@@ -13,6 +13,7 @@ from workers.aws.pacing.quotas import QUOTAS, SCARCEST
 SMALL = Plan(accounts=3, servers_an_account=250, processes=2)
 
 
+@pytest.mark.unmeasured
 def test_accounts_do_not_wait_for_one_another() -> None:
     """Three accounts take hardly longer than one: each at its own floor, none throttled, every call once."""
     outcome = simulate(SMALL)
