@@ -21,7 +21,7 @@ The workers and what both sides share. This module holds no code, only the map.
         letters/    dead letters: looked at, done again, thrown away
         server_plan, preview    what is to be done with a source server: carried out by apply, or only shown
         queries, history, waves    answers about groups and their runs; accepting waves
-        ports, clock, settings, logs
+        ports, clock, settings, periods, environment, logs
 
 Imports go downwards only: main > boot > actors > apply | wave | sweep | watch | aws > core.
 Use cases and aws never meet except in main.

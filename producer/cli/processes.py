@@ -10,9 +10,9 @@ import structlog
 import typer
 
 from producer.cli.options import AwsChoice, Profile, RegionName, read_settings
+from workers.core.environment import choose_aws, choose_threads
 from workers.core.errors import SetupError
 from workers.core.logs import configure_logs
-from workers.core.settings import choose_aws, choose_threads
 
 log = structlog.get_logger()
 

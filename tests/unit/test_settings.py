@@ -9,7 +9,8 @@ import pytest
 from botocore.session import Session
 from pydantic import ValidationError
 
-from workers.core.settings import Settings, choose_aws, explain_settings
+from workers.core.environment import choose_aws
+from workers.core.settings import Settings, explain_settings
 
 
 @pytest.fixture(autouse=True)

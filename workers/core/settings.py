@@ -5,8 +5,6 @@ Credentials, Region and endpoints of AWS are never settings of ours: the SDK's o
 """
 
 import ipaddress
-import os
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -16,51 +14,9 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from workers.core.model.types import Region
+from workers.core.periods import RunPeriods, TellPeriods
 
 PREFIX = "PRELAUNCH_"
-_OTHER_IDENTITIES = (
-    "AWS_ACCESS_KEY_ID",
-    "AWS_SECRET_ACCESS_KEY",
-    "AWS_SESSION_TOKEN",
-    "AWS_SECURITY_TOKEN",
-    "AWS_WEB_IDENTITY_TOKEN_FILE",
-    "AWS_DEFAULT_PROFILE",
-)
-"""What the SDK prefers to a profile that AWS_PROFILE names."""
-
-
-@dataclass(frozen=True, slots=True)
-class RunPeriods:
-    """When a run that does not come to its end by itself is looked after."""
-
-    send_after: timedelta
-    """How long after its opening a run that was not sent is sent."""
-    stall_after: timedelta
-    """How long a run may make no progress before its jobs are sent again; doubles each time."""
-    base_deadline: timedelta
-    """How long a run may take beside the time that its tokens take."""
-    longest: timedelta
-    """How long a run may take at all, however it progresses."""
-    late_after: timedelta
-    """How much later than planned a look may come before that is an outage, which prolongs the run."""
-    clear_after: timedelta
-    """How long after its deletion a group's items are cleared once more.
-
-    Only a process that was stopped can still be at work on it then."""
-
-
-@dataclass(frozen=True, slots=True)
-class TellPeriods:
-    """When others are told what has settled, if that was not possible at once."""
-
-    again_after: timedelta
-    """How long after a try that nobody heard of it is told again; doubles each time."""
-    longest_wait: timedelta
-    """How long that is at most."""
-    longest_try: timedelta
-    """How long one try may take."""
-    give_up_after: timedelta
-    """How long after it settled it is given up."""
 
 
 class _Misfit(ValueError):
@@ -297,33 +253,3 @@ def _explain(found: ErrorDetails) -> str:
 
 def _name(field: str) -> str:
     return f"{PREFIX}{field.upper()}"
-
-
-def choose_aws(profile: str | None, region: str | None) -> None:
-    """
-    Choose AWS's profile and Region for this process and for those that it forks.
-
-    dramatiq's CLI forks the workers and hands them nothing but the environment, so the choice is written there, into
-    the SDK's own variables. As with the SDK's own `--profile`, keys that stand in the environment do not count then.
-
-    Parameters:
-        profile: The profile; None leaves the SDK's own choice.
-        region: The Region; None leaves the SDK's own choice.
-    """
-    environment = os.environ  # noqa: TID251  # written, not read
-    if profile is not None:
-        for name in _OTHER_IDENTITIES:
-            environment.pop(name, None)
-        environment["AWS_PROFILE"] = profile
-    if region is not None:
-        environment["AWS_REGION"] = environment["AWS_DEFAULT_REGION"] = region
-
-
-def choose_threads(threads: int) -> None:
-    """
-    Choose the threads of the workers that this process forks: they share their slots out by the setting.
-
-    Parameters:
-        threads: How many source servers each of them works on at once.
-    """
-    os.environ[_name("threads")] = str(threads)  # noqa: TID251  # written, not read

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum, auto
 
-from workers.core.settings import RunPeriods
+from workers.core.periods import RunPeriods
 from workers.core.store.records import Look, RunHead
 
 MOST_DOUBLINGS = 6

@@ -14,9 +14,9 @@ from datetime import datetime, timedelta
 from workers.core.contract import Queue
 from workers.core.model.errors import GroupTooLarge
 from workers.core.model.group import GroupDefinition
+from workers.core.periods import RunPeriods
 from workers.core.requests import Requester
 from workers.core.runs.settle import combine_status
-from workers.core.settings import RunPeriods
 from workers.core.status import Status
 from workers.core.store.groups import is_status
 from workers.core.store.holds import HOLD, hold_of, is_launched_as

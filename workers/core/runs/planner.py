@@ -2,10 +2,10 @@
 
 from workers.core.contract import Queue
 from workers.core.model.group import GroupDefinition
+from workers.core.periods import RunPeriods
 from workers.core.ports import Clock
 from workers.core.requests import Requester
 from workers.core.runs.opening import plan_run
-from workers.core.settings import RunPeriods
 from workers.core.status import Status
 from workers.core.store.records import GroupHead, GroupStatus, Mode
 from workers.core.store.runs import Run, RunStore

@@ -5,8 +5,8 @@ from dataclasses import replace
 import structlog
 
 from workers.core.errors import ServiceUnavailable
+from workers.core.periods import RunPeriods
 from workers.core.runs.resources import Resources
-from workers.core.settings import RunPeriods
 from workers.core.status import Status
 from workers.core.store.holds import Hold
 from workers.core.store.records import GroupStatus

@@ -11,11 +11,11 @@ server when it goes on, and takes that back itself. If it dies in between the it
 import structlog
 
 from workers.core.errors import ServiceUnavailable
+from workers.core.periods import RunPeriods
 from workers.core.requests import Requester, group_not_found, unless_deleted
 from workers.core.runs.members import give_name_back, plan_membership
 from workers.core.runs.opening import new_event
 from workers.core.runs.resources import Resources
-from workers.core.settings import RunPeriods
 from workers.core.store.groups import GroupStore, check_status, delete_head
 from workers.core.store.records import GroupEvent, GroupHead, GroupStatus, to_time
 from workers.core.store.run_writes import expire_run, put_clearing, put_event

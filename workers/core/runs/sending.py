@@ -10,9 +10,9 @@ import structlog
 
 from workers.core.contract import APPLY_ACTOR, SWEEP_ACTOR, Queue
 from workers.core.errors import ServiceUnavailable, SetupError
+from workers.core.periods import RunPeriods
 from workers.core.ports import Clock, Job, JobQueue
 from workers.core.runs.settle import Aggregator
-from workers.core.settings import RunPeriods
 from workers.core.status import Status
 from workers.core.store.records import GroupStatus
 from workers.core.store.runs import Run, RunStore

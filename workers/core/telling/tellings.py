@@ -13,9 +13,9 @@ from datetime import datetime, timedelta
 import structlog
 
 from workers.core.errors import PrelaunchError, TaskGone
+from workers.core.periods import TellPeriods
 from workers.core.ports import Clock, Messenger
 from workers.core.requests import Requester
-from workers.core.settings import TellPeriods
 from workers.core.status import Status
 from workers.core.store.notices import Notice, NoticeStore, WaitingTask, put_notice, put_token
 from workers.core.store.records import GroupHead, GroupStatus
