@@ -6,6 +6,8 @@ never the token's. A token is never logged, nor is anything that it claims befor
 """
 
 import asyncio
+import re
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
@@ -32,6 +34,12 @@ Source: Amazon Cognito, "Verifying JSON web tokens": access tokens carry client_
 """
 
 
+_IDENTITY = re.compile(
+    r"arn:(?P<partition>aws[\w-]*):(iam|sts)::(?P<account>\d{12}):(?P<kind>user|role|assumed-role)/(?P<name>.+)",
+    re.ASCII,
+)
+
+
 class Role(IntEnum):
     """What somebody may do; each may all that the one before it may."""
 
@@ -45,11 +53,32 @@ class Role(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who asks, as the token that was checked says."""
+    """Who asks, as the token that was checked says, or whoever else told callers apart."""
 
     name: str
     role: Role | None
-    """None: none of the groups is a role of ours."""
+    """None: none of the groups is a role of ours, or no setting names the identity."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks through a door of ours that has told callers apart before a request reaches its route."""
+
+    door: str
+    principal: Principal | None
+    """None: nobody did; then why stands in `reason`."""
+    reason: str = ""
+    key: str | None = None
+    """What the request is named by where its caller gave it no name: a message's id, or the invocation's."""
+
+    @property
+    def name(self) -> str:
+        """Tell who asks, for the log."""
+        return self.principal.name if self.principal is not None else "unauthenticated"
+
+
+CALLER = "prelaunch.caller"
+"""Where a request's ASGI scope holds its Caller: no client can put anything there."""
 
 
 class Unauthenticated(RequestRefused):
@@ -62,6 +91,20 @@ class Forbidden(RequestRefused):
     """The one who asks may not do that."""
 
     code = "FORBIDDEN"
+
+
+def find_principal(caller: Caller) -> Principal:
+    """Answer who asks; Unauthenticated where the door in front could not tell."""
+    if caller.principal is None:
+        raise Unauthenticated(caller.reason)
+    return caller.principal
+
+
+def check_role(principal: Principal, role: Role) -> None:
+    """Refuse who has not the role that something needs; Forbidden names both."""
+    if principal.role is None or principal.role < role:
+        held = principal.role.name.lower() if principal.role else "none of the roles"
+        raise Forbidden(f"This needs the role {role.name.lower()}; {principal.name} is {held}.")
 
 
 class Access:
@@ -140,13 +183,44 @@ def open_access(settings: Settings) -> Access | None:
     return None
 
 
+def read_claims(claims: Mapping[str, Any]) -> Principal:
+    """Read who asks from the claims of a token that somebody else has checked: shape {claim: value}."""
+    name = claims.get("username") or claims.get("cognito:username") or claims.get("sub") or "unknown"
+    groups = claims.get("cognito:groups")
+    named = {str(each).upper() for each in groups} if isinstance(groups, list) else set()
+    return Principal(str(name), max((role for role in Role if role.name in named), default=None))
+
+
+def read_identity(arn: str, roles: Mapping[str, str]) -> Principal:
+    """
+    Read who asks from an IAM identity that AWS has checked.
+
+    Parameters:
+        arn: The caller's: of a user, or of a session of an assumed role.
+        roles: The installation's: ARNs of users and roles, and the name of a role of ours for each.
+
+    Returns:
+        Who asks; without a role where no setting names the identity.
+    """
+    known = {_without_path(each): name for each, name in roles.items()}
+    name = known.get(_without_path(arn))
+    return Principal(arn, Role[name.upper()] if name is not None else None)
+
+
+def _without_path(arn: str) -> str:
+    """Reduce an ARN to account, kind and name: a session of a role has the role's name, and not its path."""
+    found = _IDENTITY.fullmatch(arn)
+    if found is None:
+        return arn
+    kind = "role" if found["kind"] == "assumed-role" else found["kind"]
+    names = found["name"].split("/")
+    return f"{found['partition']}:{found['account']}:{kind}/{names[0] if kind != found['kind'] else names[-1]}"
+
+
 def _read_principal(claims: dict[str, Any], audience: str) -> Principal:
     audience_claim = _AUDIENCE_CLAIM.get(str(claims["token_use"]))
     if audience_claim is None:
         raise Unauthenticated("The token is neither an access token nor an ID token.")
     if claims.get(audience_claim) != audience:
         raise Unauthenticated("The token was issued for another application.")
-    name = claims.get("username") or claims.get("cognito:username") or claims["sub"]
-    groups = claims.get("cognito:groups")
-    named = {str(each).upper() for each in groups} if isinstance(groups, list) else set()
-    return Principal(str(name), max((role for role in Role if role.name in named), default=None))
+    return read_claims(claims)

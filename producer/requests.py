@@ -1,28 +1,28 @@
 """
-The door of plain JSON messages: the queue `<stack>-requests`, which `prelaunch api` consumes.
+The door of plain JSON messages: the queue `<stack>-requests`, which `prelaunch api` consumes, or a Lambda function.
 
 A message is deleted once its operation has ended well. What cannot be done now comes again by itself; what nobody
-could ever do goes to the dead-letter queue with the reason.
+could ever do goes to the dead-letter queue with the reason. Who waits for the answer names a queue for it.
 """
 
 import asyncio
-import hashlib
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from functools import partial
 from typing import Any
 
 import structlog
 
-from producer.change_events import read_check
+from producer.access import Caller, Principal, Role
+from producer.ask import Answer, Operations, open_operations
 from producer.services import Services, new_request_id
 from producer.strict_json import parse_json
 from workers.core.errors import PrelaunchError
-from workers.core.model.bodies import parse_rollback
-from workers.core.model.errors import FieldError, GroupTooLarge, InvalidBody
+from workers.core.model.errors import FieldError, InvalidBody, show
 from workers.core.queue.job import Delivery
 from workers.core.queue.request_source import RequestSource
-from workers.core.requests import Requester, RequestKey, RequestRefused
+from workers.core.settings import Settings
 
 log = structlog.get_logger()
 
@@ -31,35 +31,26 @@ REST_SECONDS = 5.0
 """After a failed receive."""
 MOST_FAILURES = 5
 """Receives of a message that fails by a bug of ours, before it is buried."""
-
-Operation = Callable[[Services, Mapping[str, Any], Requester], Awaitable[Any]]
-
-
-async def check_drift(services: Services, request: Mapping[str, Any], requester: Requester) -> int:
-    """Ask the workers to look for drift."""
-    return await services.drift_checks.ask(read_check(request), requester)
-
-
-async def rollback(services: Services, request: Mapping[str, Any], requester: Requester) -> str | None:
-    """Give each member of a group the launch config that it had in an earlier run."""
-    to_run = parse_rollback({"toRun": request["toRun"]} if "toRun" in request else {})
-    group_id = request.get("groupId")
-    if not isinstance(group_id, str):
-        raise _wrong("/groupId", "groupId must be a group's id.")
-    rolled_back = await services.rollback.roll_back(group_id, to_run, requester)
-    return rolled_back.updated.reapply.run_id if rolled_back.updated.reapply else None
-
-
-OPERATIONS: Mapping[str, Operation] = {"check_drift": check_drift, "rollback": rollback}
-"""By the name that a message asks for it by: the same operations that every door calls."""
+REPLIES = "replies"
+"""Queues whose names begin with the stack's and this are answered to, and no others: who may send a message must not
+make this door write wherever it may itself."""
 
 
 class RequestsDoor:
-    """Does what messages ask for."""
+    """
+    Does what messages ask for.
 
-    def __init__(self, services: Services, source: RequestSource) -> None:
-        self._services = services
+    Parameters:
+        operations: What they can ask for.
+        source: Their queue.
+        settings: The installation's: its stack, and what senders may.
+    """
+
+    def __init__(self, operations: Operations, source: RequestSource, settings: Settings) -> None:
+        self._operations = operations
         self._source = source
+        self._stack = settings.stack
+        self._role = Role[settings.requests_role.upper()]
 
     async def run(self, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         """Receive and do, again and again, until cancelled."""
@@ -72,90 +63,112 @@ class RequestsDoor:
                 continue
             await asyncio.gather(*(self.take(delivery) for delivery in deliveries))
 
-    async def take(self, delivery: Delivery) -> None:
-        """Do what one message asks for."""
-        with structlog.contextvars.bound_contextvars(message_id=delivery.message_id, request_id=new_request_id()):
+    async def take(self, delivery: Delivery) -> bool:
+        """
+        Do what one message asks for.
+
+        Parameters:
+            delivery: The message.
+
+        Returns:
+            Whether that is over; else it comes again.
+        """
+        with structlog.contextvars.bound_contextvars(message_id=delivery.message_id):
             try:
-                await self._do(delivery)
+                return await self._take(delivery)
             except PrelaunchError as error:
                 log.warning("request.comes_again", code=error.code, error=error.message)
             except Exception:  # a bug in one request must not end the door
                 log.exception("request.crashed")
-                if delivery.receive_count >= MOST_FAILURES:
-                    await self._bury(delivery, "prelaunch met an error of its own, which is in its log")
+                return await self._bury_crashed(delivery)
+            return False
 
-    async def _do(self, delivery: Delivery) -> None:
+    async def _take(self, delivery: Delivery) -> bool:
         try:
-            name, request = _read(delivery)
-            result = await OPERATIONS[name](self._services, request, _make_requester(request, delivery))
-        except (InvalidBody, GroupTooLarge, RequestRefused) as refused:
-            await self._bury(delivery, _explain(refused))
-            return
+            message = parse_json(delivery.body.encode(errors="replace"))
+            self._check_reply(message)
+        except InvalidBody as refused:
+            return await self._bury(delivery, " ".join(error.message for error in refused.errors))
+        answer = await self._operations.ask(message, self._find_caller(message, delivery), new_request_id())
+        if answer.status == 500:  # noqa: PLR2004  # HTTP's own; what met the bug is in the log
+            return await self._bury_crashed(delivery)
+        if not answer.is_refused and not answer.is_done:
+            log.warning("request.comes_again", code=answer.document["code"], error=answer.document["detail"])
+            return False
+        await self._reply(message, answer)
+        if answer.is_refused:
+            return await self._bury(delivery, answer.explain())
         await self._source.delete(delivery)
-        log.info("request.done", operation=name, result=result)
+        log.info("request.done", operation=answer.asked and answer.asked.operation, status=answer.status)
+        return True
 
-    async def _bury(self, delivery: Delivery, reason: str) -> None:
+    def _find_caller(self, message: object, delivery: Delivery) -> Caller:
+        """Tell who sent a message: SQS knows whose credentials that were; for whom it was is only said."""
+        said = message.get("invokedBy") if isinstance(message, dict) else None
+        who = said if isinstance(said, str) and said else "unknown"
+        sender = f"{delivery.sender_id} on behalf of {who}" if delivery.sender_id else who
+        # SQS delivers a message more than once: what it asks for is done once.
+        return Caller(DOOR, Principal(sender, self._role), key=delivery.message_id)
+
+    def _check_reply(self, message: object) -> None:
+        queue = message.get("replyTo") if isinstance(message, dict) else None
+        begins = f"{self._stack}-{REPLIES}"
+        if queue is not None and not (isinstance(queue, str) and queue.startswith(begins)):
+            told = f"replyTo must be the name of a queue of this account that begins with {begins}, not {show(queue)}."
+            raise InvalidBody((FieldError("/replyTo", "INVALID_BODY", told, None),))
+
+    async def _reply(self, message: object, answer: Answer) -> None:
+        queue = message.get("replyTo") if isinstance(message, dict) else None
+        if not isinstance(queue, str):
+            return
+        told: dict[str, Any] = answer.render()
+        if answer.asked is not None:
+            told = {"operation": answer.asked.operation, **told}
+            told |= {name: value for name, value in answer.asked.envelope.items() if name == "correlationId"}
+        try:
+            await self._source.reply(queue, json.dumps(told))
+        except PrelaunchError as error:
+            # What was asked for is done, and its repetition would answer no better.
+            log.warning("request.not_answered", queue=queue, code=error.code, error=error.message)
+
+    async def _bury_crashed(self, delivery: Delivery) -> bool:
+        if delivery.receive_count < MOST_FAILURES:
+            return False
+        return await self._bury(delivery, "prelaunch met an error of its own, which is in its log")
+
+    async def _bury(self, delivery: Delivery, reason: str) -> bool:
         log.warning("request.buried", reason=reason)
         with suppress(PrelaunchError):
             # Otherwise it comes again, and is buried then.
             await self._source.bury(delivery, reason)
+            return True
+        return False
 
 
 def consuming(
-    open_services: Callable[[], AbstractAsyncContextManager[Services]],
+    open_services: Callable[[], AbstractAsyncContextManager[Services]], settings: Settings
 ) -> Callable[[], AbstractAsyncContextManager[Services]]:
     """
     Let a process consume requests for as long as its operations are open.
 
     Parameters:
         open_services: Opens the operations.
+        settings: The installation's.
 
     Returns:
         What opens them, and the door beside them.
     """
-
-    @asynccontextmanager
-    async def opening() -> AsyncIterator[Services]:
-        async with open_services() as services:
-            door = asyncio.create_task(RequestsDoor(services, services.requests).run())
-            try:
-                yield services
-            finally:
-                door.cancel()
-                await asyncio.wait([door])
-
-    return opening
+    return partial(_open_with_door, open_services, settings)
 
 
-def _read(delivery: Delivery) -> tuple[str, Mapping[str, Any]]:
-    """Read which operation a message asks for, and of what: flat, or in its member `body`."""
-    message = parse_json(delivery.body.encode(errors="replace"))
-    if not isinstance(message, dict):
-        raise _wrong("", "The message is no JSON object.")
-    body = message.get("body", {})
-    if not isinstance(body, dict):
-        raise _wrong("/body", "body must be an object.")
-    name = message.get("operation")
-    if not isinstance(name, str) or name not in OPERATIONS:
-        known = ", ".join(OPERATIONS)
-        raise _wrong("/operation", f"operation must be one of {known}, not {json.dumps(name)[:100]}.")
-    return name, {**message, **body}
-
-
-def _make_requester(request: Mapping[str, Any], delivery: Delivery) -> Requester:
-    bound = structlog.contextvars.get_contextvars()
-    invoked_by = request.get("invokedBy")
-    principal = invoked_by if isinstance(invoked_by, str) and invoked_by else "unknown"
-    # SQS delivers a message more than once: what it asks for is done once.
-    key = RequestKey(delivery.message_id, hashlib.sha256(delivery.body.encode(errors="replace")).hexdigest())
-    return Requester(principal=principal, door=DOOR, reason="requested", request_id=bound["request_id"], key=key)
-
-
-def _wrong(pointer: str, message: str) -> InvalidBody:
-    return InvalidBody((FieldError(pointer, "INVALID_BODY", message, None),))
-
-
-def _explain(refused: InvalidBody | GroupTooLarge | RequestRefused) -> str:
-    if isinstance(refused, InvalidBody):
-        return " ".join(error.message for error in refused.errors)
-    return str(refused)
+@asynccontextmanager
+async def _open_with_door(
+    open_services: Callable[[], AbstractAsyncContextManager[Services]], settings: Settings
+) -> AsyncIterator[Services]:
+    async with open_services() as services, open_operations(services) as operations:
+        door = asyncio.create_task(RequestsDoor(operations, services.requests, settings).run())
+        try:
+            yield services
+        finally:
+            door.cancel()
+            await asyncio.wait([door])

@@ -40,7 +40,9 @@ HTTP_DETAILS: Mapping[HTTPStatus, str] = {
 """What is said of a request that never reached an operation."""
 
 
-def create_app(open_services: ServicesFactory, access: Access | None = None, *, host: str = LOOPBACK) -> FastAPI:
+def create_app(
+    open_services: ServicesFactory, access: Access | None = None, *, host: str = LOOPBACK, has_callers: bool = False
+) -> FastAPI:
     """
     Create the application.
 
@@ -48,6 +50,7 @@ def create_app(open_services: ServicesFactory, access: Access | None = None, *, 
         open_services: Opens the operations when the server starts, on its loop, and closes them when it stops.
         access: Tells callers apart; None: every program that can connect may do everything, and no web page anything.
         host: The address that the door listens on.
+        has_callers: Every request comes through a door that tells callers apart, and says so in the scope.
 
     Returns:
         The ASGI application.
@@ -71,7 +74,7 @@ def create_app(open_services: ServicesFactory, access: Access | None = None, *, 
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.access = access
-    if access is None:
+    if access is None and not has_callers:
         app.add_middleware(NeighboursOnly, host=host)
     # Added last, it stands round all others.
     app.add_middleware(Exchanges)
@@ -79,7 +82,7 @@ def create_app(open_services: ServicesFactory, access: Access | None = None, *, 
     for add in (add_health, add_groups, add_runs, add_rollback, add_waves, add_letters):
         add(app)
     # FastAPI's own way to give it another document. Rendered when it is first asked for: most doors never are.
-    app.openapi = cache(partial(describe, app, authenticated=access is not None))  # type: ignore[method-assign]
+    app.openapi = cache(partial(describe, app, authenticated=access is not None or has_callers))  # type: ignore[method-assign]
     return app
 
 

@@ -12,7 +12,17 @@ import structlog
 from fastapi import Depends, Header, Path, Query, Request
 from fastapi.dependencies.models import Dependant
 
-from producer.access import Access, Forbidden, Principal, Role, Unauthenticated
+from producer.access import (
+    CALLER,
+    Access,
+    Caller,
+    Forbidden,
+    Principal,
+    Role,
+    Unauthenticated,
+    check_role,
+    find_principal,
+)
 from producer.http.exchange import exchange_of
 from producer.services import MAX_WAIT, Services
 from workers.core.model.bodies import read_task_token
@@ -57,8 +67,12 @@ async def operations_of(request: Request) -> Services:
 async def requester_of(request: Request) -> Requester:
     """Answer who asks; they were admitted before."""
     exchange = exchange_of(request)
+    caller = _caller_of(request)
     return Requester(
-        principal=exchange.principal or "unknown", door="http", reason="requested", request_id=exchange.request_id
+        principal=exchange.principal or "unknown",
+        door=caller.door if caller is not None else "http",
+        reason="requested",
+        request_id=exchange.request_id,
     )
 
 
@@ -109,6 +123,8 @@ def name_request(requester: Requester, key: str | None, request: Request, body: 
         The requester with the request's key, and the task token that its body holds.
     """
     requester = replace(requester, task_token=read_task_token(body))
+    caller = _caller_of(request)
+    key = key if key is not None or caller is None else caller.key
     if key is None:
         return requester
     asked: bytes = rfc8785.dumps([request.method, request.url.path, body])  # type: ignore[list-item]  # JSON was read
@@ -130,14 +146,14 @@ def require(role: Role) -> Callable[[Request], Awaitable[None]]:
         exchange = exchange_of(request)
         client = request.client.host if request.client else "unknown"
         exchange.principal = f"unauthenticated@{client}"
-        access = request.app.state.access
-        if access is None:
+        access, caller = request.app.state.access, _caller_of(request)
+        if access is None and caller is None:
             # Nobody is told apart then, and the door listens on loopback only: the address is all that is known.
             return
         try:
-            principal = await _authenticate(access, request)
+            principal = find_principal(caller) if caller is not None else await _authenticate(access, request)
             exchange.principal = principal.name
-            _check_role(principal, role)
+            check_role(principal, role)
         except (Unauthenticated, Forbidden) as error:
             log.warning(
                 "access.refused",
@@ -154,6 +170,13 @@ def require(role: Role) -> Callable[[Request], Awaitable[None]]:
     return admit
 
 
+def _caller_of(request: Request) -> Caller | None:
+    """Answer who asks where a door of ours told callers apart before the request came here."""
+    caller = request.scope.get(CALLER)
+    assert caller is None or isinstance(caller, Caller)  # noqa: S101  # nosec B101  # only our own doors put it there
+    return caller
+
+
 async def _authenticate(access: Access, request: Request) -> Principal:
     given = request.headers.getlist("Authorization")
     if len(given) != 1:
@@ -162,12 +185,6 @@ async def _authenticate(access: Access, request: Request) -> Principal:
     if scheme.lower() != "bearer" or not token.strip():
         raise Unauthenticated("Send the header Authorization: Bearer <token>.")
     return await access.authenticate(token.strip())
-
-
-def _check_role(principal: Principal, role: Role) -> None:
-    if principal.role is None or principal.role < role:
-        held = principal.role.name.lower() if principal.role else "none of the roles"
-        raise Forbidden(f"This needs the role {role.name.lower()}; {principal.name} is {held}.")
 
 
 async def refuse_unknown_parameters(request: Request) -> None:
@@ -180,7 +197,7 @@ async def refuse_unknown_parameters(request: Request) -> None:
     Raises:
         InvalidBody: It names each of them.
     """
-    known = sorted(_query_names(request.scope["route"].dependant))
+    known = sorted(query_names(request.scope["route"].dependant))
     given = [name for name, _ in request.query_params.multi_items()]
     errors = [_wrong_parameter(name, known) for name in dict.fromkeys(given) if name not in known]
     errors += [
@@ -197,7 +214,8 @@ def _wrong_parameter(name: str, known: list[str]) -> FieldError:
     return FieldError("", "INVALID_BODY", f"The parameter {show(name)} is not known here; {accepted}.", None)
 
 
-def _query_names(dependant: Dependant) -> Iterator[str]:
+def query_names(dependant: Dependant) -> Iterator[str]:
+    """Answer the parameters that a route takes in its query, also those that only its dependencies read."""
     yield from (parameter.alias for parameter in dependant.query_params)
     for dependency in dependant.dependencies:
-        yield from _query_names(dependency)
+        yield from query_names(dependency)

@@ -11,7 +11,7 @@ from http import HTTPStatus
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from producer.access import Forbidden
+from producer.access import CALLER, Forbidden
 from producer.http.exchange import answer_problem, exchange_of
 from producer.problems import problem
 
@@ -30,7 +30,8 @@ class NeighboursOnly:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request of this machine's programs, and no other."""
-        detail = self._find_fault(Request(scope)) if scope["type"] == "http" else None
+        is_foreign = scope["type"] == "http" and CALLER not in scope
+        detail = self._find_fault(Request(scope)) if is_foreign else None
         if detail is None:
             await self._app(scope, receive, send)
             return

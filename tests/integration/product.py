@@ -16,6 +16,7 @@ from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
 from infra.local.process import StandIn
 from producer.http import create_app
@@ -79,6 +80,7 @@ class Product:
     database: Database
     settings: Settings
     clock: MovableClock
+    app: FastAPI
     services: Services
     workers: WorkerUseCases
     api: httpx.AsyncClient
@@ -277,6 +279,7 @@ async def open_product(local: StandIn, clock: MovableClock, database: Database) 
             database=database,
             settings=settings,
             clock=clock,
+            app=app,
             services=app.state.services,
             workers=await wire(settings, database.clients, Time(clock)),
             api=api,

@@ -5,8 +5,10 @@ Credentials, Region and endpoints of AWS are never settings of ours: the SDK's o
 """
 
 import ipaddress
+import re
+from collections.abc import Mapping
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
@@ -17,6 +19,10 @@ from workers.core.model.types import Region
 from workers.core.periods import RunPeriods, TellPeriods
 
 PREFIX = "PRELAUNCH_"
+
+
+RoleName = Literal["reader", "operator", "admin"]
+_IAM_IDENTITY = re.compile(r"arn:aws[\w-]*:iam::\d{12}:(role|user)/[\w+=,.@/-]{1,512}", re.ASCII)
 
 
 class _Misfit(ValueError):
@@ -74,6 +80,16 @@ class Settings(BaseSettings):
     api_host: str = Field(default="127.0.0.1", validate_default=True, description="an IPv4 address such as 127.0.0.1")
     """The IPv4 address that the HTTP door listens on; any but loopback needs the two settings above."""
 
+    iam_roles: Annotated[Mapping[str, RoleName], NoDecode] = Field(
+        default_factory=dict,
+        description="ARNs of IAM roles or users, each with =reader, =operator or =admin, between commas",
+    )
+    """Who may what by an identity that API Gateway has checked: `arn:aws:iam::<account>:role/<name>=operator, …`.
+
+    A role's path counts for nothing, for the ARN of its session has none; a name with a comma cannot be given.
+    """
+    requests_role: RoleName = Field(default="operator", description="reader, operator or admin")
+    """What the senders of messages to the queue `<stack>-requests` may; the queue's policy says who may send."""
     event_bus: str = Field(
         default="",
         pattern=r"^((arn:aws[\w-]*:events:[a-z]+-[a-z]+-[\w-]+:[0-9]{12}:event-bus/)?[.\-_A-Za-z0-9]{1,256})?$",
@@ -88,6 +104,18 @@ class Settings(BaseSettings):
     @classmethod
     def _split(cls, given: object) -> object:
         return [name.strip() for name in given.split(",") if name.strip()] if isinstance(given, str) else given
+
+    @field_validator("iam_roles", mode="before")
+    @classmethod
+    def _split_roles(cls, given: object) -> object:
+        if not isinstance(given, str):
+            return given
+        pairs = [each.strip().rpartition("=") for each in given.split(",") if each.strip()]
+        if any(_IAM_IDENTITY.fullmatch(arn) is None for arn, _, _ in pairs):
+            raise _Misfit(f"must be {cls.model_fields['iam_roles'].description}")
+        if len({arn for arn, _, _ in pairs}) < len(pairs):
+            raise _Misfit("names one identity twice")
+        return {arn: role for arn, _, role in pairs}
 
     @field_validator("auth_issuer")
     @classmethod

@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 
+from producer.ask import Operations
 from producer.requests import REST_SECONDS, RequestsDoor
 from tests.integration.product import Product, Sent
 from workers.core.contract import WATCH_ACTOR, Queue
 from workers.core.errors import ServiceUnavailable
 from workers.core.queue.job import Delivery
 from workers.core.queue.request_source import RequestSource
+from workers.core.settings import RoleName
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 MOST_POLLS = 100
@@ -22,10 +24,11 @@ PLACE = {"accountId": "123456789012", "region": "us-east-1"}
 class Requests:
     """The queue of requests and its dead-letter queue, empty at first."""
 
-    def __init__(self, product: Product) -> None:
+    def __init__(self, product: Product, role: RoleName = "operator") -> None:
         self._product = product
+        settings = product.settings.model_copy(update={"requests_role": role})
         self._sqs = product.client("sqs")
-        self.door = RequestsDoor(product.services, product.services.requests)
+        self.door = RequestsDoor(Operations(product.app), product.services.requests, settings)
         self.take("requests")
         self.take("requests-dlq")
 

@@ -1,5 +1,6 @@
 """Rollback at the doors: as an apply is answered, refused as an update is, and the same from every door."""
 
+import re
 from typing import Any
 
 import pytest
@@ -115,7 +116,7 @@ async def test_members_that_tags_selected_stay(product: Product) -> None:
 
 async def test_a_message_rolls_back_once_however_often_it_comes(product: Product) -> None:
     """The queue of requests knows it too: the same code, and a second delivery has no effect."""
-    requests = Requests(product)
+    requests = Requests(product, "admin")
     group_id = await product.create_ready(product.add_servers(1), launchConfig=LARGE)
     await product.update(group_id, {"launchConfig": NOTHING})
     await product.drain()
@@ -124,7 +125,8 @@ async def test_a_message_rolls_back_once_however_often_it_comes(product: Product
     await requests.door.take(delivery)
     await product.drain()
     status = await product.status(group_id)
-    assert (status["status"], status["generation"], status["appliedBy"]) == ("ready", 3, "carol")
+    assert (status["status"], status["generation"]) == ("ready", 3)
+    assert re.fullmatch(r"\S+ on behalf of carol", status["appliedBy"])
     for wrong in ({"groupId": group_id, "toRun": 9}, {"toRun": 1}, {"groupId": group_id}):
         requests.send({"operation": "rollback", **wrong})
         await requests.receive_and_do()

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from producer.ask import Operations
 from producer.requests import RequestsDoor
 from tests.integration.product import REGION, Product, Sent
 from workers.core.contract import WATCH_ACTOR, Queue
@@ -34,7 +35,7 @@ def edit(product: Product, member: str, **data: Any) -> None:
 
 async def deliver_events(product: Product) -> None:
     """Do what events ask for until a watch has come of them."""
-    door = RequestsDoor(product.services, product.services.requests)
+    door = RequestsDoor(Operations(product.app), product.services.requests, product.settings)
     watches = []
     for _ in range(POLLS):
         for delivery in await product.services.requests.receive():

@@ -53,6 +53,9 @@ class Delivery:
     sent_at: datetime | None = None
     """When the message was sent, if SQS said so."""
 
+    sender_id: str | None = None
+    """With whose credentials it was sent: an IAM user's id, or `<role id>:<session>` (SQS: SenderId)."""
+
 
 class JobMessage(MessageProxy):
     """

@@ -48,6 +48,10 @@ class RequestSource:
         await self._call(self._dead_letter_name, "send_message", **write_burial(delivery, self._name, reason))
         await self.delete(delivery)
 
+    async def reply(self, queue: str, body: str) -> None:
+        """Answer on a queue of this account, by its full name."""
+        await self._call(queue, "send_message", MessageBody=body)
+
     async def _call(self, queue: str, operation: str, **parameters: Any) -> Any:
         try:
             if queue not in self._urls:

@@ -20,7 +20,13 @@ from workers.core.queue.job import Delivery
 BATCH = 10
 """Entries in one batch call, and messages in one receive: SQS's limit."""
 
-SYSTEM_ATTRIBUTES = ["ApproximateReceiveCount", "ApproximateFirstReceiveTimestamp", "MessageGroupId", "SentTimestamp"]
+SYSTEM_ATTRIBUTES = [
+    "ApproximateReceiveCount",
+    "ApproximateFirstReceiveTimestamp",
+    "MessageGroupId",
+    "SentTimestamp",
+    "SenderId",
+]
 """What SQS is asked to tell of each message."""
 
 T = TypeVar("T")
@@ -169,6 +175,7 @@ def read_delivery(message: dict[str, Any]) -> Delivery:
         first_received_at=read_time(attributes.get("ApproximateFirstReceiveTimestamp", "0")),
         group_id=attributes.get("MessageGroupId"),
         sent_at=read_time(sent) if sent else None,
+        sender_id=attributes.get("SenderId"),
     )
 
 

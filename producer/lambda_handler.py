@@ -1,0 +1,186 @@
+"""
+The doors of a Lambda function: API Gateway, direct invocation, and the queue `<stack>-requests`.
+
+Lambda does not say who invokes a function: an invocation can claim anything, also to be API Gateway with an
+administrator's claims. What an invocation is taken for therefore depends on the alias that it came through, and IAM
+says who may invoke which alias. Nothing is ever trusted for what stands in the event alone.
+"""
+
+import asyncio
+import functools
+import logging
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from functools import partial
+from typing import Any
+
+import structlog
+from mangum import Mangum
+from starlette.types import Receive, Scope, Send
+
+from producer.access import CALLER, Caller, Principal, Role, read_claims, read_identity
+from producer.ask import Operations
+from producer.http import create_app
+from producer.http.exchange import PROBLEM
+from producer.main import open_services
+from producer.requests import RequestsDoor
+from producer.services import Services, new_request_id
+from workers.core.logs import configure_logs
+from workers.core.queue.job import Delivery
+from workers.core.queue.source import read_delivery
+from workers.core.settings import Settings
+
+log = structlog.get_logger()
+
+API_ALIAS = "api"
+"""API Gateway's alone: what comes through it is an event of API Gateway's, and its identities are believed."""
+REQUESTS_ALIAS = "requests"
+"""The event source mapping's alone."""
+DIRECT = "lambda"
+API = "http"
+NOBODY = "API Gateway has not told who asks: give its method an authorizer of the kind Cognito, or AWS_IAM."
+UNTOLD = (
+    "This invocation came through no alias that says what it may: invoke the function by one of its aliases reader, "
+    "operator or admin."
+)
+
+Event = Mapping[str, Any]
+
+
+class Function:
+    """
+    One execution environment: opened once, for as many invocations as Lambda sends it.
+
+    Parameters:
+        settings: The installation's.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._runner = asyncio.Runner()
+        self._closing = AsyncExitStack()
+        self._app = create_app(partial(open_services, settings), has_callers=True)
+        self._runner.get_loop()  # it is the thread's from here on, which Mangum asks for
+        self._gateway = Mangum(
+            self._call_as_gateway, lifespan="off", text_mime_types=["text/", "application/json", PROBLEM]
+        )
+        lifespan = self._app.router.lifespan_context(self._app)
+        self._runner.run(self._closing.enter_async_context(lifespan))
+        self._operations = Operations(self._app)
+
+    def close(self) -> None:
+        """Close what was opened; the loop too."""
+        self._runner.run(self._closing.aclose())
+        self._runner.close()
+
+    def handle(self, event: Event, context: Any) -> Any:
+        """
+        Answer one invocation.
+
+        Parameters:
+            event: What it was invoked with.
+            context: Lambda's: of it the function's ARN as it was invoked and the request's id are read.
+
+        Returns:
+            What the kind of event is answered with; a refusal is an answer too.
+        """
+        alias = _find_alias(context)
+        match _find_kind(event):
+            case "gateway" if alias in {None, API_ALIAS}:
+                return self._gateway(dict(event), context)
+            case "messages" if alias in {None, REQUESTS_ALIAS}:
+                return self._runner.run(self._take(event["Records"]))
+            case _:
+                return self._runner.run(self._invoke(event, alias, context))
+
+    async def _call_as_gateway(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app({**scope, CALLER: _find_gateway_caller(scope["aws.event"], self._settings)}, receive, send)
+
+    async def _invoke(self, event: Event, alias: str | None, context: Any) -> dict[str, Any]:
+        request_id = str(getattr(context, "aws_request_id", "") or new_request_id())
+        role = Role[alias.upper()] if alias is not None and alias.upper() in Role.__members__ else None
+        said = event.get("invokedBy") if isinstance(event, dict) else None
+        who = f"alias {alias}" + (f" on behalf of {said}" if isinstance(said, str) and said else "")
+        caller = Caller(DIRECT, Principal(who, role) if role is not None else None, reason=UNTOLD, key=request_id)
+        return (await self._operations.ask(event, caller, request_id)).render()
+
+    async def _take(self, records: list[Event]) -> dict[str, Any]:
+        services: Services = self._app.state.services
+        door = RequestsDoor(self._operations, services.requests, self._settings)
+        deliveries = [_read_record(record) for record in records]
+        over = await asyncio.gather(*(door.take(each) for each in deliveries))
+        left = [each.message_id for each, is_over in zip(deliveries, over, strict=True) if not is_over]
+        return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in left]}
+
+
+def handle(event: Event, context: Any) -> Any:
+    """
+    Answer an invocation of the function; the entry point that Lambda is given.
+
+    Parameters:
+        event: An event of an API Gateway REST API, a batch of SQS messages, or `{"operation": …}`.
+        context: Lambda's.
+
+    Returns:
+        To API Gateway its proxy response, to SQS which messages come again, to others {statusCode, headers, body}.
+    """
+    return _open().handle(event, context)
+
+
+@functools.cache
+def _open() -> Function:
+    configure_logs()
+    logging.getLogger("mangum").setLevel(logging.WARNING)
+    return Function(Settings())
+
+
+def _find_kind(event: Event) -> str:
+    if not isinstance(event, dict):
+        return "invocation"
+    if "requestContext" in event and "httpMethod" in event and "resource" in event:
+        return "gateway"
+    records = event.get("Records")
+    if isinstance(records, list) and records and all(_is_message(record) for record in records):
+        return "messages"
+    return "invocation"
+
+
+def _is_message(record: object) -> bool:
+    return isinstance(record, dict) and record.get("eventSource") == "aws:sqs"
+
+
+def _find_alias(context: Any) -> str | None:
+    """Read by which alias or version a function was invoked; None: by none. Source: Lambda, the context object."""
+    parts = str(getattr(context, "invoked_function_arn", "") or "").split(":")
+    # arn:aws:lambda:<Region>:<account>:function:<name>[:<qualifier>]
+    return parts[7] if len(parts) > 7 and parts[7] != "$LATEST" else None  # noqa: PLR2004  # its place
+
+
+def _find_gateway_caller(event: Event, settings: Settings) -> Caller:
+    """Read whom API Gateway has let in: by a user pool's token, or by IAM's signature."""
+    context = event["requestContext"]
+    authorizer, identity = context.get("authorizer") or {}, context.get("identity") or {}
+    claims = authorizer.get("claims")
+    if isinstance(claims, dict) and claims:
+        return Caller(API, read_claims({**claims, "cognito:groups": _split(claims.get("cognito:groups"))}))
+    arn = identity.get("userArn")
+    if isinstance(arn, str) and arn:
+        return Caller(API, read_identity(arn, settings.iam_roles))
+    return Caller(API, None, reason=NOBODY)
+
+
+def _split(groups: object) -> list[str]:
+    """Read the groups of a token, which API Gateway hands on as one text, with or without brackets."""
+    return groups.strip("[]").replace(",", " ").split() if isinstance(groups, str) else []
+
+
+def _read_record(record: Event) -> Delivery:
+    """Read a message as Lambda hands it on: as SQS answers it, but in camelCase."""
+    return read_delivery(
+        {
+            "MessageId": record["messageId"],
+            "ReceiptHandle": record["receiptHandle"],
+            "Body": record["body"],
+            "Attributes": record.get("attributes", {}),
+        }
+    )
