@@ -9,10 +9,10 @@ says who may invoke which alias. Nothing is ever trusted for what stands in the 
 import asyncio
 import functools
 import logging
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 from mangum import Mangum
@@ -45,6 +45,7 @@ UNTOLD = (
 )
 
 Event = Mapping[str, Any]
+T = TypeVar("T")
 
 
 class Function:
@@ -59,21 +60,25 @@ class Function:
         self._settings = settings
         self._runner = asyncio.Runner()
         self._closing = AsyncExitStack()
-        self._app = create_app(partial(open_services, settings), has_callers=True)
+        self.app = create_app(partial(open_services, settings), has_callers=True)
         self._runner.get_loop()  # it is the thread's from here on, which Mangum asks for
         self._gateway = Mangum(
             self._call_as_gateway, lifespan="off", text_mime_types=["text/", "application/json", PROBLEM]
         )
-        lifespan = self._app.router.lifespan_context(self._app)
-        self._runner.run(self._closing.enter_async_context(lifespan))
-        self._operations = Operations(self._app)
+        lifespan = self.app.router.lifespan_context(self.app)
+        self.run(self._closing.enter_async_context(lifespan))
+        self._operations = Operations(self.app)
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine on the function's loop."""
+        return self._runner.run(work)
 
     def close(self) -> None:
         """Close what was opened; the loop too."""
-        self._runner.run(self._closing.aclose())
+        self.run(self._closing.aclose())
         self._runner.close()
 
-    def handle(self, event: Event, context: Any) -> Any:
+    def handle(self, event: Any, context: Any) -> Any:
         """
         Answer one invocation.
 
@@ -89,14 +94,14 @@ class Function:
             case "gateway" if alias in {None, API_ALIAS}:
                 return self._gateway(dict(event), context)
             case "messages" if alias in {None, REQUESTS_ALIAS}:
-                return self._runner.run(self._take(event["Records"]))
+                return self.run(self._take(event["Records"]))
             case _:
-                return self._runner.run(self._invoke(event, alias, context))
+                return self.run(self._invoke(event, alias, context))
 
     async def _call_as_gateway(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._app({**scope, CALLER: _find_gateway_caller(scope["aws.event"], self._settings)}, receive, send)
+        await self.app({**scope, CALLER: _find_gateway_caller(scope["aws.event"], self._settings)}, receive, send)
 
-    async def _invoke(self, event: Event, alias: str | None, context: Any) -> dict[str, Any]:
+    async def _invoke(self, event: object, alias: str | None, context: Any) -> dict[str, Any]:
         request_id = str(getattr(context, "aws_request_id", "") or new_request_id())
         role = Role[alias.upper()] if alias is not None and alias.upper() in Role.__members__ else None
         said = event.get("invokedBy") if isinstance(event, dict) else None
@@ -105,7 +110,7 @@ class Function:
         return (await self._operations.ask(event, caller, request_id)).render()
 
     async def _take(self, records: list[Event]) -> dict[str, Any]:
-        services: Services = self._app.state.services
+        services: Services = self.app.state.services
         door = RequestsDoor(self._operations, services.requests, self._settings)
         deliveries = [_read_record(record) for record in records]
         over = await asyncio.gather(*(door.take(each) for each in deliveries))
@@ -113,7 +118,7 @@ class Function:
         return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in left]}
 
 
-def handle(event: Event, context: Any) -> Any:
+def handle(event: Any, context: Any) -> Any:
     """
     Answer an invocation of the function; the entry point that Lambda is given.
 
@@ -134,7 +139,7 @@ def _open() -> Function:
     return Function(Settings())
 
 
-def _find_kind(event: Event) -> str:
+def _find_kind(event: object) -> str:
     if not isinstance(event, dict):
         return "invocation"
     if "requestContext" in event and "httpMethod" in event and "resource" in event:

@@ -1,0 +1,170 @@
+"""Every door, knocked at with one and the same request: what goes in, and what comes out of it."""
+
+import json
+import uuid
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack, nullcontext
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import httpx
+
+from infra.local.process import StandIn
+from producer.http import create_app
+from producer.lambda_handler import Function
+from producer.operations import list_operations, read_message
+from tests.integration.conftest import make_client
+from workers.core.settings import Settings
+
+FUNCTION_ARN = "arn:aws:lambda:us-east-1:123456789012:function:prelaunch"
+ADMIN_ARN = "arn:aws:iam::123456789012:role/dr/administrators"
+REPLIES = "replies-of-tests"
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What a door answered."""
+
+    status: int
+    document: Any
+
+
+def make_context(alias: str | None = None) -> Any:
+    """Make what Lambda hands a function beside the event."""
+    arn = FUNCTION_ARN if alias is None else f"{FUNCTION_ARN}:{alias}"
+    return SimpleNamespace(invoked_function_arn=arn, aws_request_id=str(uuid.uuid4()))
+
+
+@dataclass
+class Doors:
+    """An installation with all its doors, on the event loop of its function."""
+
+    aws: StandIn
+    settings: Settings
+    function: Function
+    http: httpx.AsyncClient
+    closing: AsyncExitStack = field(default_factory=AsyncExitStack)
+
+    @classmethod
+    def open(cls, aws: StandIn, settings: Settings) -> "Doors":
+        function = Function(settings)
+        opened = create_app(lambda: nullcontext(function.app.state.services))
+        client = httpx.AsyncClient(
+            transport=httpx.ASGITransport(opened, raise_app_exceptions=False), base_url="http://localhost"
+        )
+        doors = cls(aws, settings, function, client)
+        function.run(doors.closing.enter_async_context(opened.router.lifespan_context(opened)))
+        doors.sqs.create_queue(QueueName=doors.replies)
+        return doors
+
+    def close(self) -> None:
+        self.function.run(self.closing.aclose())
+        self.function.close()
+
+    @property
+    def sqs(self) -> Any:
+        return make_client("sqs", self.aws.url)
+
+    @property
+    def replies(self) -> str:
+        return f"{self.settings.stack}-{REPLIES}"
+
+    def url(self, queue: str) -> str:
+        return str(self.sqs.get_queue_url(QueueName=f"{self.settings.stack}-{queue}")["QueueUrl"])
+
+    def take(self, queue: str) -> list[dict[str, Any]]:
+        """Take every message of a queue."""
+        taken: list[dict[str, Any]] = []
+        asked = {"MaxNumberOfMessages": 10, "MessageAttributeNames": ["All"]}
+        while found := self.sqs.receive_message(QueueUrl=self.url(queue), **asked).get("Messages"):
+            for message in found:
+                self.sqs.delete_message(QueueUrl=self.url(queue), ReceiptHandle=message["ReceiptHandle"])
+                taken.append(message)
+        return taken
+
+    # --- the doors
+
+    def ask_http(self, message: Mapping[str, Any]) -> Answered:
+        asked = read_message(dict(message), list_operations(self.function.app))
+        answer = self.function.run(
+            self.http.request(asked.method, f"{asked.path}?{asked.query}".rstrip("?"), json=asked.body)
+        )
+        return Answered(answer.status_code, answer.json() if answer.content else None)
+
+    def ask_gateway(self, message: Mapping[str, Any], **who: Any) -> Answered:
+        asked = read_message(dict(message), list_operations(self.function.app))
+        answer = self.function.handle(make_event(asked, who), make_context("api"))
+        return Answered(answer["statusCode"], json.loads(answer["body"]) if answer["body"] else None)
+
+    def ask_with_token(self, message: Mapping[str, Any], groups: str = "admin") -> Answered:
+        claims = {"sub": "1", "cognito:username": "alice", "cognito:groups": groups}
+        return self.ask_gateway(message, authorizer={"claims": claims})
+
+    def ask_with_signature(self, message: Mapping[str, Any], name: str = "administrators") -> Answered:
+        arn = f"arn:aws:sts::123456789012:assumed-role/{name}/alice"
+        return self.ask_gateway(message, identity={"userArn": arn, "sourceIp": "192.0.2.7"})
+
+    def ask_directly(self, message: Mapping[str, Any], alias: str | None = "admin") -> Answered:
+        answer = self.function.handle(message, make_context(alias))
+        return Answered(answer["statusCode"], answer["body"])
+
+    def ask_in_a_body(self, message: Mapping[str, Any]) -> Answered:
+        body = {name: value for name, value in message.items() if name != "operation"}
+        return self.ask_directly({"operation": message["operation"], "body": body, "invokedBy": "alice"})
+
+    def ask_by_message(self, message: Mapping[str, Any]) -> Answered:
+        """Send it, let the function take it, and read the reply."""
+        sent = {**message, "replyTo": self.replies, "correlationId": uuid.uuid4().hex}
+        left = self.function.handle({"Records": [self.make_record(sent)]}, make_context("requests"))
+        assert left == {"batchItemFailures": []}
+        (reply,) = (json.loads(each["Body"]) for each in self.take(REPLIES))
+        assert (reply.get("correlationId"), reply.get("operation")) in {
+            (sent["correlationId"], message["operation"]),
+            # No request could be made of it, so nothing of it is believed.
+            (None, None),
+        }
+        return Answered(reply["statusCode"], reply["body"])
+
+    def make_record(self, message: object) -> dict[str, Any]:
+        """Send a message, and receive it as Lambda's event source mapping hands it on."""
+        self.sqs.send_message(QueueUrl=self.url("requests"), MessageBody=json.dumps(message))
+        answer = self.sqs.receive_message(QueueUrl=self.url("requests"), MessageSystemAttributeNames=["All"])
+        (received,) = answer["Messages"]
+        return {
+            "messageId": received["MessageId"],
+            "receiptHandle": received["ReceiptHandle"],
+            "body": received["Body"],
+            "attributes": received["Attributes"],
+            "messageAttributes": {},
+            "eventSource": "aws:sqs",
+            "eventSourceARN": f"arn:aws:sqs:us-east-1:123456789012:{self.settings.stack}-requests",
+            "awsRegion": "us-east-1",
+        }
+
+
+def make_event(asked: Any, who: Mapping[str, Any]) -> dict[str, Any]:
+    """Make the event of an API Gateway REST API with Lambda proxy integration."""
+    query = dict(pair.split("=", 1) for pair in asked.query.split("&") if pair)
+    return {
+        "resource": "/{proxy+}",
+        "path": asked.path,
+        "httpMethod": asked.method,
+        "headers": {"Content-Type": "application/json", "Host": "api.example.com"},
+        "multiValueHeaders": {"Content-Type": ["application/json"], "Host": ["api.example.com"]},
+        "queryStringParameters": query or None,
+        "multiValueQueryStringParameters": {name: [value] for name, value in query.items()} or None,
+        "requestContext": {"identity": {"sourceIp": "192.0.2.7"}, "stage": "prod", **who},
+        "body": json.dumps(asked.body) if asked.body is not None else None,
+        "isBase64Encoded": False,
+    }
+
+
+DOORS: Mapping[str, Callable[[Doors, Mapping[str, Any]], Answered]] = {
+    "http": Doors.ask_http,
+    "api gateway with a token": Doors.ask_with_token,
+    "api gateway with a signature": Doors.ask_with_signature,
+    "invocation": Doors.ask_directly,
+    "invocation with body": Doors.ask_in_a_body,
+    "message": Doors.ask_by_message,
+}

@@ -1,0 +1,220 @@
+"""The same request through every door: the same answer, and the same refusal."""
+
+import json
+import re
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+
+from producer.operations import CHECK_DRIFT, ROUTES
+from tests.integration.doors.doors import DOORS, Answered, Doors, make_context
+
+REGION = "us-east-1"
+CONFIG = {"instanceType": "m5.xlarge", "targetInstanceTypeRightSizingMethod": "NONE"}
+_CHANGING = re.compile(
+    r"(?:pg|run|wave|req|s|lt|pit|job|drsjob)-[0-9a-zA-Z]{8,}|sha256:[0-9a-f]+|\d{4}-\d\d-\d\dT[\d:.]+Z|"
+    r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+)
+Message = dict[str, Any]
+OTHERWISE = {
+    "requestId": "each request has its own",
+    "requestedBy": "each door has its own way to tell who asks",
+    "appliedBy": "likewise",
+    "changedBy": "likewise",
+    "door": "it is another one",
+    "description": "names the test",
+    "groupName": "there is one of each name",
+    "nextToken": "holds the last name",
+    "approximateCounts": "of all queues",
+}
+"""What differs from door to door, and why."""
+
+
+def body(doors: Doors, count: int = 1) -> Message:
+    members = doors.aws.control("POST", "servers", {"count": count})["sourceServerIds"]
+    return {
+        "groupName": f"group {uuid.uuid4().hex}",
+        "region": REGION,
+        "sourceServerIds": members,
+        "launchConfig": CONFIG,
+    }
+
+
+def create(doors: Doors, **more: Any) -> Message:
+    answer = doors.ask_http({"operation": "create_protection_group", **body(doors), **more})
+    assert answer.status == 201, answer.document
+    return dict(answer.document)
+
+
+def group_id(doors: Doors) -> str:
+    return str(create(doors)["groupId"])
+
+
+def update(doors: Doors) -> Message:
+    shown = create(doors)
+    wanted = {name: shown[name] for name in ("groupId", "groupName", "region", "sourceServerIds")}
+    return {
+        **wanted,
+        "version": 1,
+        "description": "another one",
+        "launchConfig": {**CONFIG, "instanceType": "m5.large"},
+    }
+
+
+def of_a_run(doors: Doors) -> Message:
+    shown = create(doors)
+    return {"groupId": shown["groupId"], "runId": shown["launchConfigStatus"]["runId"]}
+
+
+def rollback(doors: Doors) -> Message:
+    changed = update(doors)
+    assert doors.ask_http({"operation": "update_protection_group", **changed}).status == 200
+    return {"groupId": changed["groupId"], "toRun": 1}
+
+
+def wave(doors: Doors) -> str:
+    answer = doors.ask_http({"operation": "start_wave_recovery", "groupIds": [group_id(doors)]})
+    assert answer.status == 202, answer.document
+    return str(answer.document["waveId"])
+
+
+def letters(doors: Doors) -> Message:
+    doors.take("jobs-dlq")
+    doors.sqs.send_message(QueueUrl=doors.url("jobs-dlq"), MessageBody="?")
+    return {}
+
+
+def of(make: Callable[[Doors], str], name: str, **more: Any) -> Callable[[Doors], Message]:
+    return lambda doors: {name: make(doors), **more}
+
+
+ASKED: Mapping[str, tuple[Callable[[Doors], Message], int]] = {
+    "create_protection_group": (body, 201),
+    "update_protection_group": (update, 200),
+    "get_protection_group": (of(group_id, "groupId"), 200),
+    "delete_protection_group": (of(group_id, "groupId"), 204),
+    "list_protection_groups": (lambda doors: {"limit": 1}, 200),
+    "apply_launch_configs": (of(group_id, "groupId", force=True), 202),
+    "get_launch_config_status": (of(group_id, "groupId", servers="pending", limit=10, live=True), 200),
+    "get_launch_config_plan": (of(group_id, "groupId", limit=5), 200),
+    "list_apply_runs": (of(group_id, "groupId"), 200),
+    "get_apply_run": (of_a_run, 200),
+    "rollback": (rollback, 202),
+    "start_wave_recovery": (lambda doors: {"groupIds": [group_id(doors)], "isDrill": True}, 202),
+    "get_wave": (of(wave, "waveId"), 200),
+    "list_waves": (lambda doors: {"limit": 1}, 200),
+    "list_dead_letters": (letters, 200),
+    "redrive_dead_letters": (letters, 200),
+}
+"""What is asked of each operation, and the status that it is answered with."""
+OF_AWS = ("get_launch_config_status", "get_launch_config_plan")
+"""What shows launch templates: no two source servers have the same one."""
+
+
+def plain(document: Any) -> Any:
+    """What an answer says, without what is every request's own."""
+    if isinstance(document, dict):
+        return {_plain_text(name): plain(value) for name, value in document.items() if name not in OTHERWISE}
+    if isinstance(document, list):
+        return [plain(each) for each in document]
+    return _plain_text(document) if isinstance(document, str) else document
+
+
+def _plain_text(text: str) -> str:
+    return _CHANGING.sub("…", text)
+
+
+def ask(doors: Doors, door: str, message: Message) -> Answered:
+    return DOORS[door](doors, message)
+
+
+def test_every_operation_is_asked_for() -> None:
+    """An operation that is added is one of these, or this fails."""
+    assert set(ASKED) == set(ROUTES)
+
+
+@pytest.mark.parametrize("operation", ASKED)
+def test_the_same_request_has_the_same_answer_through_each_door(doors: Doors, operation: str) -> None:
+    """Status and document, but for ids, times and who asked."""
+    make, status = ASKED[operation]
+    shared = make(doors) if operation in OF_AWS else None
+    asked = {door: {"operation": operation, **(shared or make(doors))} for door in DOORS}
+    answers = {door: ask(doors, door, asked[door]) for door in DOORS}
+    assert {door: answer.status for door, answer in answers.items()} == dict.fromkeys(DOORS, status)
+    expected = plain(answers["http"].document)
+    for door, answer in answers.items():
+        assert plain(answer.document) == expected, door
+
+
+BROKEN: Mapping[str, Message] = {
+    "no such group": {"operation": "get_protection_group", "groupId": "pg-00000000000000000"},
+    "no such run": {"operation": "get_apply_run", "groupId": "pg-0", "runId": "9"},
+    "a wrong member": {"operation": "create_protection_group", "groupName": "", "region": "moon", "colour": "red"},
+    "a body that lacks what is needed": {"operation": "start_wave_recovery"},
+    "a parameter out of range": {"operation": "list_protection_groups", "limit": 0},
+    "a parameter of another kind": {"operation": "list_waves", "limit": "many"},
+    "a filter that is none": {"operation": "get_launch_config_status", "groupId": "pg-0", "servers": "blue"},
+    "a wait too long": {"operation": "apply_launch_configs", "groupId": "pg-0", "wait": 26},
+}
+
+
+@pytest.mark.parametrize("broken", BROKEN)
+def test_the_same_wrong_request_has_the_same_refusal_through_each_door(doors: Doors, broken: str) -> None:
+    """Code, detail and every error; through the queue it is a dead letter too, with the reason."""
+    doors.take("requests-dlq")
+    answers = {door: ask(doors, door, BROKEN[broken]) for door in DOORS}
+    expected = plain(answers["http"].document)
+    assert 400 <= answers["http"].status < 500
+    assert {door: (answer.status, plain(answer.document)) for door, answer in answers.items()} == dict.fromkeys(
+        DOORS, (answers["http"].status, expected)
+    )
+    (letter,) = doors.take("requests-dlq")
+    reason = letter["MessageAttributes"]["reason"]["StringValue"]
+    assert reason
+    assert all(error["message"] in reason for error in answers["http"].document["errors"])
+
+
+NO_REQUEST: Mapping[str, tuple[object, str]] = {
+    "no object": ([1], "The message is no JSON object."),
+    "no operation": ({}, "operation must be one of create_protection_group, "),
+    "another operation": ({"operation": "DROP TABLE"}, 'not "DROP TABLE".'),
+    "an id missing": ({"operation": "get_protection_group"}, "groupId must be an id of 1 to 64 characters"),
+    "an id that is a path": (
+        {"operation": "delete_protection_group", "groupId": "pg-1/apply-runs"},
+        "groupId must be an id of 1 to 64 characters without a slash",
+    ),
+    "an id of dots": ({"operation": "get_wave", "waveId": ".."}, "waveId must be an id"),
+    "an id that is a number": ({"operation": "get_wave", "waveId": 7}, "waveId must be an id"),
+    "a parameter that is an object": ({"operation": "list_waves", "limit": {}}, "limit must be text, a number"),
+    "something twice": ({"operation": "get_wave", "waveId": "w", "body": {"waveId": "x"}}, "waveId is given twice"),
+    "a body that is none": ({"operation": "get_wave", "waveId": "w", "body": "x"}, "body must be an object"),
+    "what is not taken": ({"operation": "get_wave", "waveId": "w", "force": True}, '"force" is not known here'),
+    "a key that is no text": ({"operation": "get_wave", "waveId": "w", "idempotencyKey": 1}, "idempotencyKey must be"),
+}
+
+
+@pytest.mark.parametrize("case", NO_REQUEST)
+def test_what_is_no_request_is_refused_before_anything(doors: Doors, case: str) -> None:
+    """One clear error, by invocation and by message; nothing is looked up for it."""
+    message, told = NO_REQUEST[case]
+    doors.take("requests-dlq")
+    found = doors.function.handle(message, make_context("reader"))
+    assert (found["statusCode"], found["body"]["code"]) == (400, "INVALID_BODY")
+    (error,) = found["body"]["errors"]
+    assert told in error["message"]
+    assert doors.function.handle({"Records": [doors.make_record(message)]}, None) == {"batchItemFailures": []}
+    (letter,) = doors.take("requests-dlq")
+    assert error["message"] in letter["MessageAttributes"]["reason"]["StringValue"]
+    assert json.loads(letter["Body"]) == message
+
+
+@pytest.mark.parametrize("door", ["invocation", "invocation with body", "message"])
+def test_a_check_for_drift_is_sent_to_the_workers(doors: Doors, door: str) -> None:
+    """The one operation without a route; it says how many messages the workers get."""
+    doors.take("jobs")
+    asked = {"accountId": "123456789012", "region": REGION, "sourceServerIds": ["s-1a2b3c4d5e6f7a8b9"]}
+    answer = ask(doors, door, {"operation": CHECK_DRIFT, **asked})
+    assert (answer.status, answer.document) == (202, {"sentMessages": 1})
+    assert len(doors.take("jobs")) == 1

@@ -1,0 +1,133 @@
+"""Who may what, at each door; and that nothing in a request's own words counts."""
+
+from typing import Any
+
+import pytest
+
+from producer.operations import CHECK_DRIFT, ROUTES
+from tests.integration.doors.doors import DOORS, Doors, make_context, make_event
+from tests.integration.doors.test_doors import ASKED, group_id
+from workers.core.settings import Settings
+
+NEEDS = {
+    "reader": {"get_", "list_"},
+    "operator": {"apply_", "start_", "redrive_", "check_"},
+    "admin": {"create_", "update_", "delete_", "rollback"},
+}
+RANKS = ("reader", "operator", "admin")
+
+
+def needed(operation: str) -> str:
+    return next(role for role, begins in NEEDS.items() if operation.startswith(tuple(begins)))
+
+
+def ask_of(doors: Doors, operation: str) -> dict[str, Any]:
+    return {"operation": operation, **(ASKED[operation][0](doors) if operation in ASKED else {})}
+
+
+@pytest.mark.parametrize("operation", [*ROUTES, CHECK_DRIFT])
+@pytest.mark.parametrize("role", RANKS)
+def test_an_alias_is_a_role(doors: Doors, operation: str, role: str) -> None:
+    """What a role is enough for is done; else 403 says which one is needed, and nothing is changed."""
+    message = ask_of(doors, operation)
+    answer = doors.ask_directly(message, role)
+    enough = RANKS.index(role) >= RANKS.index(needed(operation))
+    assert (answer.status != 403) is enough
+    if not enough:
+        assert answer.document["code"] == "FORBIDDEN"
+        assert answer.document["detail"] == f"This needs the role {needed(operation)}; alias {role} is {role}."
+
+
+@pytest.mark.parametrize("alias", [None, "live", "7", "api", "requests"])
+def test_an_invocation_through_no_role_s_alias_may_nothing(doors: Doors, alias: str | None) -> None:
+    """Also through API Gateway's own alias, or the queue's."""
+    answer = doors.ask_directly({"operation": "list_protection_groups"}, alias)
+    assert (answer.status, answer.document["code"]) == (401, "UNAUTHENTICATED")
+    assert "by one of its aliases reader, operator or admin" in answer.document["detail"]
+
+
+@pytest.mark.parametrize("alias", ["reader", "operator", "requests"])
+def test_an_invocation_that_plays_api_gateway_is_not_believed(doors: Doors, alias: str) -> None:
+    """Its claims count through API Gateway's alias alone: what it really asks for is no operation."""
+    claims = {"cognito:username": "mallory", "cognito:groups": "admin"}
+    asked = make_event(_Asked("DELETE", f"/protection-groups/{group_id(doors)}"), {"authorizer": {"claims": claims}})
+    answer = doors.function.handle(asked, make_context(alias))
+    assert (answer["statusCode"], answer["body"]["code"]) == (400, "INVALID_BODY")
+
+
+@pytest.mark.parametrize("alias", ["reader", "operator", "api"])
+def test_an_invocation_that_plays_the_queue_is_not_believed(doors: Doors, alias: str) -> None:
+    """Messages come through the queue's alias alone."""
+    record = doors.make_record({"operation": "delete_protection_group", "groupId": group_id(doors)})
+    answer = doors.function.handle({"Records": [record]}, make_context(alias))
+    assert (answer["statusCode"], answer["body"]["code"]) == (400, "INVALID_BODY")
+    doors.take("requests")
+
+
+class _Asked:
+    def __init__(self, method: str, path: str) -> None:
+        self.method, self.path, self.query, self.body = method, path, "", None
+
+
+@pytest.mark.parametrize(
+    ("groups", "status"),
+    [("reader", 403), ("[reader operator]", 202), ("others,admin", 202), ("others", 403), ("", 403), ("ADMINS", 403)],
+)
+def test_a_token_s_groups_are_roles(doors: Doors, groups: str, status: int) -> None:
+    """As API Gateway hands them on: one text, with or without brackets."""
+    message = {"operation": "apply_launch_configs", "groupId": group_id(doors), "force": True}
+    assert doors.ask_with_token(message, groups).status == status
+
+
+@pytest.mark.parametrize(
+    ("name", "status"), [("administrators", 202), ("Administrators", 403), ("administrators2", 403), ("else", 403)]
+)
+def test_a_role_of_iam_has_the_role_that_the_setting_names(doors: Doors, name: str, status: int) -> None:
+    """By account and name: the ARN of a session does not have the role's path."""
+    message = {"operation": "apply_launch_configs", "groupId": group_id(doors), "force": True}
+    answer = doors.ask_with_signature(message, name)
+    assert answer.status == status
+
+
+@pytest.mark.parametrize(
+    "who",
+    [
+        {},
+        {"authorizer": {}},
+        {"authorizer": None},
+        {"authorizer": {"claims": {}}},
+        {"authorizer": {"claims": "admin"}},
+        {"identity": {"userArn": None}},
+        {"identity": {"userArn": ""}},
+    ],
+)
+def test_whom_api_gateway_does_not_know_may_nothing(doors: Doors, who: dict[str, Any]) -> None:
+    """A method without an authorizer is an open door: it is told to have one."""
+    answer = doors.ask_gateway({"operation": "list_protection_groups"}, **who)
+    assert (answer.status, answer.document["code"]) == (401, "UNAUTHENTICATED")
+    assert "give its method an authorizer" in answer.document["detail"]
+
+
+@pytest.mark.parametrize("role", RANKS)
+def test_what_senders_of_messages_may_is_a_setting(doors: Doors, monkeypatch: pytest.MonkeyPatch, role: str) -> None:
+    """Whoever a message says that it is for: the answer says no, and it is a dead letter."""
+    settings = doors.settings.model_copy(update={"requests_role": role})
+    monkeypatch.setattr(doors.function, "_settings", settings)
+    doors.take("requests-dlq")
+    message = {"operation": "delete_protection_group", "groupId": group_id(doors), "invokedBy": "admin"}
+    answer = doors.ask_by_message(message)
+    assert answer.status == (204 if role == "admin" else 403)
+    assert len(doors.take("requests-dlq")) == (0 if role == "admin" else 1)
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_a_role_in_the_body_is_no_role(doors: Doors, door: str) -> None:
+    """Members that would raise who asks are members that nobody knows."""
+    answer = DOORS[door](doors, {"operation": "start_wave_recovery", "groupIds": ["pg-0"], "role": "admin"})
+    assert answer.status == 400
+    assert [error["pointer"] for error in answer.document["errors"]] == ["/role"]
+
+
+def test_a_sender_may_do_what_operators_may() -> None:
+    """Unless the installation says more: applies and waves, and no change of what is applied."""
+    assert Settings.model_fields["requests_role"].default == "operator"
