@@ -121,13 +121,15 @@ async def test_only_what_is_not_started_can_be_stopped(store: TwinStore, status:
 
 @over_the_twin
 async def test_a_claim_is_released_by_who_has_it(store: TwinStore) -> None:
-    """Nobody else's is, and that is no error."""
+    """Nobody else's is, and that is no error; a call before it that was not answered is still known of."""
     await accept(store)
     first = await claim(store)
     second = await claim(store, first, timedelta(seconds=9))
-    await store.waves.release_part("w-1", first)
+    await store.waves.release_part("w-1", PARTS[0], first)
     assert await read_part(store) == second
-    await store.waves.release_part("w-1", second, conflicts=1)
+    await store.waves.release_part("w-1", first, second, conflicts=1)
+    assert await read_part(store) == replace(first, conflicts=1)
+    await store.waves.release_part("w-1", PARTS[0], first)
     assert await read_part(store) == replace(PARTS[0], conflicts=1)
 
 

@@ -199,7 +199,9 @@ class AdvanceWave:
             after = part
             if part.job_id in going:
                 job = jobs.get(str(part.job_id))
-                statuses = {**(part.launch_statuses or {}), **(job.launch_statuses if job else {})}
+                told = {**(part.launch_statuses or {}), **(job.launch_statuses if job else {})}
+                # A job that was adopted may have been started for more than this part.
+                statuses = {each: told[each] for each in part.source_server_ids if each in told}
                 is_final = all(statuses.get(each) in FINAL for each in part.source_server_ids)
                 after = replace(part, launch_statuses=statuses, job_over=job is None or job.is_over or is_final)
             if after != part:
