@@ -1,6 +1,8 @@
 """Calls of a wave to DRS that go wrong, several in a row: nothing is started twice, and nobody waits in vain."""
 
+import asyncio
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 
@@ -9,10 +11,27 @@ from tests.fakes.twin.world import LATE_SECONDS, Call, Trouble
 from tests.faults.scenarios import A, B, Story
 from tests.faults.test_traces import told
 from tests.faults.test_waves import START, named, read, ready, start, work
+from workers.aws.calls import THROTTLED_TRIES
 from workers.core.store.wave_records import WaveStatus
 
 OVER_AT_ONCE, GOES_ON = 5.0, 90.0
 """How long a recovery job takes: over before anybody looks, or still running."""
+DESCRIBE = "describe_jobs"
+SWEPT_AFTER = 61.0
+"""Seconds after which the sweeper looks after a wave that is started."""
+
+
+def calls_of(story: Story, operation: str) -> int:
+    return sum(call.operation == operation for call in story.fleet.world.calls)
+
+
+async def sweep_and_work(story: Story, *, rounds: int) -> None:
+    """Let time pass, sweep, and do every message that is visible, once; as often as is said."""
+    process, use_cases = await story.fleet.start_worker()
+    for _ in range(rounds):
+        await asyncio.sleep(SWEPT_AFTER)
+        await story.fleet.sweep(process, use_cases)
+        await work(story)
 
 
 def late_then(code: str, story: Story) -> Callable[[Call], Trouble | Exception | None]:
@@ -44,7 +63,7 @@ def test_a_refused_repetition_forgets_no_call_that_was_not_answered(code: str, j
         world.on_call = late_then(code, story)
         await story.settle()
         view = await read(story, view)
-        assert sum(call.operation == START for call in world.calls) > 1, "the second call was refused"
+        assert calls_of(story, START) > 1, "the second call was refused"
         assert (view.wave.status, named(view)) == (WaveStatus.FINISHED, {})
         assert len(world.servers.jobs) == 1
         story.watch.check_end(story.wanted)
@@ -74,5 +93,115 @@ def test_a_job_of_ours_that_is_listed_late_is_adopted_by_the_parts_it_was_for() 
         assert [part.launch_statuses for part in view.parts[1:]] == [{A: "LAUNCHED"}, {B: "LAUNCHED"}]
         assert len(world.servers.jobs) == 1
         story.watch.check_end(story.wanted)
+
+    told(story)
+
+
+def jobs_are_hidden(code: str) -> Callable[[Call], Exception | None]:
+    """Refuse every DescribeJobs."""
+    error = refuse(code, "DescribeJobs")
+    return lambda call: error if call.operation == DESCRIBE else None
+
+
+@pytest.mark.parametrize("code", ["AccessDeniedException", "InternalServerException", "ThrottlingException"])
+def test_a_job_that_cannot_be_followed_is_said_and_kept(code: str) -> None:
+    """DRS does not tell how far the jobs are: the wave says so, its groups stay held, and it is followed later on."""
+
+    async def story(story: Story) -> None:
+        world = story.fleet.world
+        group_id = await ready(story)
+        view = await start(story, group_id)
+        await work(story)
+        world.on_call = jobs_are_hidden(code)
+        await sweep_and_work(story, rounds=4)
+        view = await read(story, view)
+        assert view.wave.status is WaveStatus.STARTED
+        assert (view.wave.waiting_for or "").startswith("launches: drs.DescribeJobs does not tell how far they are")
+        assert story.fleet.statuses()[group_id]["launching"] is True
+        assert calls_of(story, DESCRIBE) <= 4 * THROTTLED_TRIES, "it is asked once a sweep"
+        world.on_call = lambda _call: None
+        await story.settle()
+        view = await read(story, view)
+        assert (view.wave.status, view.wave.waiting_for) == (WaveStatus.FINISHED, None)
+        story.watch.check_end(story.wanted)
+
+    told(story)
+
+
+def test_nothing_waits_for_jobs_that_cannot_be_followed() -> None:
+    """One part is started, DescribeJobs fails since, and a quota gets free: the other part starts all the same."""
+
+    async def story(story: Story) -> None:
+        world = story.fleet.world
+        members = [f"s-{number:017d}" for number in range(101)]
+        world.servers.add(*members)
+        world.servers.most_jobs, world.servers.job_seconds = 1, 3000.0
+        view = await start(story, await ready(story, "web", *members))
+        await work(story)
+        world.on_call = jobs_are_hidden("InternalServerException")
+        world.servers.most_jobs = 2
+        await sweep_and_work(story, rounds=2)
+        view = await read(story, view)
+        assert (view.wave.status, len(world.servers.jobs)) == (WaveStatus.STARTED, 2)
+        world.on_call = lambda _call: None
+        await story.settle()
+
+    told(story)
+
+
+def test_what_is_not_known_to_be_started_is_not_started_again_where_jobs_are_hidden() -> None:
+    """The answer is lost, and the role may not list jobs: nothing is started until it may, and the wave says why."""
+
+    async def story(story: Story) -> None:
+        world = story.fleet.world
+        view = await start(story, await ready(story))
+        lost, hidden = [Trouble.LOST], jobs_are_hidden("AccessDeniedException")
+        world.on_call = lambda call: lost.pop() if lost and call.operation == START else hidden(call)
+        await sweep_and_work(story, rounds=4)
+        view = await read(story, view)
+        assert view.wave.waiting_for == "drs.DescribeJobs: AccessDeniedException"
+        assert calls_of(story, START) == 1
+        world.on_call = lambda _call: None
+        await story.settle()
+        assert (await read(story, view)).wave.status is WaveStatus.FINISHED
+        assert len(world.servers.jobs) == 1
+        story.watch.check_end(story.wanted)
+
+    told(story)
+
+
+def test_a_job_that_is_not_listed_yet_is_not_over() -> None:
+    """Another part waits, so that the first job is followed at once, before DRS lists it: its group stays held."""
+
+    async def story(story: Story) -> None:
+        world = story.fleet.world
+        members = [f"s-{number:017d}" for number in range(101)]
+        world.servers.add(*members)
+        world.servers.most_jobs, world.servers.job_lag = 1, 60.0
+        view = await start(story, await ready(story, "web", *members))
+        await work(story)
+        await sweep_and_work(story, rounds=1)
+        assert not any(part.job_over for part in (await read(story, view)).parts)
+        await story.settle()
+        view = await read(story, view)
+        assert (view.wave.status, named(view)) == (WaveStatus.FINISHED, {})
+        story.watch.check_end(story.wanted)
+
+    told(story)
+
+
+def test_a_job_that_drs_knows_no_more_ends() -> None:
+    """Minutes after its start DRS does not list it: nobody waits for it until the wave's time is over."""
+
+    async def story(story: Story) -> None:
+        world = story.fleet.world
+        world.servers.job_lag = timedelta(hours=9).total_seconds()
+        group_id = await ready(story)
+        view = await start(story, group_id)
+        await story.settle()
+        view = await read(story, view)
+        assert (view.wave.status, {code for code, _ in named(view).values()}) == (WaveStatus.FAILED, {"LAUNCH_FAILED"})
+        assert world.now() - view.wave.accepted_at < timedelta(minutes=10)
+        assert "heldBy" not in story.fleet.statuses()[group_id]
 
     told(story)

@@ -259,7 +259,7 @@ STARTED = tuple(
         (replace(GROUP, state=GroupState.UNREADY), PARTS, None, WaveStatus.STARTING),
         (replace(GROUP, state=GroupState.UNREADY, path="fallback"), PARTS, "apply", WaveStatus.APPLYING),
         (GROUP, (*STARTED[:2], PARTS[2]), None, WaveStatus.STARTING),
-        (GROUP, STARTED, "nothing any more", WaveStatus.STARTED),
+        (GROUP, STARTED, "launches", WaveStatus.STARTED),
         (
             replace(GROUP, state=GroupState.OVER),
             tuple(
@@ -269,7 +269,7 @@ STARTED = tuple(
             None,
             WaveStatus.FINISHED,
         ),
-        (replace(GROUP, state=GroupState.OVER), STARTED, None, WaveStatus.FINISHED),
+        (replace(GROUP, state=GroupState.OVER), STARTED, "nothing any more", WaveStatus.FINISHED),
         (
             replace(GROUP, state=GroupState.OVER),
             tuple(replace(part, job_over=True) for part in STARTED),
@@ -287,12 +287,12 @@ STARTED = tuple(
 def test_a_wave_is_what_its_groups_and_parts_are(
     group: WaveGroup, parts: tuple[WavePart, ...], waiting_for: str | None, status: WaveStatus
 ) -> None:
-    """It started when the last part was answered, and what is waited for is said until then."""
+    """It started when the last part was answered, and what is waited for is said until it is over."""
     wave = advance(WaveView(WAVE, (group,), parts), waiting_for)
     answered = [part.started_at for part in parts if part.started_at is not None]
     assert wave.status is status
     assert wave.started_at == (max(answered, default=None) if status.is_begun else None)
-    assert wave.waiting_for == (None if status.is_begun else waiting_for)
+    assert wave.waiting_for == (None if status.is_over else waiting_for)
 
 
 def test_every_source_server_that_is_not_recovered_is_named() -> None:

@@ -6,9 +6,10 @@ conditional write: whoever comes next, after a death or beside another, goes on 
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 import structlog
 
@@ -18,21 +19,24 @@ from workers.core.errors import DEADLINE_EXCEEDED, GroupDeleted
 from workers.core.model.group import Target
 from workers.core.model.waves import OnNotReady
 from workers.core.outcome import Acknowledge, Outcome, Redeliver
-from workers.core.ports import Clock, Recovery
+from workers.core.ports import Clock
 from workers.core.priority import set_priority
 from workers.core.runs.release import Release
 from workers.core.settings import Settings
 from workers.core.store.groups import GroupStore
 from workers.core.store.holds import Hold
 from workers.core.store.notices import put_notice
-from workers.core.store.wave_records import FINAL, GroupState, Wave, WaveGroup, WavePart, WaveView, advance, find_errors
+from workers.core.store.wave_records import GroupState, Wave, WaveGroup, WavePart, WaveView, advance, find_errors
 from workers.core.store.waves import WaveStore
 from workers.core.telling.tellings import Tellings
 from workers.core.wave_plan import NOT_READY
+from workers.wave.follow import FollowJobs
 from workers.wave.parts import ONE_MORE_TRY, StartPart, Wait
 from workers.wave.readiness import Progress, Readiness, Step, refuse_parts
 
 log = structlog.get_logger()
+
+_T = TypeVar("_T")
 
 
 class AdvanceWave:
@@ -45,7 +49,7 @@ class AdvanceWave:
         waves: WaveStore,
         readiness: Readiness,
         start: StartPart,
-        recovery: Recovery,
+        follow: FollowJobs,
         release: Release,
         tellings: Tellings,
         settings: Settings,
@@ -55,7 +59,7 @@ class AdvanceWave:
         self._waves = waves
         self._readiness = readiness
         self._start = start
-        self._recovery = recovery
+        self._follow = follow
         self._release = release
         self._tellings = tellings
         self._settings = settings
@@ -92,13 +96,7 @@ class AdvanceWave:
             return [await self._end_group(view, group, *why) for group in view.groups]
         if view.wave.on_not_ready is OnNotReady.FAIL and any(_is_unready(group) for group in view.groups):
             return await self._advance_together(view)
-        steps = (self._advance_group(view, group) for group in view.groups)
-        # All of them to their end: one group's trouble must not leave the others running unowned.
-        outcomes = await asyncio.gather(*steps, return_exceptions=True)
-        for outcome in outcomes:
-            if isinstance(outcome, BaseException):
-                raise outcome
-        return [outcome for outcome in outcomes if isinstance(outcome, Progress)]
+        return await _do_all(self._advance_group(view, group) for group in view.groups)
 
     def _find_end(self, wave: Wave) -> tuple[str, str] | None:
         """Tell why nothing more of a wave is to be started or followed; None where it goes on."""
@@ -113,7 +111,7 @@ class AdvanceWave:
 
     async def _advance_together(self, view: WaveView) -> list[Progress]:
         """Start nothing until every group may be started, and nothing at all where one may not."""
-        looks = await asyncio.gather(*(self._look(view, group) for group in view.groups))
+        looks = await _do_all(self._look(view, group) for group in view.groups)
         refused = next((step.group for step in looks if step.group.error_code is not None), None)
         if refused is not None:
             told = f"Another group keeps its wave from starting: {refused.error_message}"
@@ -129,7 +127,7 @@ class AdvanceWave:
         held = [await self._hold(view, step) for step in looks]
         if any(_is_unready(each.group) for each in held):
             return held
-        return list(await asyncio.gather(*(self._go_on(view, each.group, each.parts) for each in held)))
+        return await _do_all(self._go_on(view, each.group, each.parts) for each in held)
 
     async def _look(self, view: WaveView, group: WaveGroup) -> Step:
         if not _is_unready(group):
@@ -161,20 +159,15 @@ class AdvanceWave:
         return held
 
     async def _go_on(self, view: WaveView, group: WaveGroup, parts: tuple[WavePart, ...]) -> Progress:
-        """Start the parts of a group that is held, follow those that are started, and give it back at the end."""
+        """Start the parts of a group that is held, follow those that were started, and give it back at the end."""
         wave, target = view.wave, await self._read_target(group)
         if target is None:
             return await self._end_group(view, group, GroupDeleted.code, _tell_deleted(wave, group))
-        parts = await self._follow(wave, parts, target)
-        started = await asyncio.gather(
-            *(self._start.start(wave, group, part, target) for part in parts), return_exceptions=True
-        )
-        for outcome in started:
-            if isinstance(outcome, BaseException):
-                raise outcome
-        done = [outcome for outcome in started if not isinstance(outcome, BaseException)]
-        parts = tuple(part for outcome in done for part in outcome.parts)
-        waits = tuple(wait for outcome in done for wait in outcome.waits)
+        begun = [part for part in parts if part.job_id is not None]
+        starts = [self._start.start(wave, group, part, target) for part in parts if part.job_id is None]
+        done = await _do_all([self._follow.follow(wave, begun, target), *starts])
+        parts = tuple(sorted((part for each in done for part in each.parts), key=lambda part: (part.number, part.path)))
+        waits = tuple(wait for each in done for wait in each.waits)
         if all(part.is_over for part in parts):
             return Progress(await self._close(wave, group), parts)
         return Progress(group, parts, waits)
@@ -187,27 +180,6 @@ class AdvanceWave:
             return (await self._groups.read_definition(group.group_id, group.config_version)).target
         except GroupDeleted:
             return None
-
-    async def _follow(self, wave: Wave, parts: Sequence[WavePart], target: Target) -> tuple[WavePart, ...]:
-        """Read how far the jobs are that are not over: COMPLETED is no success, each launch status is kept."""
-        going = [part.job_id for part in parts if part.job_id is not None and not part.job_over]
-        if not going:
-            return tuple(parts)
-        jobs = await self._recovery.follow(target, going)
-        followed = []
-        for part in parts:
-            after = part
-            if part.job_id in going:
-                job = jobs.get(str(part.job_id))
-                told = {**(part.launch_statuses or {}), **(job.launch_statuses if job else {})}
-                # A job that was adopted may have been started for more than this part.
-                statuses = {each: told[each] for each in part.source_server_ids if each in told}
-                is_final = all(statuses.get(each) in FINAL for each in part.source_server_ids)
-                after = replace(part, launch_statuses=statuses, job_over=job is None or job.is_over or is_final)
-            if after != part:
-                await self._waves.note_launches(wave.wave_id, after)
-            followed.append(after)
-        return tuple(followed)
 
     async def _end_group(self, view: WaveView, group: WaveGroup, code: str, message: str) -> Progress:
         """Start and follow nothing more of a group."""
@@ -269,6 +241,15 @@ class AdvanceWave:
         soonest = min((wait.after for wait in waits), default=ONE_MORE_TRY)
         patience = min((now - wave.accepted_at) / 10, self._settings.longest_wave_pause)
         return max(soonest, patience)
+
+
+async def _do_all(steps: Iterable[Coroutine[None, None, _T]]) -> list[_T]:
+    """Do all of them to their end: one's trouble must not leave the others running unowned."""
+    outcomes = await asyncio.gather(*steps, return_exceptions=True)
+    for outcome in outcomes:
+        if isinstance(outcome, BaseException):
+            raise outcome
+    return [outcome for outcome in outcomes if not isinstance(outcome, BaseException)]
 
 
 def _is_unready(group: WaveGroup) -> bool:

@@ -131,6 +131,9 @@ class StartPart:
             return await self._start(wave, group, part, target)
         except RetryableError as error:
             return Started([part], [self._plan_wait(error)])
+        except PermanentError as error:
+            # DRS does not tell which jobs there are: whether one was started, or who has its servers, cannot be known.
+            return _wait(part, error.code, self._job_wait, f"{error.operation or 'AWS'}: {error.message}")
 
     def _plan_wait(self, error: RetryableError) -> Wait:
         match error:

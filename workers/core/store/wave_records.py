@@ -236,7 +236,7 @@ def advance(view: WaveView, waiting_for: str | None) -> Wave:
 
     Parameters:
         view: The wave as it was, its groups and parts as they are.
-        waiting_for: What those that are not started wait for, if anything.
+        waiting_for: What those that are not over wait for, if anything.
 
     Returns:
         The wave.
@@ -251,7 +251,7 @@ def advance(view: WaveView, waiting_for: str | None) -> Wave:
         view.wave,
         status=status,
         started_at=max(answered, default=None) if is_begun else None,
-        waiting_for=None if is_begun else waiting_for,
+        waiting_for=None if is_over else waiting_for,
     )
 
 
