@@ -1,18 +1,20 @@
 """Calls of a wave to DRS that go wrong, several in a row: nothing is started twice, and nobody waits in vain."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 
 import pytest
 
+from producer.services import Services
 from tests.fakes.twin.dynamodb import refuse
 from tests.fakes.twin.world import LATE_SECONDS, Call, Trouble
-from tests.faults.scenarios import A, B, Story
+from tests.faults.scenarios import OTHER, A, B, Story
 from tests.faults.test_traces import told
 from tests.faults.test_waves import START, named, read, ready, start, work
 from workers.aws.calls import THROTTLED_TRIES
-from workers.core.store.wave_records import WaveStatus
+from workers.core.requests import Requester
+from workers.core.store.wave_records import WaveStatus, WaveView
 
 OVER_AT_ONCE, GOES_ON = 5.0, 90.0
 """How long a recovery job takes: over before anybody looks, or still running."""
@@ -203,5 +205,81 @@ def test_a_job_that_drs_knows_no_more_ends() -> None:
         assert (view.wave.status, {code for code, _ in named(view).values()}) == (WaveStatus.FAILED, {"LAUNCH_FAILED"})
         assert world.now() - view.wave.accepted_at < timedelta(minutes=10)
         assert "heldBy" not in story.fleet.statuses()[group_id]
+
+    told(story)
+
+
+async def purge(story: Story, view: WaveView) -> None:
+    async def end(services: Services, _who: Requester) -> bool:
+        await services.waves.end_purged(view.wave.wave_id)
+        return True
+
+    await story.ask("purge", end)
+
+
+def test_what_is_started_of_a_purged_wave_is_held_and_followed_to_its_end() -> None:
+    """One group waits for a quota, the other is launched: nothing is written to that one until its launch is final."""
+
+    async def story(story: Story) -> None:
+        world = story.fleet.world
+        groups = {await ready(story, "web", A): A, await ready(story, "db", B): B}
+        world.servers.most_jobs, world.servers.job_seconds = 1, 1500.0
+        view = await start(story, *groups)
+        await work(story)
+        ((launched, waiting), (_, server)) = _tell_apart(await read(story, view), groups)
+        await story.update(launched, {groups[launched]: OTHER})
+        await purge(story, view)
+        since = len(world.calls)
+        await sweep_and_work(story, rounds=3)
+        assert not [call for call in world.calls[since:] if call.is_target_write]
+        statuses = story.fleet.statuses()
+        assert ("heldBy" in statuses[launched], "heldBy" in statuses[waiting]) == (True, False)
+        await story.settle()
+        view = await read(story, view)
+        assert {member: code for member, (code, _) in named(view).items()} == {server: "PURGED"}
+        assert len(world.servers.jobs) == 1
+        story.watch.check_end(story.wanted)
+
+    told(story)
+
+
+def _tell_apart(view: WaveView, groups: Mapping[str, str]) -> tuple[list[str], list[str]]:
+    """Tell which group has a job and which has none, and their source servers."""
+    parts = sorted(view.parts, key=lambda part: part.job_id is None)
+    return [part.group_id for part in parts], [groups[part.group_id] for part in parts]
+
+
+def test_what_was_waited_for_to_the_end_is_said() -> None:
+    """No job may be started for six hours: each source server says that it waited for a quota."""
+
+    async def story(story: Story) -> None:
+        world = story.fleet.world
+        world.servers.most_jobs = 0
+        group_id = await ready(story)
+        view = await start(story, group_id)
+        while world.now() <= view.wave.deadline:
+            await asyncio.sleep(60)
+            await work(story)
+        view = await read(story, view)
+        assert {code for code, _ in named(view).values()} == {"DEADLINE_EXCEEDED"}
+        assert {"job quota: ServiceQuotaExceededException" in message for _, message in named(view).values()} == {True}
+        assert "heldBy" not in story.fleet.statuses()[group_id]
+
+    told(story)
+
+
+def test_why_a_launch_is_followed_no_more_is_said() -> None:
+    """The group is deleted while DRS launches: its source servers are not simply told to have failed."""
+
+    async def story(story: Story) -> None:
+        story.fleet.world.servers.job_seconds = 1500.0
+        group_id = await ready(story)
+        view = await start(story, group_id)
+        await work(story)
+        await story.delete(group_id)
+        await story.settle()
+        for code, message in named(await read(story, view)).values():
+            assert code == "LAUNCH_FAILED"
+            assert f"followed no more: Protection group {group_id} was deleted" in message
 
     told(story)

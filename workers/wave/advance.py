@@ -91,23 +91,16 @@ class AdvanceWave:
         return await self._note(advance(after, told), after, waits)
 
     async def _advance_all(self, view: WaveView) -> list[Progress]:
-        why = self._find_end(view.wave)
-        if why is not None:
-            return [await self._end_group(view, group, *why) for group in view.groups]
+        if self._clock() >= view.wave.deadline:
+            told = _tell_too_late(view.wave)
+            return await _do_all(self._end_group(view, group, DEADLINE_EXCEEDED, told) for group in view.groups)
+        code = view.wave.stop_code
+        if code is not None:
+            told = view.wave.stop_message or code
+            return await _do_all(self._end_group(view, group, code, told, follow=True) for group in view.groups)
         if view.wave.on_not_ready is OnNotReady.FAIL and any(_is_unready(group) for group in view.groups):
             return await self._advance_together(view)
         return await _do_all(self._advance_group(view, group) for group in view.groups)
-
-    def _find_end(self, wave: Wave) -> tuple[str, str] | None:
-        """Tell why nothing more of a wave is to be started or followed; None where it goes on."""
-        if wave.stop_code is not None:
-            return wave.stop_code, wave.stop_message or wave.stop_code
-        if self._clock() >= wave.deadline:
-            told = (
-                f"{wave.wave_id} was accepted at {say_time(wave.accepted_at)}, and its time is over. Start a new wave."
-            )
-            return DEADLINE_EXCEEDED, told
-        return None
 
     async def _advance_together(self, view: WaveView) -> list[Progress]:
         """Start nothing until every group may be started, and nothing at all where one may not."""
@@ -165,7 +158,7 @@ class AdvanceWave:
             return await self._end_group(view, group, GroupDeleted.code, _tell_deleted(wave, group))
         begun = [part for part in parts if part.job_id is not None]
         starts = [self._start.start(wave, group, part, target) for part in parts if part.job_id is None]
-        done = await _do_all([self._follow.follow(wave, begun, target), *starts])
+        done = await _do_all([*starts, self._follow.follow(wave, begun, target)])
         parts = tuple(sorted((part for each in done for part in each.parts), key=lambda part: (part.number, part.path)))
         waits = tuple(wait for each in done for wait in each.waits)
         if all(part.is_over for part in parts):
@@ -181,15 +174,20 @@ class AdvanceWave:
         except GroupDeleted:
             return None
 
-    async def _end_group(self, view: WaveView, group: WaveGroup, code: str, message: str) -> Progress:
-        """Start and follow nothing more of a group."""
+    async def _end_group(
+        self, view: WaveView, group: WaveGroup, code: str, message: str, *, follow: bool = False
+    ) -> Progress:
+        """Start nothing more of a group; what DRS launches is held and followed to its end, or given up too."""
         parts = view.parts_of(group.group_id)
         if group.state is GroupState.OVER:
             return Progress(group, parts)
-        ended = [await self._end_part(view.wave, part, code, message) for part in parts]
+        kept = [part for part in parts if follow and part.job_id is not None]
+        ended = [part if part in kept else await self._end_part(view.wave, part, code, message) for part in parts]
         if any(not part.is_done for part in ended):
             # Somebody may be starting it just now; what comes of that is known in a moment.
             return Progress(group, tuple(ended), (Wait("part_under_way", self._settings.call_timeout),))
+        if not all(part.is_over for part in ended):
+            return await self._go_on(view, group, tuple(ended))
         after = replace(group, error_code=code, error_message=message)
         log.warning("wave.group_ended", wave_id=view.wave.wave_id, group_id=group.group_id, code=code)
         return Progress(await self._close(view.wave, group, after), tuple(ended))
@@ -254,6 +252,13 @@ async def _do_all(steps: Iterable[Coroutine[None, None, _T]]) -> list[_T]:
 
 def _is_unready(group: WaveGroup) -> bool:
     return group.state is GroupState.UNREADY
+
+
+def _tell_too_late(wave: Wave) -> str:
+    waited = f" It waited for {wave.waiting_for}." if wave.waiting_for is not None else ""
+    return (
+        f"{wave.wave_id} was accepted at {say_time(wave.accepted_at)}, and its time is over.{waited} Start a new wave."
+    )
 
 
 def _tell_deleted(wave: Wave, group: WaveGroup) -> str:
