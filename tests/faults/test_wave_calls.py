@@ -11,7 +11,7 @@ from tests.fakes.twin.dynamodb import refuse
 from tests.fakes.twin.world import LATE_SECONDS, Call, Trouble
 from tests.faults.scenarios import OTHER, A, B, Story
 from tests.faults.test_traces import told
-from tests.faults.test_waves import START, named, read, ready, start, work
+from tests.faults.test_waves import START, calls, named, read, ready, start, work
 from workers.aws.calls import THROTTLED_TRIES
 from workers.core.requests import Requester
 from workers.core.store.wave_records import WaveStatus, WaveView
@@ -19,6 +19,8 @@ from workers.core.store.wave_records import WaveStatus, WaveView
 OVER_AT_ONCE, GOES_ON = 5.0, 90.0
 """How long a recovery job takes: over before anybody looks, or still running."""
 DESCRIBE = "describe_jobs"
+REPEATED_AFTER = 34.0
+"""Seconds after which a call that was not answered is surely over, before one takes effect late."""
 SWEPT_AFTER = 61.0
 """Seconds after which the sweeper looks after a wave that is started."""
 
@@ -63,9 +65,12 @@ def test_a_refused_repetition_forgets_no_call_that_was_not_answered(code: str, j
         group_id = await ready(story)
         view = await start(story, group_id)
         world.on_call = late_then(code, story)
+        await work(story)
+        await asyncio.sleep(REPEATED_AFTER)
+        await work(story)
+        assert calls_of(story, START) > 1, "the second call was refused"
         await story.settle()
         view = await read(story, view)
-        assert calls_of(story, START) > 1, "the second call was refused"
         assert (view.wave.status, named(view)) == (WaveStatus.FINISHED, {})
         assert len(world.servers.jobs) == 1
         story.watch.check_end(story.wanted)
@@ -281,5 +286,29 @@ def test_why_a_launch_is_followed_no_more_is_said() -> None:
         for code, message in named(await read(story, view)).values():
             assert code == "LAUNCH_FAILED"
             assert f"followed no more: Protection group {group_id} was deleted" in message
+
+    told(story)
+
+
+def test_more_parts_than_turns_start_at_the_pace_of_the_account() -> None:
+    """32 jobs where ten may be started at once, then one a second: no turn is wasted, and none is taken for a call."""
+
+    async def story(story: Story) -> None:
+        world = story.fleet.world
+        members = [f"s-{number:017d}" for number in range(32)]
+        world.servers.add(*members)
+        world.servers.most_jobs = len(members)
+        groups = [await story.create(member, member) for member in members]
+        await story.settle()
+        since = len(world.calls)
+        view = await start(story, *groups)
+        while not view.wave.status.is_begun:
+            await work(story)
+            view = await read(story, view)
+            await asyncio.sleep(1)
+        assert calls(story, since, START) == len(members)
+        listed = [call for call in world.calls[since:] if call.operation == DESCRIBE]
+        assert not [call for call in listed if "fromDate" in call.request["filters"]], "no call is looked for"
+        await story.settle()
 
     told(story)

@@ -19,6 +19,7 @@ from workers.core.errors import (
     AccountNotInitialized,
     JobInProgress,
     LeaseLost,
+    OutOfTurns,
     PermanentError,
     PrelaunchError,
     QuotaExceeded,
@@ -37,8 +38,8 @@ log = structlog.get_logger()
 
 CLOCK_SKEW = timedelta(minutes=5)
 """How far DRS's clock may be behind ours when a job is looked for."""
-UNDER_WAY_MARGIN = timedelta(seconds=5)
-"""How long after its claim a call may begin: a turn comes at once or the part is given back."""
+UNDER_WAY_MARGIN = timedelta(seconds=12)
+"""How long after its claim a call may begin: a turn comes within ten seconds, or the part is given back."""
 JOBS_RUN_FOR = timedelta(days=2)
 """How long ago a job that still runs may have been started."""
 ONE_MORE_TRY = timedelta(seconds=2)
@@ -141,6 +142,9 @@ class StartPart:
                 return Wait(error.code, error.retry_after or self._job_wait, f"job quota: {error.message}")
             case Throttled():
                 return Wait(error.code, error.retry_after or ONE_MORE_TRY, f"tokens: AWS throttles {error.operation}")
+            case OutOfTurns():
+                told = f"tokens: {error.operation} is called as often as the account may"
+                return Wait(error.code, error.retry_after or ONE_MORE_TRY, told)
             case LeaseLost():
                 return Wait(error.code, error.retry_after or ONE_MORE_TRY)
         # Unanswered is not refused: the job may exist, and is looked for when the call is surely over.
@@ -184,7 +188,7 @@ class StartPart:
                 guard=PartGuard(claim.wave, claim.part, self._clock),
                 snapshots=claim.part.snapshots or {},
             )
-        except (Throttled, QuotaExceeded, LeaseLost):
+        except (Throttled, QuotaExceeded, LeaseLost, OutOfTurns):
             await self._waves.release_part(claim.wave.wave_id, claim.before, claim.part)
             raise
 
