@@ -13,6 +13,7 @@ from tests.faults.scenarios import OTHER, A, B, Story
 from tests.faults.test_traces import told
 from tests.faults.test_waves import START, calls, named, read, ready, start, work
 from workers.aws.calls import THROTTLED_TRIES
+from workers.core.model.waves import Verify
 from workers.core.requests import Requester
 from workers.core.store.wave_records import WaveStatus, WaveView
 
@@ -310,5 +311,25 @@ def test_more_parts_than_turns_start_at_the_pace_of_the_account() -> None:
         listed = [call for call in world.calls[since:] if call.operation == DESCRIBE]
         assert not [call for call in listed if "fromDate" in call.request["filters"]], "no call is looked for"
         await story.settle()
+
+    told(story)
+
+
+def test_a_comparison_that_ec2_refuses_ends_its_group_and_says_so() -> None:
+    """`verify: live` reads all launch templates at once and is refused: nothing is started, and each says why."""
+
+    async def story(story: Story) -> None:
+        world = story.fleet.world
+        members = [f"s-{number:017d}" for number in range(51)]
+        world.servers.add(*members)
+        group_id = await ready(story, "web", *members)
+        await asyncio.sleep(60)
+        refused = refuse("InvalidParameterValue", "DescribeLaunchTemplateVersions")
+        world.on_call = lambda call: refused if call.operation == "describe_launch_template_versions" else None
+        view = await start(story, group_id, verify=Verify.LIVE)
+        await story.settle()
+        told_of = named(await read(story, view))
+        assert (set(told_of), world.servers.jobs) == (set(members), [])
+        assert {code for code, _ in told_of.values()} == {"InvalidParameterValue"}
 
     told(story)

@@ -476,7 +476,7 @@ def test_trace_37_a_recovery_takes_over_from_a_drill() -> None:
         await work(story)
         view = await read(story, view)
         assert view.wave.status is WaveStatus.WAITING
-        assert view.wave.waiting_for == f"job: 2 source servers are still in {drill_job['jobID']}, a drill"
+        assert view.wave.waiting_for == f"job: {A}, {B} still in {drill_job['jobID']}, a drill"
         await story.settle()
         assert (await read(story, view)).wave.status is WaveStatus.FINISHED
         assert (await read(story, drill)).wave.status is WaveStatus.FINISHED

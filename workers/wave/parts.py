@@ -43,6 +43,8 @@ UNDER_WAY_MARGIN = timedelta(seconds=12)
 JOBS_RUN_FOR = timedelta(days=2)
 """How long ago a job that still runs may have been started."""
 ONE_MORE_TRY = timedelta(seconds=2)
+NAMED = 5
+"""How many source servers a sentence names."""
 HOLD_LOST = "HOLD_LOST"
 IN_ANOTHER_JOB = "IN_ANOTHER_JOB"
 ACCOUNT_PROBLEMS = (AccessDenied, AccountNotInitialized)
@@ -156,7 +158,7 @@ class StartPart:
             running = await self._recovery.follow(target, part.waits_for)
             names = [job.job_id for job in running.values() if not job.is_over]
             if names:
-                told = f"job: {len(part.source_server_ids)} source servers are still in {', '.join(names)}, a drill"
+                told = f"job: {_name_some(part.source_server_ids)} still in {', '.join(names)}, a drill"
                 return _wait(part, "drill_under_way", self._job_wait, told)
         hold = Hold(wave.wave_id, wave.deadline, wave.is_drill)
         try:
@@ -261,6 +263,11 @@ class StartPart:
 
 def _wait(part: WavePart, reason: str, after: timedelta, waiting_for: str | None = None) -> Started:
     return Started([part], [Wait(reason, after, waiting_for)])
+
+
+def _name_some(members: Sequence[str]) -> str:
+    more = len(members) - NAMED
+    return ", ".join(members[:NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _is_for(wave: Wave, members: Sequence[str], job: RecoveryJob) -> bool:
