@@ -10,7 +10,7 @@ from producer.services import Services
 from tests.fakes.twin.dynamodb import refuse
 from tests.fakes.twin.world import LATE_SECONDS, Call, Trouble
 from tests.faults.scenarios import OTHER, A, B, Story
-from tests.faults.test_traces import told
+from tests.faults.test_traces import once, told
 from tests.faults.test_waves import START, calls, named, read, ready, start, work
 from workers.aws.calls import THROTTLED_TRIES
 from workers.core.model.waves import Verify
@@ -331,5 +331,29 @@ def test_a_comparison_that_ec2_refuses_ends_its_group_and_says_so() -> None:
         told_of = named(await read(story, view))
         assert (set(told_of), world.servers.jobs) == (set(members), [])
         assert {code for code, _ in told_of.values()} == {"InvalidParameterValue"}
+
+    told(story)
+
+
+@pytest.mark.parametrize("trouble", [Trouble.LOST, Trouble.CRASH_AFTER])
+def test_a_job_that_was_not_heard_of_is_followed_though_its_wave_is_purged(trouble: Trouble) -> None:
+    """DRS launches, and nobody knows of it when the wave is stopped: its job is looked for before it is given up."""
+
+    async def story(story: Story) -> None:
+        world = story.fleet.world
+        world.servers.job_seconds = 1500.0
+        group_id = await ready(story)
+        view = await start(story, group_id)
+        world.on_call = once(START, trouble)
+        await work(story)
+        await story.update(group_id, {A: OTHER, B: OTHER})
+        await purge(story, view)
+        since = len(world.calls)
+        await sweep_and_work(story, rounds=3)
+        assert not [call for call in world.calls[since:] if call.is_target_write]
+        await story.settle()
+        view = await read(story, view)
+        assert (view.wave.status, named(view)) == (WaveStatus.FINISHED, {})
+        story.watch.check_end(story.wanted)
 
     told(story)

@@ -31,8 +31,9 @@ from workers.core.store.waves import WaveStore
 from workers.core.telling.tellings import Tellings
 from workers.core.wave_plan import NOT_READY
 from workers.wave.follow import FollowJobs
-from workers.wave.parts import ONE_MORE_TRY, StartPart, Wait
+from workers.wave.parts import StartPart
 from workers.wave.readiness import Progress, Readiness, Step, refuse_parts
+from workers.wave.steps import ONE_MORE_TRY, Wait
 
 log = structlog.get_logger()
 
@@ -181,6 +182,9 @@ class AdvanceWave:
         parts = view.parts_of(group.group_id)
         if group.state is GroupState.OVER:
             return Progress(group, parts)
+        target = await self._read_target(group) if follow else None
+        if target is not None:
+            parts = tuple(await _do_all(self._start.adopt(view.wave, part, target) for part in parts))
         kept = [part for part in parts if follow and part.job_id is not None]
         ended = [part if part in kept else await self._end_part(view.wave, part, code, message) for part in parts]
         if any(not part.is_done for part in ended):

@@ -17,7 +17,7 @@ from workers.core.ports import Clock, Recovery, RecoveryJob
 from workers.core.settings import Settings
 from workers.core.store.wave_records import FINAL, Wave, WavePart
 from workers.core.store.waves import WaveStore
-from workers.wave.parts import Started, Wait
+from workers.wave.steps import Started, Wait
 
 log = structlog.get_logger()
 

@@ -9,7 +9,7 @@ refused stand alone.
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import structlog
@@ -33,6 +33,7 @@ from workers.core.store.holds import Hold
 from workers.core.store.refusals import ConditionFailed
 from workers.core.store.wave_records import LeftOut, Wave, WaveGroup, WavePart
 from workers.core.store.waves import WaveStore
+from workers.wave.steps import NAMED, ONE_MORE_TRY, Started, Wait
 
 log = structlog.get_logger()
 
@@ -42,9 +43,6 @@ UNDER_WAY_MARGIN = timedelta(seconds=12)
 """How long after its claim a call may begin: a turn comes within ten seconds, or the part is given back."""
 JOBS_RUN_FOR = timedelta(days=2)
 """How long ago a job that still runs may have been started."""
-ONE_MORE_TRY = timedelta(seconds=2)
-NAMED = 5
-"""How many source servers a sentence names."""
 HOLD_LOST = "HOLD_LOST"
 IN_ANOTHER_JOB = "IN_ANOTHER_JOB"
 ACCOUNT_PROBLEMS = (AccessDenied, AccountNotInitialized)
@@ -66,24 +64,6 @@ class PartGuard:
 
     def note_unanswered(self) -> None:
         """Nothing to keep: `startingAt` stands, and whoever comes next looks for the job."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """What is to be come back for."""
-
-    reason: str
-    after: timedelta
-    waiting_for: str | None = None
-    """A phrase that completes "waiting for"; None where it is simply under way."""
-
-
-@dataclass(slots=True)
-class Started:
-    """What a step over some parts came to."""
-
-    parts: list[WavePart] = field(default_factory=list)
-    waits: list[Wait] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +117,17 @@ class StartPart:
         except PermanentError as error:
             # DRS does not tell which jobs there are: whether one was started, or who has its servers, cannot be known.
             return _wait(part, error.code, self._job_wait, f"{error.operation or 'AWS'}: {error.message}")
+
+    async def adopt(self, wave: Wave, part: WavePart, target: Target) -> WavePart:
+        """Take a job for the part's that a call of ours started without an answer; the part, where there is none."""
+        if part.is_done or part.starting_at is None or self.is_under_way(part):
+            return part
+        try:
+            job = await self._find_job(wave, part, target)
+        except PermanentError as error:
+            log.warning("wave.not_looked_for", wave_id=wave.wave_id, part=part.name, error=error.message)
+            return part
+        return part if job is None else await self._record(wave, self._answered(part, job))
 
     def _plan_wait(self, error: RetryableError) -> Wait:
         match error:

@@ -33,7 +33,8 @@ from workers.core.store.runs import Run, RunStore
 from workers.core.store.wave_records import FALLBACK, GroupState, LeftOut, Wave, WaveGroup, WavePart
 from workers.core.store.waves import WaveStore
 from workers.core.wave_plan import NOT_READY, explain
-from workers.wave.parts import HOLD_LOST, NAMED, ONE_MORE_TRY, Wait
+from workers.wave.parts import HOLD_LOST
+from workers.wave.steps import NAMED, ONE_MORE_TRY, Wait
 
 log = structlog.get_logger()
 
