@@ -9,6 +9,7 @@ import pytest
 
 from tests.fakes.twin.fleet import Fleet
 from tests.fakes.twin.process import ACCOUNT
+from tests.fakes.twin.store import TwinStore
 from tests.fakes.twin.world import Call, Trouble, World
 from tests.fakes.virtual_time import run_virtually
 from tests.faults.scenarios import CONFIG, EVERYWHERE, OTHER, A, B, C, Story
@@ -16,6 +17,7 @@ from tests.faults.test_traces import instance_type, told
 from workers.core.contract import WatchWork
 from workers.core.outcome import Acknowledge
 from workers.core.queries import Page, StatusView
+from workers.watch.standing import Standings
 
 HOURS = 60 * 60.0
 LONG_AGO = 60.0
@@ -122,6 +124,39 @@ def test_drift_is_reported_where_the_group_does_not_want_it_repaired() -> None:
             "targetInstanceTypeRightSizingMethod": ("BASIC", "NONE"),
         }
         story.watch.check()
+
+    told(story)
+
+
+@pytest.mark.parametrize("repairs", [True, False])
+def test_whether_drift_is_repaired_is_as_the_group_says_now(repairs: bool) -> None:
+    """An update of `autoRepair` alone opens no run, and counts from then on all the same."""
+
+    async def story(story: Story) -> None:
+        group_id = await make_ready(story, autoRepair=not repairs)
+        await story.define(group_id, (A, B), CONFIG, autoRepair=repairs)
+        await story.settle()
+        assert len(story.fleet.heads(group_id)) == 1
+        story.fleet.world.servers.edit(A, InstanceType="t3.micro")
+        begun = len(story.fleet.world.calls)
+        await story.look_for_drift()
+        assert story.fleet.heads(group_id)[-1]["mode"] == ("apply" if repairs else "report")
+        assert any(call.is_target_write for call in story.fleet.world.calls[begun:]) is repairs
+        assert (instance_type(story, A) == "m5.xlarge") is repairs
+
+    told(story)
+
+
+def test_an_account_is_entered_by_the_role_that_the_group_names_now() -> None:
+    """An update of the role alone opens no run; the one before may be gone by the time of the next watch."""
+
+    async def story(story: Story) -> None:
+        group_id = await make_ready(story, assumeRoleName="former")
+        await story.define(group_id, (A, B), CONFIG, assumeRoleName="present")
+        assert len(story.fleet.heads(group_id)) == 1
+        store = TwinStore(story.fleet.world)
+        (standing,) = await Standings(store.tables, store.groups, store.runs).find(ACCOUNT, "us-east-1")
+        assert standing.definition.target.assume_role_name == "present"
 
     told(story)
 
