@@ -17,6 +17,7 @@ from tests.faults.test_traces import instance_type, told
 from workers.core.contract import WatchWork
 from workers.core.outcome import Acknowledge
 from workers.core.queries import Page, StatusView
+from workers.core.runs.selection import ApplyRequest
 from workers.watch.standing import Standings
 
 HOURS = 60 * 60.0
@@ -157,6 +158,65 @@ def test_an_account_is_entered_by_the_role_that_the_group_names_now() -> None:
         store = TwinStore(story.fleet.world)
         (standing,) = await Standings(store.tables, store.groups, store.runs).find(ACCOUNT, "us-east-1")
         assert standing.definition.target.assume_role_name == "present"
+
+    told(story)
+
+
+async def make_reporting(story: Story) -> str:
+    """Of A somebody changed the launch template, and a run that reports it is under way."""
+    group_id = await make_ready(story)
+    story.fleet.world.servers.edit(A, InstanceType="t3.micro")
+    process, use_cases = await story.fleet.start_worker()
+    await process.run(lambda: use_cases.watch(EVERYWHERE))
+    assert [head["mode"] for head in story.fleet.heads(group_id)] == ["apply", "report"]
+    return group_id
+
+
+def test_who_asks_for_an_apply_does_not_wait_for_a_report() -> None:
+    """A run that only reads would never bring the source server to its launch config: another one follows it."""
+
+    async def story(story: Story) -> None:
+        group_id = await make_reporting(story)
+        answer = await story.ask(
+            "apply", lambda services, who: services.submission.apply(group_id, ApplyRequest(), who)
+        )
+        assert answer.run_id == story.fleet.heads(group_id)[-1]["runId"]
+        assert [head["mode"] for head in story.fleet.heads(group_id)] == ["apply", "report", "apply"]
+        await story.settle()
+        assert instance_type(story, A) == "m5.xlarge"
+        story.watch.check_end(story.wanted)
+
+    told(story)
+
+
+def test_an_update_does_not_leave_what_is_not_ready_to_a_report() -> None:
+    """It answers with the run that applies, also where it changes no launch config."""
+
+    async def story(story: Story) -> None:
+        group_id = await make_reporting(story)
+        await story.define(group_id, (A, B), CONFIG, description="other")
+        assert [head["mode"] for head in story.fleet.heads(group_id)] == ["apply", "report", "apply"]
+        await story.settle()
+        assert instance_type(story, A) == "m5.xlarge"
+        story.watch.check_end(story.wanted)
+
+    told(story)
+
+
+def test_a_lost_job_of_a_report_is_sent_again_and_writes_nothing() -> None:
+    """Its dead letter is redriven: the report goes on, and does not become an apply."""
+
+    async def story(story: Story) -> None:
+        group_id = await make_reporting(story)
+        (job,) = story.fleet.visible()
+        story.fleet.world.queues.bury(job)
+        begun = len(story.fleet.world.calls)
+        await story.redrive()
+        await story.settle()
+        assert [head["mode"] for head in story.fleet.heads(group_id)] == ["apply", "report"]
+        assert not any(call.is_target_write for call in story.fleet.world.calls[begun:])
+        (error,) = (await status_of(story, group_id)).status.errors  # type: ignore[union-attr]  # it has one
+        assert error.code == "DRIFT_FOUND"
 
     told(story)
 
