@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.fakes.twin.dynamodb import refuse
 from tests.fakes.twin.fleet import Fleet
 from tests.fakes.twin.process import ACCOUNT
 from tests.fakes.twin.store import TwinStore
@@ -15,7 +16,8 @@ from tests.fakes.virtual_time import run_virtually
 from tests.faults.scenarios import CONFIG, EVERYWHERE, OTHER, A, B, C, Story
 from tests.faults.test_traces import instance_type, told
 from workers.core.contract import WatchWork
-from workers.core.outcome import Acknowledge
+from workers.core.drift_checks import DriftCheck
+from workers.core.outcome import Acknowledge, Redeliver
 from workers.core.queries import Page, StatusView
 from workers.core.runs.selection import ApplyRequest
 from workers.watch.standing import Standings
@@ -282,7 +284,8 @@ def test_trace_33_pages_older_than_an_update_find_no_drift() -> None:
         await story.update(group_id, {A: OTHER, B: OTHER})
         await story.settle()
         gate.set()
-        assert await watching == Acknowledge("drifted 0")
+        # What it found is nobody's any more, and what else there may be is looked at again: the message comes again.
+        assert isinstance(await watching, Redeliver)
         await holding
         await story.settle()
         assert [head["reason"] for head in story.fleet.heads(group_id)] == ["requested", "requested"]
@@ -533,6 +536,89 @@ def test_a_watch_is_sent_for_each_account_and_region_and_made_once() -> None:
         assert aws_calls(story, begun) == {}
         await asyncio.sleep(6 * HOURS)
         assert await process.run(lambda: use_cases.watch(EVERYWHERE)) == Acknowledge("drifted 0")
+
+    told(story)
+
+
+def answer_nothing(story: Story, server_id: str, minutes: float) -> None:
+    """Let DRS fail every read of a source server for so long."""
+    world = story.fleet.world
+    until = world.seconds() + minutes * 60
+
+    def strike(call: Call) -> Exception | None:
+        is_away = call.operation == READ and call.request["sourceServerID"] == server_id and world.seconds() < until
+        return refuse("InternalServerException", "GetLaunchConfiguration") if is_away else None
+
+    world.on_call = strike
+
+
+async def send(story: Story, *named: str) -> None:
+    """Ask the workers to look, at what is named or everywhere, and let all that follows from it settle."""
+    check = DriftCheck(ACCOUNT, "us-east-1", source_server_ids=named)
+    await story.ask("check", lambda services, who: services.drift_checks.ask(check, who))
+    await story.settle()
+
+
+@pytest.mark.parametrize("named", [(), (A,)])
+def test_what_could_not_be_read_is_read_once_that_has_passed(named: tuple[str, ...]) -> None:
+    """DRS fails for ten minutes while the watch is under way: the drift is found all the same, and not hours later."""
+
+    async def story(story: Story) -> None:
+        group_id = await make_ready(story, autoRepair=True)
+        story.fleet.world.servers.edit(A, InstanceType="t3.micro")
+        answer_nothing(story, A, minutes=10)
+        await send(story, *named)
+        assert story.fleet.world.seconds() < HOURS
+        assert instance_type(story, A) == "m5.xlarge"
+        assert [head["reason"] for head in story.fleet.heads(group_id)] == ["requested", "drift"]
+
+    told(story)
+
+
+def test_what_cannot_be_read_at_all_costs_a_few_looks_a_period() -> None:
+    """One source server that DRS never answers for: five looks, then the next one comes by the schedule."""
+
+    async def story(story: Story) -> None:
+        group_id = await make_ready(story)
+        verified_at = story.fleet.statuses()[group_id]["verifiedAt"]
+        answer_nothing(story, A, minutes=24 * 60)
+        begun = len(story.fleet.world.calls)
+        await send(story)
+        looks = [call for call in story.fleet.world.calls[begun:] if call.operation == READ]
+        assert Counter(call.request["sourceServerID"] for call in looks)[B] == 5
+        begun = len(story.fleet.world.calls)
+        await send(story)
+        assert aws_calls(story, begun) == {}
+        assert story.fleet.statuses()[group_id]["verifiedAt"] == verified_at
+        await asyncio.sleep(6 * HOURS)
+        await send(story)
+        assert aws_calls(story, begun)[READ] >= 2
+
+    told(story)
+
+
+def test_what_was_found_is_not_forgotten_because_the_group_was_renamed() -> None:
+    """An update without a generation comes between look and run: it is looked at again, and then repaired."""
+
+    async def story(story: Story) -> None:
+        group_id = await make_ready(story, autoRepair=True)
+        world = story.fleet.world
+        world.servers.edit(A, InstanceType="t3.micro")
+        watcher, use_cases = await story.fleet.start_worker()
+        watching = asyncio.create_task(watcher.run(lambda: use_cases.watch(EVERYWHERE)))
+        read = (watcher.life.name, READ)
+        while read not in {(each.process, each.operation) for each in world.calls}:  # noqa: ASYNC110  # virtual
+            await asyncio.sleep(0.01)
+        watcher.life.stop(world.seconds())
+        await story.define(group_id, (A, B), CONFIG, autoRepair=True, description="other")
+        watcher.life.cont()
+        outcome = await watching
+        assert isinstance(outcome, Redeliver)
+        assert outcome.after is not None
+        assert instance_type(story, A) == "t3.micro"
+        await asyncio.sleep(outcome.after.total_seconds())
+        assert await story.look_for_drift() == Acknowledge("drifted 1")
+        assert instance_type(story, A) == "m5.xlarge"
 
     told(story)
 
