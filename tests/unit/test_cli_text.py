@@ -93,6 +93,13 @@ def test_what_needs_somebody_stands_first(capsys: pytest.CaptureFixture[str]) ->
     ]
 
 
+def test_what_aws_says_ends_with_one_full_stop(capsys: pytest.CaptureFixture[str]) -> None:
+    """What is waited for is a phrase of ours, or one that ends with a sentence of AWS's."""
+    for phrase in ("AWS: Rate exceeded", "AWS: Rate exceeded."):
+        print_status(GROUP, make_status("pending", 0, 0, 1, waitingFor=phrase, unlistedServers=None))
+        assert capsys.readouterr().out.splitlines()[-1] == "Waiting for AWS: Rate exceeded."
+
+
 def test_a_terminal_gets_a_table_that_crops_nothing(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
