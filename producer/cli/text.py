@@ -71,6 +71,8 @@ def print_status(group: Document, status: Document) -> None:
         )
     if status["deadline"]:
         print_text(f"It settles by {say_time(status['deadline'])} at the latest.")
+    if status["heldBy"]:
+        print_text(f"Held by {status['heldBy']}, which recovers it: see 'prelaunch wave get {status['heldBy']}'.")
     if status["waitingFor"]:
         print_text(say_wait(status["waitingFor"]))
     if status["unlistedServers"]:
