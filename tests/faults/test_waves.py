@@ -12,11 +12,13 @@ from tests.fakes.twin.dynamodb import refuse
 from tests.fakes.twin.world import Call, Trouble
 from tests.faults.scenarios import CONFIG, EVERYWHERE, OTHER, A, B, C, Story
 from tests.faults.test_traces import instance_type, once, told
+from workers.core.clock import say_time
 from workers.core.contract import APPLY_ACTOR, Queue
 from workers.core.model.waves import OnNotReady, Verify
 from workers.core.queries import Page
 from workers.core.queue.job import decode_job
 from workers.core.requests import Conflict, Requester
+from workers.core.runs.waiting import BELIEVED
 from workers.core.store.wave_records import WaveStatus, WaveView, find_errors
 from workers.core.store.writes import decode
 from workers.core.wave_plan import WaveRequest
@@ -632,6 +634,30 @@ def test_a_wave_whose_message_is_lost_is_found_by_the_sweeper() -> None:
         await story.settle()
         assert (await read(story, view)).wave.status is WaveStatus.FINISHED
         assert len(story.fleet.world.servers.jobs) == 1
+
+    told(story)
+
+
+def test_a_wave_that_nobody_goes_on_with_says_where_to_look() -> None:
+    """Without a worker nothing is started: alone and in the list the wave says so, until somebody goes on with it."""
+
+    async def story(story: Story) -> None:
+        view = await start(story, await ready(story))
+        due = view.wave.look_at
+        silent = f"workers: nobody went on since {say_time(due)}: see whether workers run, and `prelaunch dlq list`"
+
+        async def waits_for() -> list[str | None]:
+            waves, _ = await story.ask("list", lambda services, _who: services.waves.list_accepted(9, None))
+            return [(await read(story, view)).wave.waiting_for, *(wave.waiting_for for wave in waves)]
+
+        await asyncio.sleep((due - story.fleet.world.now() + BELIEVED).total_seconds() - 5)
+        assert await waits_for() == [None, None]
+        await asyncio.sleep(5)
+        assert await waits_for() == [silent, silent]
+        await work(story)
+        assert (await read(story, view)).wave.status is WaveStatus.STARTED
+        await asyncio.sleep(3600)
+        assert await waits_for() == [None, None]
 
     told(story)
 
