@@ -7,7 +7,7 @@ import typer
 from producer.cli.answer import ExitStatus, answering, clean, complain, print_json, print_text
 from producer.cli.ask import ask, make_requester, wait_until_begun
 from producer.cli.options import AsJson, AwsChoice, Profile, RegionName
-from producer.cli.text import Document, print_rows, say_time, say_wait
+from producer.cli.text import Document, print_rows, say_error, say_time, say_wait
 from producer.render_waves import render_wave, render_waves
 from producer.services import Services
 from workers.core.model.bodies import parse_wave
@@ -157,7 +157,7 @@ def print_wave(document: Document) -> None:
     if rows:
         print_rows(JOB_HEADINGS, rows)
     errors = [
-        (error["groupId"], member, error["code"], clean(error["message"]))
+        (error["groupId"], member, error["code"], say_error(error))
         for error in document["errors"]
         for member in error["sourceServerIds"]
     ]
