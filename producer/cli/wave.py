@@ -1,5 +1,6 @@
 """`prelaunch wave`: start the recovery of groups together, and see how far it is."""
 
+import asyncio
 from typing import Annotated
 
 import typer
@@ -12,6 +13,7 @@ from producer.render_waves import render_wave, render_waves
 from producer.services import Services
 from workers.core.model.bodies import parse_wave
 from workers.core.model.waves import OnNotReady, Verify
+from workers.core.requests import require_groups
 from workers.core.store.wave_records import WaveStatus
 from workers.core.wave_plan import WaveRequest
 
@@ -66,7 +68,8 @@ def start(
     body = {"groupIds": [], "isDrill": drill, "onNotReady": on_not_ready.value, "verify": verify.value}
 
     async def accept(services: Services) -> Document:
-        ids = [await services.queries.find(each) for each in group]
+        found = await asyncio.gather(*(services.queries.find(each) for each in group), return_exceptions=True)
+        ids = require_groups(found, "/groupIds")
         asked = parse_wave({**body, "groupIds": ids, "recoverySnapshotIds": snapshots})
         request = WaveRequest(asked.group_ids, asked.is_drill, asked.on_not_ready, asked.verify, asked.snapshots)
         requester = make_requester(services)

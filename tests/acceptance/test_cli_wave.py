@@ -59,6 +59,7 @@ def test_a_recovery_in_earnest_takes_all_that_can_be_asked(
     ("arguments", "ends", "says"),
     [
         (("--group", "nobody"), FAILED, "nobody"),
+        (("--group", "nobody", "--group", "unready", "--group", "none"), FAILED, "/groupIds/2: There is no protection"),
         (("--group", "unready", "--on-not-ready", "fail"), FAILED, "is pending"),
         (("--group", "unready", "--snapshot", "s-1"), WRONG_USE, "is not SERVER=SNAPSHOT"),
         (("--group", "unready", "--snapshot", "s-1=a", "--snapshot", "s-1=b"), WRONG_USE, "named twice"),

@@ -17,7 +17,7 @@ from workers.core.contract import APPLY_ACTOR, Queue
 from workers.core.model.waves import OnNotReady, Verify
 from workers.core.queries import Page
 from workers.core.queue.job import decode_job
-from workers.core.requests import Conflict, Requester
+from workers.core.requests import Conflict, NotFound, Requester
 from workers.core.runs.waiting import BELIEVED
 from workers.core.store.wave_records import WaveStatus, WaveView, find_errors
 from workers.core.store.writes import decode
@@ -585,6 +585,28 @@ def test_an_account_that_refuses_is_not_asked_again_for_each_half() -> None:
         assert set(told_of) == set(members)
         assert {code for code, _ in told_of.values()} == {"AccessDeniedException"}
         assert calls(story, since, START) == 1
+
+    told(story)
+
+
+def test_all_groups_that_are_not_there_are_named_at_once() -> None:
+    """A list of groups that is older than what was deleted since is mended in one go, and nothing is stored."""
+
+    async def story(story: Story) -> None:
+        group_id = await ready(story)
+        with pytest.raises(NotFound) as refused:
+            await start(story, "pg-gone", group_id, "pg-never")
+        assert (refused.value.code, refused.value.detail) == (
+            "GROUP_NOT_FOUND",
+            "2 of 3 protection groups are not in this stack; see errors.",
+        )
+        assert [(error.pointer, error.code, error.message) for error in refused.value.errors] == [
+            (f"/groupIds/{number}", "GROUP_NOT_FOUND", f"There is no protection group {name!r} in this stack.")
+            for number, name in ((0, "pg-gone"), (2, "pg-never"))
+        ]
+        with pytest.raises(NotFound, match="There is no protection group 'pg-gone'"):
+            await start(story, "pg-gone")
+        assert "heldBy" not in story.fleet.statuses()[group_id]
 
     told(story)
 

@@ -19,7 +19,7 @@ from workers.core.model.waves import OnNotReady
 from workers.core.pages import bad_token, read_token, write_token
 from workers.core.ports import Clock, JobQueue
 from workers.core.queries import GroupView, Page, Queries
-from workers.core.requests import Conflict, NotFound, Requester, RequestRefused
+from workers.core.requests import Conflict, NotFound, Requester, RequestRefused, require_groups
 from workers.core.runs.waiting import read_wave_wait
 from workers.core.status import Status
 from workers.core.store.holds import Hold
@@ -90,7 +90,7 @@ class Waves:
             The wave, stored.
 
         Raises:
-            NotFound: There is no such group.
+            NotFound: Some groups are not there; each of them is named.
             Conflict: `NOT_READY`: another wave has a group, or nothing is to be started of what is not ready, and
                 every source server that is not is named.
             RequestRefused: The requester's key was used for another request, a snapshot is given for a source server
@@ -110,7 +110,8 @@ class Waves:
 
     async def _try_accept(self, request: WaveRequest, requester: Requester, accepted_at: datetime) -> WaveView | None:
         """Store the wave over the generations that there are now; None where one changed meanwhile."""
-        views = await asyncio.gather(*(self._queries.group(group_id) for group_id in request.group_ids))
+        reads = (self._queries.group(group_id) for group_id in request.group_ids)
+        views = require_groups(await asyncio.gather(*reads, return_exceptions=True), "/groupIds")
         check_snapshots(request, views)
         planned = plan_wave(request, views, requester, accepted_at, self._periods)
         wave = planned.wave
