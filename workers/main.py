@@ -53,6 +53,7 @@ from workers.watch.selection import Selections
 from workers.watch.standing import Standings
 from workers.watch.watch import Watch
 from workers.wave.advance import AdvanceWave
+from workers.wave.follow import FollowJobs
 from workers.wave.parts import StartPart
 from workers.wave.readiness import Readiness
 
@@ -241,7 +242,7 @@ def _wire_wave(
             clock=clock,
         ),
         start=StartPart(waves=waves, recovery=recovery, settings=settings, clock=clock),
-        recovery=recovery,
+        follow=FollowJobs(waves=waves, recovery=recovery, settings=settings, clock=clock),
         release=Release(resources, settings.run_periods),
         tellings=resources.tellings,
         settings=settings,

@@ -8,15 +8,15 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from producer.cli.answer import ExitStatus
+from producer.cli.answer import ExitStatus, complain
 from producer.cli.options import AwsChoice, read_settings
-from producer.cli.text import Document
+from producer.cli.text import Document, say_wait
 from producer.main import open_services
 from producer.services import Services, new_request_id
 from workers.core.clock import read_clock
@@ -27,6 +27,7 @@ from workers.core.queries import Page, ServerFilter, StatusView
 from workers.core.requests import Requester
 from workers.core.status import Status
 from workers.core.store.records import GroupStatus
+from workers.core.store.wave_records import WaveView
 
 T = TypeVar("T")
 TRIES = 3
@@ -91,24 +92,64 @@ async def wait_until_settled(services: Services, group_id: str, name: str) -> bo
     Returns:
         Whether it settled; False where it is past its deadline and still pending.
     """
-    unanswered = 0
     with _bar(name) as show:
-        while True:
-            try:
-                view = await services.queries.status(group_id, Page(limit=0))
-            except RetryableError:
-                unanswered += 1
-                if unanswered > UNANSWERED_POLLS:
-                    raise
-            else:
-                unanswered = 0
-                if view.status is None or view.status.status is not Status.PENDING:
-                    return True
-                show(view.status)
-                if view.deadline is not None and read_clock() > view.deadline + OVERDUE:
-                    return False
-            _heed_interruption()
-            await asyncio.sleep(POLL_SECONDS)
+
+        def judge(view: StatusView) -> bool | None:
+            if view.status is None or view.status.status is not Status.PENDING:
+                return True
+            show(view.status)
+            return _find_overdue(view.deadline)
+
+        return await _poll(lambda: services.queries.status(group_id, Page(limit=0)), judge)
+
+
+async def wait_until_begun(services: Services, wave_id: str) -> bool:
+    """
+    Wait until DRS has answered for all of a wave, and tell what that waits for.
+
+    Parameters:
+        services: The operations.
+        wave_id: The wave.
+
+    Returns:
+        Whether it did; False where the wave is past its deadline, and nobody ended it.
+    """
+    told = None
+
+    def judge(view: WaveView) -> bool | None:
+        nonlocal told
+        if view.wave.status.is_begun:
+            return True
+        if view.wave.waiting_for not in {None, told}:
+            told = view.wave.waiting_for
+            complain(say_wait(str(told)))
+        return _find_overdue(view.wave.deadline)
+
+    return await _poll(lambda: services.waves.get(wave_id), judge)
+
+
+def _find_overdue(deadline: datetime | None) -> bool | None:
+    """Judge what goes on: False where it is not to be waited for any more."""
+    return False if deadline is not None and read_clock() > deadline + OVERDUE else None
+
+
+async def _poll(read: Callable[[], Awaitable[T]], judge: Callable[[T], bool | None]) -> bool:
+    """Read again and again until there is a judgement; what was accepted is waited for through an outage too."""
+    unanswered = 0
+    while True:
+        try:
+            view = await read()
+        except RetryableError:
+            unanswered += 1
+            if unanswered > UNANSWERED_POLLS:
+                raise
+        else:
+            unanswered = 0
+            judged = judge(view)
+            if judged is not None:
+                return judged
+        _heed_interruption()
+        await asyncio.sleep(POLL_SECONDS)
 
 
 def _heed_interruption() -> None:

@@ -71,8 +71,10 @@ def print_status(group: Document, status: Document) -> None:
         )
     if status["deadline"]:
         print_text(f"It settles by {say_time(status['deadline'])} at the latest.")
+    if status["heldBy"]:
+        print_text(f"Held by {status['heldBy']}, which recovers it: see 'prelaunch wave get {status['heldBy']}'.")
     if status["waitingFor"]:
-        print_text(f"Waiting for {clean(status['waitingFor'])}.")
+        print_text(say_wait(status["waitingFor"]))
     if status["unlistedServers"]:
         print_text(_tell_unlisted(status["unlistedServers"]))
     servers = status["serverConfigs"]
@@ -185,6 +187,11 @@ def _group_row(group: Document) -> tuple[str, ...]:
 def say_time(text: str | None) -> str:
     """Say a time as a person reads it; nothing where there is none."""
     return f"{text[:10]} {text[11:19]} UTC" if text else ""
+
+
+def say_wait(waiting_for: str) -> str:
+    """Say what is waited for; the phrase may end with a sentence of AWS's."""
+    return f"Waiting for {clean(waiting_for).rstrip('.')}."
 
 
 def say_error(error: Document) -> str:

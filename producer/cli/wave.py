@@ -6,14 +6,14 @@ from typing import Annotated
 import typer
 
 from producer.cli.answer import ExitStatus, answering, clean, complain, print_json, print_text
-from producer.cli.ask import POLL_SECONDS, ask, make_requester
+from producer.cli.ask import ask, make_requester, wait_until_begun
 from producer.cli.options import AsJson, AwsChoice, Profile, RegionName
-from producer.cli.text import Document, print_rows, say_time
+from producer.cli.text import Document, print_rows, say_error, say_time, say_wait
 from producer.render_waves import render_wave, render_waves
 from producer.services import Services
-from workers.core.clock import read_clock
 from workers.core.model.bodies import parse_wave
 from workers.core.model.waves import OnNotReady, Verify
+from workers.core.requests import require_groups
 from workers.core.store.wave_records import WaveStatus
 from workers.core.wave_plan import WaveRequest
 
@@ -68,18 +68,22 @@ def start(
     body = {"groupIds": [], "isDrill": drill, "onNotReady": on_not_ready.value, "verify": verify.value}
 
     async def accept(services: Services) -> Document:
-        ids = [await services.queries.find(each) for each in group]
+        found = await asyncio.gather(*(services.queries.find(each) for each in group), return_exceptions=True)
+        ids = require_groups(found, "/groupIds")
         asked = parse_wave({**body, "groupIds": ids, "recoverySnapshotIds": snapshots})
         request = WaveRequest(asked.group_ids, asked.is_drill, asked.on_not_ready, asked.verify, asked.snapshots)
-        view = await services.waves.accept(request, make_requester(services))
-        while wait and not view.wave.status.is_begun and read_clock() < view.wave.deadline:
-            await asyncio.sleep(POLL_SECONDS)
-            view = await services.waves.get(view.wave.wave_id)
-        return render_wave(view)
+        requester = make_requester(services)
+        wave_id = (await services.waves.accept(request, requester)).wave.wave_id
+        # At once: whoever ends the wait, or loses the terminal, has to find the wave again.
+        kind, follow = _kind(body), f"'prelaunch wave get {wave_id}' follows it"
+        complain(f"{wave_id}, a {kind}, is accepted; {follow}. Request: {requester.request_id}.")
+        if wait and not await wait_until_begun(services, wave_id):
+            complain(f"It is past its deadline and not started; does a worker run? {follow}.")
+        return render_wave(await services.waves.get(wave_id))
 
     with answering(as_json=json):
         document = ask(accept, aws)
-    _show(document, as_json=json)
+    show_wave(document, as_json=json, waited=wait)
 
 
 @wave.command()
@@ -95,7 +99,7 @@ def get(*, wave_id: WaveArgument, json: AsJson = False, profile: Profile = None,
 
     with answering(as_json=json):
         document = ask(read, AwsChoice(profile, region))
-    _show(document, as_json=json)
+    show_wave(document, as_json=json)
 
 
 @wave.command("list")
@@ -121,13 +125,23 @@ def list_waves(
         complain(f"These are the latest {limit} waves; --limit shows more.")
 
 
-def _show(document: Document, *, as_json: bool) -> None:
+def show_wave(document: Document, *, as_json: bool, waited: bool = False) -> None:
+    """
+    Print a wave, and end with the status that says whether somebody has to look.
+
+    Parameters:
+        document: The answer about it.
+        as_json: Whether it is printed as it is.
+        waited: Whether it was waited for: then it had to be started.
+    """
     if as_json:
         print_json(document)
     else:
         print_wave(document)
-    lost = document["errors"] or document["status"] == WaveStatus.FAILED
-    raise typer.Exit(ExitStatus.FAILED if lost else ExitStatus.WELL)
+    status = WaveStatus(document["status"])
+    overdue = waited and not status.is_begun
+    lost = document["errors"] or status is WaveStatus.FAILED
+    raise typer.Exit(ExitStatus.FAILED if overdue or lost else ExitStatus.WELL)
 
 
 def print_wave(document: Document) -> None:
@@ -137,7 +151,7 @@ def print_wave(document: Document) -> None:
     started = f"; the last job started {say_time(document['startedAt'])}" if document["startedAt"] else ""
     print_text(f"Accepted {say_time(document['acceptedAt'])}{started}.")
     if document["waitingFor"]:
-        print_text(f"Waiting for {clean(document['waitingFor'])}.")
+        print_text(say_wait(document["waitingFor"]))
     rows = [
         (job["jobId"], job["groupId"], member, job["launchStatuses"].get(member, "PENDING"))
         for job in document["jobs"]
@@ -146,7 +160,7 @@ def print_wave(document: Document) -> None:
     if rows:
         print_rows(JOB_HEADINGS, rows)
     errors = [
-        (error["groupId"], member, error["code"], clean(error["message"]))
+        (error["groupId"], member, error["code"], say_error(error))
         for error in document["errors"]
         for member in error["sourceServerIds"]
     ]

@@ -70,7 +70,9 @@ class _Wave(TypedDict):
     acceptedAt: datetime
     startedAt: Annotated[datetime | None, Field(description="when the last StartRecovery answered")]
     deadline: Annotated[datetime | None, Field(description="when what is not over by then is given up")]
-    waitingFor: Annotated[str | None, Field(description="what is waited for before all of it is started, in words")]
+    waitingFor: Annotated[
+        str | None, Field(description="what is waited for before all of it is started, or over, in words")
+    ]
     requestedBy: str
 
 

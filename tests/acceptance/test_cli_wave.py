@@ -24,8 +24,10 @@ def make_group(command: Command, aws: StandIn, tmp_path: Path, name: str) -> str
 def test_a_wave_is_started_shown_and_listed(command: Command, shared_aws: StandIn, tmp_path: Path) -> None:
     """By the group's name; the answer is the door's. A second one beside it is refused, and told who has the group."""
     group_id = make_group(command, shared_aws, tmp_path, "to be recovered")
-    status, printed, _ = command("wave", "start", "--group", "to be recovered", "--no-wait", "--json")
+    status, printed, errors = command("wave", "start", "--group", "to be recovered", "--no-wait", "--json")
     wave = json.loads(printed)
+    follow = f"'prelaunch wave get {wave['waveId']}' follows it"
+    assert errors.startswith(f"prelaunch: {wave['waveId']}, a drill, is accepted; {follow}. Request: req-")
     assert (status, wave["status"], wave["isDrill"], wave["onNotReady"]) == (0, "applying", True, "apply")
     assert [(group["groupId"], group["path"]) for group in wave["groups"]] == [(group_id, "fallback")]
 
@@ -57,6 +59,7 @@ def test_a_recovery_in_earnest_takes_all_that_can_be_asked(
     ("arguments", "ends", "says"),
     [
         (("--group", "nobody"), FAILED, "nobody"),
+        (("--group", "nobody", "--group", "unready", "--group", "none"), FAILED, "/groupIds/2: There is no protection"),
         (("--group", "unready", "--on-not-ready", "fail"), FAILED, "is pending"),
         (("--group", "unready", "--snapshot", "s-1"), WRONG_USE, "is not SERVER=SNAPSHOT"),
         (("--group", "unready", "--snapshot", "s-1=a", "--snapshot", "s-1=b"), WRONG_USE, "named twice"),

@@ -91,8 +91,9 @@ class Story:
         members: Iterable[str],
         defaults: Mapping[str, Any],
         own: Mapping[str, Mapping[str, Any]] = NOBODY,
+        **more: Any,
     ) -> None:
-        """Replace a group's members, their launch config, and what is said of single ones."""
+        """Replace a group's members, their launch config, what is said of single ones, and what is said beside."""
         view = await self.ask("see", lambda services, _who: services.queries.group(group_id))
         body = {
             "groupName": view.head.name,
@@ -101,6 +102,7 @@ class Story:
             "launchConfig": defaults,
             "servers": [{"sourceServerId": each, "launchConfig": config} for each, config in own.items()],
             "version": view.head.version,
+            **more,
         }
         update = parse_group_update(body)
         name = f"put {group_id} over {view.head.version}"

@@ -15,6 +15,7 @@ from tests.faults.scenarios import CONFIG, OTHER, WITHIN, A, B, Story, token_of
 from tests.faults.test_traces import once, told
 from tests.faults.test_watch import make_ready
 from workers.core.model.group import parse_group
+from workers.core.requests import NotFound, Requester
 from workers.core.runs.selection import ApplyRequest
 from workers.core.store.writes import decode
 
@@ -115,6 +116,38 @@ def test_a_task_waits_for_the_run_that_is_in_hand() -> None:
         await story.settle()
         assert answer(story, "again") == answer(story, "web")
         assert len(story.fleet.world.listeners.entries) == 1
+
+    told(story)
+
+
+@pytest.mark.parametrize("is_deleted", [False, True])
+def test_a_task_does_not_wait_for_what_settled_just_before(is_deleted: bool) -> None:
+    """Back to what is under way, which settles, or whose group goes, between look and write: it hears of that."""
+
+    async def story(story: Story) -> None:
+        group_id = await story.create("web", A, B)
+        world, token = story.fleet.world, token_of("back")
+        world.listeners.waiting.add(token)
+        process, services = await story.fleet.start_producer()
+        requester = Requester("alice", "http", "requested", task_token=token)
+        going = asyncio.create_task(process.run(lambda: services.rollback.roll_back(group_id, "1", requester)))
+        mine = process.life.name, "query"
+        while [(each.process, each.operation) for each in world.calls].count(mine) < 2:  # noqa: ASYNC110  # virtual
+            await asyncio.sleep(0.001)
+        # The definition was read, and now what is recorded: the group is pending, as far as it knows.
+        process.life.stop(world.seconds())
+        if is_deleted:
+            await story.delete(group_id)
+        await story.settle()
+        process.life.cont()
+        if is_deleted:
+            with pytest.raises(NotFound):
+                await going
+        else:
+            await going
+        await story.settle()
+        assert left(story) == []
+        assert (token in world.listeners.answers) is not is_deleted
 
     told(story)
 

@@ -7,15 +7,20 @@ from typing import Any
 
 import pytest
 
+from tests.fakes.twin.dynamodb import refuse
 from tests.fakes.twin.fleet import Fleet
 from tests.fakes.twin.process import ACCOUNT
+from tests.fakes.twin.store import TwinStore
 from tests.fakes.twin.world import Call, Trouble, World
 from tests.fakes.virtual_time import run_virtually
 from tests.faults.scenarios import CONFIG, EVERYWHERE, OTHER, A, B, C, Story
 from tests.faults.test_traces import instance_type, told
 from workers.core.contract import WatchWork
-from workers.core.outcome import Acknowledge
+from workers.core.drift_checks import DriftCheck
+from workers.core.outcome import Acknowledge, Redeliver
 from workers.core.queries import Page, StatusView
+from workers.core.runs.selection import ApplyRequest
+from workers.watch.standing import Standings
 
 HOURS = 60 * 60.0
 LONG_AGO = 60.0
@@ -126,6 +131,98 @@ def test_drift_is_reported_where_the_group_does_not_want_it_repaired() -> None:
     told(story)
 
 
+@pytest.mark.parametrize("repairs", [True, False])
+def test_whether_drift_is_repaired_is_as_the_group_says_now(repairs: bool) -> None:
+    """An update of `autoRepair` alone opens no run, and counts from then on all the same."""
+
+    async def story(story: Story) -> None:
+        group_id = await make_ready(story, autoRepair=not repairs)
+        await story.define(group_id, (A, B), CONFIG, autoRepair=repairs)
+        await story.settle()
+        assert len(story.fleet.heads(group_id)) == 1
+        story.fleet.world.servers.edit(A, InstanceType="t3.micro")
+        begun = len(story.fleet.world.calls)
+        await story.look_for_drift()
+        assert story.fleet.heads(group_id)[-1]["mode"] == ("apply" if repairs else "report")
+        assert any(call.is_target_write for call in story.fleet.world.calls[begun:]) is repairs
+        assert (instance_type(story, A) == "m5.xlarge") is repairs
+
+    told(story)
+
+
+def test_an_account_is_entered_by_the_role_that_the_group_names_now() -> None:
+    """An update of the role alone opens no run; the one before may be gone by the time of the next watch."""
+
+    async def story(story: Story) -> None:
+        group_id = await make_ready(story, assumeRoleName="former")
+        await story.define(group_id, (A, B), CONFIG, assumeRoleName="present")
+        assert len(story.fleet.heads(group_id)) == 1
+        store = TwinStore(story.fleet.world)
+        (standing,) = await Standings(store.tables, store.groups, store.runs).find(ACCOUNT, "us-east-1")
+        assert standing.definition.target.assume_role_name == "present"
+
+    told(story)
+
+
+async def make_reporting(story: Story) -> str:
+    """Of A somebody changed the launch template, and a run that reports it is under way."""
+    group_id = await make_ready(story)
+    story.fleet.world.servers.edit(A, InstanceType="t3.micro")
+    process, use_cases = await story.fleet.start_worker()
+    await process.run(lambda: use_cases.watch(EVERYWHERE))
+    assert [head["mode"] for head in story.fleet.heads(group_id)] == ["apply", "report"]
+    return group_id
+
+
+def test_who_asks_for_an_apply_does_not_wait_for_a_report() -> None:
+    """A run that only reads would never bring the source server to its launch config: another one follows it."""
+
+    async def story(story: Story) -> None:
+        group_id = await make_reporting(story)
+        answer = await story.ask(
+            "apply", lambda services, who: services.submission.apply(group_id, ApplyRequest(), who)
+        )
+        assert answer.run_id == story.fleet.heads(group_id)[-1]["runId"]
+        assert [head["mode"] for head in story.fleet.heads(group_id)] == ["apply", "report", "apply"]
+        await story.settle()
+        assert instance_type(story, A) == "m5.xlarge"
+        story.watch.check_end(story.wanted)
+
+    told(story)
+
+
+def test_an_update_does_not_leave_what_is_not_ready_to_a_report() -> None:
+    """It answers with the run that applies, also where it changes no launch config."""
+
+    async def story(story: Story) -> None:
+        group_id = await make_reporting(story)
+        await story.define(group_id, (A, B), CONFIG, description="other")
+        assert [head["mode"] for head in story.fleet.heads(group_id)] == ["apply", "report", "apply"]
+        await story.settle()
+        assert instance_type(story, A) == "m5.xlarge"
+        story.watch.check_end(story.wanted)
+
+    told(story)
+
+
+def test_a_lost_job_of_a_report_is_sent_again_and_writes_nothing() -> None:
+    """Its dead letter is redriven: the report goes on, and does not become an apply."""
+
+    async def story(story: Story) -> None:
+        group_id = await make_reporting(story)
+        (job,) = story.fleet.visible()
+        story.fleet.world.queues.bury(job)
+        begun = len(story.fleet.world.calls)
+        await story.redrive()
+        await story.settle()
+        assert [head["mode"] for head in story.fleet.heads(group_id)] == ["apply", "report"]
+        assert not any(call.is_target_write for call in story.fleet.world.calls[begun:])
+        (error,) = (await status_of(story, group_id)).status.errors  # type: ignore[union-attr]  # it has one
+        assert error.code == "DRIFT_FOUND"
+
+    told(story)
+
+
 def test_what_was_reported_is_put_back_by_an_apply() -> None:
     """A person's apply of what failed writes it; and the watch finds nothing more."""
 
@@ -187,7 +284,8 @@ def test_trace_33_pages_older_than_an_update_find_no_drift() -> None:
         await story.update(group_id, {A: OTHER, B: OTHER})
         await story.settle()
         gate.set()
-        assert await watching == Acknowledge("drifted 0")
+        # What it found is nobody's any more, and what else there may be is looked at again: the message comes again.
+        assert isinstance(await watching, Redeliver)
         await holding
         await story.settle()
         assert [head["reason"] for head in story.fleet.heads(group_id)] == ["requested", "requested"]
@@ -438,6 +536,89 @@ def test_a_watch_is_sent_for_each_account_and_region_and_made_once() -> None:
         assert aws_calls(story, begun) == {}
         await asyncio.sleep(6 * HOURS)
         assert await process.run(lambda: use_cases.watch(EVERYWHERE)) == Acknowledge("drifted 0")
+
+    told(story)
+
+
+def answer_nothing(story: Story, server_id: str, minutes: float) -> None:
+    """Let DRS fail every read of a source server for so long."""
+    world = story.fleet.world
+    until = world.seconds() + minutes * 60
+
+    def strike(call: Call) -> Exception | None:
+        is_away = call.operation == READ and call.request["sourceServerID"] == server_id and world.seconds() < until
+        return refuse("InternalServerException", "GetLaunchConfiguration") if is_away else None
+
+    world.on_call = strike
+
+
+async def send(story: Story, *named: str) -> None:
+    """Ask the workers to look, at what is named or everywhere, and let all that follows from it settle."""
+    check = DriftCheck(ACCOUNT, "us-east-1", source_server_ids=named)
+    await story.ask("check", lambda services, who: services.drift_checks.ask(check, who))
+    await story.settle()
+
+
+@pytest.mark.parametrize("named", [(), (A,)])
+def test_what_could_not_be_read_is_read_once_that_has_passed(named: tuple[str, ...]) -> None:
+    """DRS fails for ten minutes while the watch is under way: the drift is found all the same, and not hours later."""
+
+    async def story(story: Story) -> None:
+        group_id = await make_ready(story, autoRepair=True)
+        story.fleet.world.servers.edit(A, InstanceType="t3.micro")
+        answer_nothing(story, A, minutes=10)
+        await send(story, *named)
+        assert story.fleet.world.seconds() < HOURS
+        assert instance_type(story, A) == "m5.xlarge"
+        assert [head["reason"] for head in story.fleet.heads(group_id)] == ["requested", "drift"]
+
+    told(story)
+
+
+def test_what_cannot_be_read_at_all_costs_a_few_looks_a_period() -> None:
+    """One source server that DRS never answers for: five looks, then the next one comes by the schedule."""
+
+    async def story(story: Story) -> None:
+        group_id = await make_ready(story)
+        verified_at = story.fleet.statuses()[group_id]["verifiedAt"]
+        answer_nothing(story, A, minutes=24 * 60)
+        begun = len(story.fleet.world.calls)
+        await send(story)
+        looks = [call for call in story.fleet.world.calls[begun:] if call.operation == READ]
+        assert Counter(call.request["sourceServerID"] for call in looks)[B] == 5
+        begun = len(story.fleet.world.calls)
+        await send(story)
+        assert aws_calls(story, begun) == {}
+        assert story.fleet.statuses()[group_id]["verifiedAt"] == verified_at
+        await asyncio.sleep(6 * HOURS)
+        await send(story)
+        assert aws_calls(story, begun)[READ] >= 2
+
+    told(story)
+
+
+def test_what_was_found_is_not_forgotten_because_the_group_was_renamed() -> None:
+    """An update without a generation comes between look and run: it is looked at again, and then repaired."""
+
+    async def story(story: Story) -> None:
+        group_id = await make_ready(story, autoRepair=True)
+        world = story.fleet.world
+        world.servers.edit(A, InstanceType="t3.micro")
+        watcher, use_cases = await story.fleet.start_worker()
+        watching = asyncio.create_task(watcher.run(lambda: use_cases.watch(EVERYWHERE)))
+        read = (watcher.life.name, READ)
+        while read not in {(each.process, each.operation) for each in world.calls}:  # noqa: ASYNC110  # virtual
+            await asyncio.sleep(0.01)
+        watcher.life.stop(world.seconds())
+        await story.define(group_id, (A, B), CONFIG, autoRepair=True, description="other")
+        watcher.life.cont()
+        outcome = await watching
+        assert isinstance(outcome, Redeliver)
+        assert outcome.after is not None
+        assert instance_type(story, A) == "t3.micro"
+        await asyncio.sleep(outcome.after.total_seconds())
+        assert await story.look_for_drift() == Acknowledge("drifted 1")
+        assert instance_type(story, A) == "m5.xlarge"
 
     told(story)
 

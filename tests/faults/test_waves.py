@@ -12,11 +12,13 @@ from tests.fakes.twin.dynamodb import refuse
 from tests.fakes.twin.world import Call, Trouble
 from tests.faults.scenarios import CONFIG, EVERYWHERE, OTHER, A, B, C, Story
 from tests.faults.test_traces import instance_type, once, told
+from workers.core.clock import say_time
 from workers.core.contract import APPLY_ACTOR, Queue
 from workers.core.model.waves import OnNotReady, Verify
 from workers.core.queries import Page
 from workers.core.queue.job import decode_job
-from workers.core.requests import Conflict, Requester
+from workers.core.requests import Conflict, NotFound, Requester
+from workers.core.runs.waiting import BELIEVED
 from workers.core.store.wave_records import WaveStatus, WaveView, find_errors
 from workers.core.store.writes import decode
 from workers.core.wave_plan import WaveRequest
@@ -476,7 +478,7 @@ def test_trace_37_a_recovery_takes_over_from_a_drill() -> None:
         await work(story)
         view = await read(story, view)
         assert view.wave.status is WaveStatus.WAITING
-        assert view.wave.waiting_for == f"job: 2 source servers are still in {drill_job['jobID']}, a drill"
+        assert view.wave.waiting_for == f"job: {A}, {B} still in {drill_job['jobID']}, a drill"
         await story.settle()
         assert (await read(story, view)).wave.status is WaveStatus.FINISHED
         assert (await read(story, drill)).wave.status is WaveStatus.FINISHED
@@ -587,6 +589,28 @@ def test_an_account_that_refuses_is_not_asked_again_for_each_half() -> None:
     told(story)
 
 
+def test_all_groups_that_are_not_there_are_named_at_once() -> None:
+    """A list of groups that is older than what was deleted since is mended in one go, and nothing is stored."""
+
+    async def story(story: Story) -> None:
+        group_id = await ready(story)
+        with pytest.raises(NotFound) as refused:
+            await start(story, "pg-gone", group_id, "pg-never")
+        assert (refused.value.code, refused.value.detail) == (
+            "GROUP_NOT_FOUND",
+            "2 of 3 protection groups are not in this stack; see errors.",
+        )
+        assert [(error.pointer, error.code, error.message) for error in refused.value.errors] == [
+            (f"/groupIds/{number}", "GROUP_NOT_FOUND", f"There is no protection group {name!r} in this stack.")
+            for number, name in ((0, "pg-gone"), (2, "pg-never"))
+        ]
+        with pytest.raises(NotFound, match="There is no protection group 'pg-gone'"):
+            await start(story, "pg-gone")
+        assert "heldBy" not in story.fleet.statuses()[group_id]
+
+    told(story)
+
+
 def test_no_second_wave_recovers_a_group_beside_another() -> None:
     """Neither a drill nor a second recovery: it is told which wave has the group."""
 
@@ -632,6 +656,30 @@ def test_a_wave_whose_message_is_lost_is_found_by_the_sweeper() -> None:
         await story.settle()
         assert (await read(story, view)).wave.status is WaveStatus.FINISHED
         assert len(story.fleet.world.servers.jobs) == 1
+
+    told(story)
+
+
+def test_a_wave_that_nobody_goes_on_with_says_where_to_look() -> None:
+    """Without a worker nothing is started: alone and in the list the wave says so, until somebody goes on with it."""
+
+    async def story(story: Story) -> None:
+        view = await start(story, await ready(story))
+        due = view.wave.look_at
+        silent = f"workers: nobody went on since {say_time(due)}: see whether workers run, and `prelaunch dlq list`"
+
+        async def waits_for() -> list[str | None]:
+            waves, _ = await story.ask("list", lambda services, _who: services.waves.list_accepted(9, None))
+            return [(await read(story, view)).wave.waiting_for, *(wave.waiting_for for wave in waves)]
+
+        await asyncio.sleep((due - story.fleet.world.now() + BELIEVED).total_seconds() - 5)
+        assert await waits_for() == [None, None]
+        await asyncio.sleep(5)
+        assert await waits_for() == [silent, silent]
+        await work(story)
+        assert (await read(story, view)).wave.status is WaveStatus.STARTED
+        await asyncio.sleep(3600)
+        assert await waits_for() == [None, None]
 
     told(story)
 

@@ -20,10 +20,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from producer.services import Services
 from tests.fakes.twin.dynamodb import Tables
 from tests.fakes.twin.fleet import Fleet, Process
+from tests.fakes.twin.process import ACCOUNT
 from tests.fakes.twin.promises import Watch, digests_of
 from tests.fakes.twin.sqs import Message
 from tests.fakes.twin.world import Call, Trouble, World
 from tests.fakes.virtual_time import VirtualTimeLoop
+from workers.core.drift_checks import DriftCheck
 from workers.core.errors import RetryableError
 from workers.core.model.errors import InvalidBody
 from workers.core.model.group import parse_group, parse_group_update
@@ -87,11 +89,11 @@ class FleetMachine(RuleBasedStateMachine):
         self._stopped: list[Process] = []
         self._runner.get_loop().set_exception_handler(lambda *_: None)
 
-    @initialize(seed=st.integers(0, 2**16), lag=st.sampled_from([0.0, 2.0]), wanted=members)
-    def begin(self, seed: int, lag: float, wanted: Members) -> None:
+    @initialize(seed=st.integers(0, 2**16), lag=st.sampled_from([0.0, 2.0]), wanted=members, repairs=st.booleans())
+    def begin(self, seed: int, lag: float, wanted: Members, repairs: bool) -> None:
         """Start two workers and a reader over a world of four source servers, and make a first group."""
         self._run(self._begin(seed, lag))
-        self.create(wanted, 1.0)
+        self.create(wanted, repairs, 1.0)
 
     async def _begin(self, seed: int, lag: float) -> None:
         self.world = World(seed, lag)
@@ -110,11 +112,12 @@ class FleetMachine(RuleBasedStateMachine):
 
     # --- requests
 
-    @rule(wanted=members, wait=moments)
-    def create(self, wanted: Members, wait: float) -> None:
+    @rule(wanted=members, repairs=st.booleans(), wait=moments)
+    def create(self, wanted: Members, repairs: bool, wait: float) -> None:
         """Ask for a group; it is refused where one of its servers is another's."""
         name = f"group {self._asked}"
-        definition = parse_group({"groupName": name, "region": "us-east-1", **_body(wanted)})
+        body = {"groupName": name, "region": "us-east-1", "autoRepair": repairs, **_body(wanted)}
+        definition = parse_group(body)
 
         async def create(services: Services, who: Requester) -> None:
             head = await services.submission.create_group(definition, who)
@@ -124,14 +127,15 @@ class FleetMachine(RuleBasedStateMachine):
         self._ask(create, wait)
 
     @precondition(lambda self: self._group_ids)
-    @rule(which=groups, wanted=members, force=st.booleans(), wait=moments)
-    def update(self, which: int, wanted: Members, force: bool, wait: float) -> None:
+    @rule(which=groups, wanted=members, force=st.booleans(), repairs=st.booleans(), wait=moments)
+    def update(self, which: int, wanted: Members, force: bool, repairs: bool, wait: float) -> None:
         """Replace a group's definition, over the version that is read just before."""
         group_id = self._choose(which)
 
         async def update(services: Services, who: Requester) -> None:
             view = await services.queries.group(group_id)
             body = {"groupName": view.head.name, "region": "us-east-1", "version": view.head.version, "force": force}
+            body["autoRepair"] = repairs
             updated = await services.changes.update_group(group_id, parse_group_update({**body, **_body(wanted)}), who)
             if self._answered[group_id]:
                 self._answered[group_id] = max(self._answered[group_id], updated.head.version)
@@ -195,6 +199,16 @@ class FleetMachine(RuleBasedStateMachine):
             await services.waves.accept(request, who)
 
         self._ask(start, wait)
+
+    @rule(server=st.none() | st.sampled_from(SERVERS), wait=moments)
+    def look_for_drift(self, server: str | None, wait: float) -> None:
+        """Schedule or event: the workers are to look everywhere, or at one source server."""
+        check = DriftCheck(ACCOUNT, "us-east-1", source_server_ids=() if server is None else (server,))
+
+        async def ask(services: Services, who: Requester) -> None:
+            await services.drift_checks.ask(check, who)
+
+        self._ask(ask, wait)
 
     @precondition(lambda self: self._group_ids)
     @rule(which=groups, wait=moments)
@@ -329,7 +343,17 @@ class FleetMachine(RuleBasedStateMachine):
         assert gone.isdisjoint(wanted), "a group that was deleted is there"
         assert told - set(wanted) <= self._maybe_deleted, "a group that was created is not there"
         self.watch.check_end(wanted)
+        await self._find_what_others_changed(wanted)
         await self._apply_what_failed()
+
+    async def _find_what_others_changed(self, wanted: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> None:
+        """After one period of the watch nothing reads ready that is not as it is wanted, whoever wrote it."""
+        await asyncio.sleep(self.fleet.settings.watch_period.total_seconds())
+        _, services = await self.fleet.start_producer()
+        await services.drift_checks.ask(DriftCheck(ACCOUNT, "us-east-1"), Requester("rule", "schedule", "requested"))
+        await self.fleet.settle(SETTLES_WITHIN)
+        self.watch.edited.clear()
+        self.watch.check_end(wanted)
 
     async def _apply_what_failed(self) -> None:
         """Nothing is wrong any more: whatever the faults made fail is ready after its first re-apply."""

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from producer.cli import ask
-from producer.cli.ask import UNANSWERED_POLLS, find_settled_status, wait_until_settled
+from producer.cli.ask import UNANSWERED_POLLS, find_settled_status, wait_until_begun, wait_until_settled
 from tests.fakes.runs import MEMBERS, run_over, status_of
 from workers.core.errors import ServiceUnavailable, SetupError
 from workers.core.queries import Page, StatusView
 from workers.core.status import Status
+from workers.core.store.wave_records import Wave, WaveStatus, WaveView
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 STATUS = status_of(run_over(MEMBERS, frozenset(MEMBERS)))
@@ -107,6 +108,72 @@ async def test_an_interruption_that_is_swallowed_ends_the_wait(monkeypatch: pyte
         await wait_until_settled(services, "pg-1", "web")
     assert services.queries.left == []
     task.uncancel()
+
+
+WAVE = Wave(
+    wave_id="wave-1",
+    status=WaveStatus.STARTING,
+    is_drill=False,
+    accepted_at=NOW,
+    deadline=NOW + timedelta(hours=6),
+    requested_by="alice",
+    door="cli",
+    look_at=NOW,
+)
+BEGUN = replace(WAVE, status=WaveStatus.STARTED)
+
+
+class ScriptedWaves:
+    """Answers, or raises, one thing after the other."""
+
+    def __init__(self, answers: Sequence[Wave | Exception]) -> None:
+        self.left = list(answers)
+
+    async def get(self, wave_id: str) -> WaveView:
+        assert wave_id == WAVE.wave_id
+        answer = self.left.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return WaveView(answer, (), ())
+
+
+async def wait_for_wave(monkeypatch: pytest.MonkeyPatch, *answers: Wave | Exception) -> bool:
+    monkeypatch.setattr(ask, "POLL_SECONDS", 0)
+    monkeypatch.setattr(ask, "read_clock", lambda: NOW)
+    services: Any = ScriptedServices()
+    services.waves = ScriptedWaves(answers)
+    begun = await wait_until_begun(services, WAVE.wave_id)
+    assert services.waves.left == []
+    return begun
+
+
+@pytest.mark.parametrize("end", [WaveStatus.STARTED, WaveStatus.FINISHED, WaveStatus.FAILED])
+async def test_a_wave_is_waited_for_and_what_it_waits_for_is_told_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], end: WaveStatus
+) -> None:
+    """A recovery may wait an hour for a drill: whoever sits in front reads what for, once, and each change of it."""
+    drill = replace(WAVE, status=WaveStatus.WAITING, waiting_for="job: 2 are still in drsjob-1, a drill")
+    quota = replace(WAVE, status=WaveStatus.WAITING, waiting_for="job quota: 20 jobs run.")
+    answers = [WAVE, drill, drill, WAVE, drill, quota, quota, replace(WAVE, status=end)]
+    assert await wait_for_wave(monkeypatch, *answers)
+    assert capsys.readouterr().err.splitlines() == [
+        "prelaunch: Waiting for job: 2 are still in drsjob-1, a drill.",
+        "prelaunch: Waiting for job quota: 20 jobs run.",
+    ]
+
+
+async def test_a_wave_is_waited_for_through_an_outage(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was accepted, and our stores may fail for minutes; one without end is told."""
+    outage = [ServiceUnavailable("DynamoDB does not answer.")] * UNANSWERED_POLLS
+    assert await wait_for_wave(monkeypatch, *outage, WAVE, *outage, BEGUN)
+    with pytest.raises(ServiceUnavailable):
+        await wait_for_wave(monkeypatch, *outage, outage[0])
+
+
+async def test_a_wave_is_not_waited_for_past_its_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody goes on with it then, or a worker would have ended it."""
+    just_over = replace(WAVE, deadline=NOW - timedelta(seconds=1))
+    assert not await wait_for_wave(monkeypatch, just_over, replace(WAVE, deadline=NOW - timedelta(minutes=2)))
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,8 @@ def make_status(status: str, applied: int, failed: int, pending: int, **members:
         "appliedBy": "arn:aws:iam::111122223333:user/ops",
         "deadline": None,
         "waitingFor": None,
+        "heldBy": None,
+        "unlistedServers": None,
         "appliedServers": applied,
         "failedServers": failed,
         "pendingServers": pending,
@@ -91,6 +93,20 @@ def test_what_needs_somebody_stands_first(capsys: pytest.CaptureFixture[str]) ->
         "s-b\tpending\t\t",
         "s-a\tready\t\t",
     ]
+
+
+def test_who_has_a_group_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever wonders why a ready group is refused to a wave, or why an update is not applied, finds the wave."""
+    print_status(GROUP, make_status("ready", 1, 0, 0, heldBy="wave-1"))
+    told = "Held by wave-1, which recovers it: see 'prelaunch wave get wave-1'."
+    assert capsys.readouterr().out.splitlines()[-1] == told
+
+
+def test_what_aws_says_ends_with_one_full_stop(capsys: pytest.CaptureFixture[str]) -> None:
+    """What is waited for is a phrase of ours, or one that ends with a sentence of AWS's."""
+    for phrase in ("AWS: Rate exceeded", "AWS: Rate exceeded."):
+        print_status(GROUP, make_status("pending", 0, 0, 1, waitingFor=phrase))
+        assert capsys.readouterr().out.splitlines()[-1] == "Waiting for AWS: Rate exceeded."
 
 
 def test_a_terminal_gets_a_table_that_crops_nothing(

@@ -6,8 +6,9 @@ import pytest
 
 from tests.fakes.runs import OPENED_AT
 from workers.core.clock import read_clock
+from workers.core.errors import ServiceUnavailable
 from workers.core.queries import GROUP_ID, Queries
-from workers.core.requests import NotFound
+from workers.core.requests import NotFound, group_not_found, require_groups
 from workers.core.runs.submission import new_group_id
 from workers.core.store.records import GroupHead
 
@@ -83,3 +84,17 @@ async def test_what_can_be_no_id_is_no_deleted_group(queries: Queries, called: s
 def test_every_new_group_has_an_id_of_this_form() -> None:
     """Or its letters could not be asked for once it is deleted."""
     assert GROUP_ID.fullmatch(new_group_id())
+
+
+def test_of_many_groups_those_that_are_not_there_are_named_together() -> None:
+    """One that cannot be read just now is told before: who is missing is not known then. What is there is taken."""
+    missing, busy = group_not_found("pg-2"), ServiceUnavailable("DynamoDB does not answer.")
+    assert require_groups(["pg-1", "pg-3"], "/groupIds") == ["pg-1", "pg-3"]
+    with pytest.raises(NotFound) as refused:
+        require_groups(["pg-1", missing], "/groupIds")
+    assert [error.pointer for error in refused.value.errors] == ["/groupIds/1"]
+    with pytest.raises(NotFound) as alone:
+        require_groups([missing], "/groupIds")
+    assert alone.value is missing
+    with pytest.raises(ServiceUnavailable):
+        require_groups([missing, "pg-1", busy], "/groupIds")

@@ -90,6 +90,18 @@ def test_what_names_no_run_is_refused_at_its_place(named: object) -> None:
     assert [error.pointer for error in refused.value.errors] == ["/toRun"]
 
 
+@pytest.mark.parametrize(
+    ("snapshots", "wrong"), [({A: "pit-1"}, '"pit-1"'), ({"s-1": SNAPSHOT}, '"s-1"'), ({A: 3}, "3")]
+)
+def test_a_snapshot_that_is_none_is_told_with_the_form_of_both_ids(snapshots: dict[str, Any], wrong: str) -> None:
+    """An id that was cut short while it was copied is seen at once."""
+    with pytest.raises(InvalidBody) as refused:
+        parse_wave({"groupIds": ["pg-1"], "recoverySnapshotIds": snapshots})
+    (error,) = refused.value.errors
+    forms = "source server ids (s- and 17 letters or digits) to recovery snapshot ids (pit- and 17 letters or digits)"
+    assert error.message.endswith(f"must be an object of {forms}, not {wrong}.")
+
+
 LISTS: list[tuple[Callable[[object], object], str, int]] = [
     (parse_apply, "sourceServerIds", MAX_SERVERS),
     (parse_wave, "groupIds", MAX_WAVE_GROUPS),

@@ -121,13 +121,15 @@ async def test_only_what_is_not_started_can_be_stopped(store: TwinStore, status:
 
 @over_the_twin
 async def test_a_claim_is_released_by_who_has_it(store: TwinStore) -> None:
-    """Nobody else's is, and that is no error."""
+    """Nobody else's is, and that is no error; a call before it that was not answered is still known of."""
     await accept(store)
     first = await claim(store)
     second = await claim(store, first, timedelta(seconds=9))
-    await store.waves.release_part("w-1", first)
+    await store.waves.release_part("w-1", PARTS[0], first)
     assert await read_part(store) == second
-    await store.waves.release_part("w-1", second, conflicts=1)
+    await store.waves.release_part("w-1", first, second, conflicts=1)
+    assert await read_part(store) == replace(first, conflicts=1)
+    await store.waves.release_part("w-1", PARTS[0], first)
     assert await read_part(store) == replace(PARTS[0], conflicts=1)
 
 
@@ -257,7 +259,7 @@ STARTED = tuple(
         (replace(GROUP, state=GroupState.UNREADY), PARTS, None, WaveStatus.STARTING),
         (replace(GROUP, state=GroupState.UNREADY, path="fallback"), PARTS, "apply", WaveStatus.APPLYING),
         (GROUP, (*STARTED[:2], PARTS[2]), None, WaveStatus.STARTING),
-        (GROUP, STARTED, "nothing any more", WaveStatus.STARTED),
+        (GROUP, STARTED, "launches", WaveStatus.STARTED),
         (
             replace(GROUP, state=GroupState.OVER),
             tuple(
@@ -267,7 +269,7 @@ STARTED = tuple(
             None,
             WaveStatus.FINISHED,
         ),
-        (replace(GROUP, state=GroupState.OVER), STARTED, None, WaveStatus.FINISHED),
+        (replace(GROUP, state=GroupState.OVER), STARTED, "nothing any more", WaveStatus.FINISHED),
         (
             replace(GROUP, state=GroupState.OVER),
             tuple(replace(part, job_over=True) for part in STARTED),
@@ -285,12 +287,12 @@ STARTED = tuple(
 def test_a_wave_is_what_its_groups_and_parts_are(
     group: WaveGroup, parts: tuple[WavePart, ...], waiting_for: str | None, status: WaveStatus
 ) -> None:
-    """It started when the last part was answered, and what is waited for is said until then."""
+    """It started when the last part was answered, and what is waited for is said until it is over."""
     wave = advance(WaveView(WAVE, (group,), parts), waiting_for)
     answered = [part.started_at for part in parts if part.started_at is not None]
     assert wave.status is status
     assert wave.started_at == (max(answered, default=None) if status.is_begun else None)
-    assert wave.waiting_for == (None if status.is_begun else waiting_for)
+    assert wave.waiting_for == (None if status.is_over else waiting_for)
 
 
 def test_every_source_server_that_is_not_recovered_is_named() -> None:

@@ -1,12 +1,14 @@
 """Requests that are refused, and who asks. Pure; every door renders these the same way."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from workers.core.errors import GroupDeleted
 from workers.core.model.errors import LONGEST_SHOWN, FieldError
 
+T = TypeVar("T")
 DRIFT = "drift"
 """Why the watch asks for a run."""
 
@@ -63,6 +65,33 @@ def quote(name: str) -> str:
 def group_not_found(group: str) -> NotFound:
     """Make the error for an unknown group, named by its id or its name."""
     return NotFound(f"There is no protection group {quote(group)} in this stack.", code="GROUP_NOT_FOUND")
+
+
+def require_groups(looked_up: Sequence[T | BaseException], pointer: str) -> list[T]:
+    """
+    Take groups that were looked up, each named by one member of a list.
+
+    Parameters:
+        looked_up: What was found of each, or why it was not.
+        pointer: Where the list stands in the request.
+
+    Returns:
+        All of them, in this order.
+
+    Raises:
+        NotFound: Some are not there; each of them is named.
+    """
+    missing = [(place, each) for place, each in enumerate(looked_up) if isinstance(each, NotFound)]
+    for each in looked_up:
+        if isinstance(each, BaseException) and not isinstance(each, NotFound):
+            raise each
+    if len(missing) == 1 and len(looked_up) == 1:
+        raise missing[0][1]
+    if missing:
+        errors = tuple(FieldError(f"{pointer}/{place}", each.code, each.detail, None) for place, each in missing)
+        told = f"{len(missing)} of {len(looked_up)} protection groups are not in this stack; see errors."
+        raise NotFound(told, errors, code=missing[0][1].code)
+    return [each for each in looked_up if not isinstance(each, BaseException)]
 
 
 @contextmanager

@@ -7,6 +7,7 @@ between the acceptance and the start. Committed but not sent is accepted: the sw
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 import structlog
@@ -18,7 +19,8 @@ from workers.core.model.waves import OnNotReady
 from workers.core.pages import bad_token, read_token, write_token
 from workers.core.ports import Clock, JobQueue
 from workers.core.queries import GroupView, Page, Queries
-from workers.core.requests import Conflict, NotFound, Requester, RequestRefused
+from workers.core.requests import Conflict, NotFound, Requester, RequestRefused, require_groups
+from workers.core.runs.waiting import read_wave_wait
 from workers.core.status import Status
 from workers.core.store.holds import Hold
 from workers.core.store.receipts import Receipt, Receipts
@@ -88,7 +90,7 @@ class Waves:
             The wave, stored.
 
         Raises:
-            NotFound: There is no such group.
+            NotFound: Some groups are not there; each of them is named.
             Conflict: `NOT_READY`: another wave has a group, or nothing is to be started of what is not ready, and
                 every source server that is not is named.
             RequestRefused: The requester's key was used for another request, a snapshot is given for a source server
@@ -108,7 +110,8 @@ class Waves:
 
     async def _try_accept(self, request: WaveRequest, requester: Requester, accepted_at: datetime) -> WaveView | None:
         """Store the wave over the generations that there are now; None where one changed meanwhile."""
-        views = await asyncio.gather(*(self._queries.group(group_id) for group_id in request.group_ids))
+        reads = (self._queries.group(group_id) for group_id in request.group_ids)
+        views = require_groups(await asyncio.gather(*reads, return_exceptions=True), "/groupIds")
         check_snapshots(request, views)
         planned = plan_wave(request, views, requester, accepted_at, self._periods)
         wave = planned.wave
@@ -194,7 +197,10 @@ class Waves:
         found = await self._waves.read(wave_id)
         if found is None:
             raise NotFound(f"There is no wave {wave_id!r} in this stack.", code="WAVE_NOT_FOUND")
-        return found
+        return replace(found, wave=self._tell_wait(found.wave))
+
+    def _tell_wait(self, wave: Wave) -> Wave:
+        return replace(wave, waiting_for=read_wave_wait(wave, self._clock()))
 
     async def list_accepted(self, limit: int, token: str | None) -> tuple[Sequence[Wave], str | None]:
         """
@@ -212,7 +218,7 @@ class Waves:
         """
         named = await self._waves.read_accepted(limit, _read_place(read_token(token, WAVES)))
         waves = await self._waves.read_many([wave_id for _, wave_id in named])
-        return waves, write_token(WAVES, named[-1]) if len(named) == limit else None
+        return [self._tell_wait(wave) for wave in waves], write_token(WAVES, named[-1]) if len(named) == limit else None
 
     async def _check_ready(self, views: Sequence[GroupView], now: datetime) -> None:
         errors = [

@@ -1,8 +1,9 @@
 """The groups of an account and Region that can be watched, as they stand: read before anything of AWS's is."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from workers.core.errors import GroupDeleted
 from workers.core.model.group import GroupDefinition
 from workers.core.status import Status
 from workers.core.store.groups import GroupStore
@@ -22,11 +23,9 @@ class Standing:
     status: GroupStatus
     run: Run
     servers: dict[str, ServerItem]
-
-    @property
-    def definition(self) -> GroupDefinition:
-        """Tell what the members were verified against: that of the generation, whatever the group becomes now."""
-        return self.run.definition
+    definition: GroupDefinition
+    """What the members were verified against: that of the generation. The way into the account, and whether drift is
+    repaired, are the group's of now: an update of these has no generation of its own."""
 
     def find_ready(self) -> list[str]:
         """Name the members that are ready: of what has failed it is known that it is not as it is wanted."""
@@ -89,7 +88,12 @@ class Standings:
         if run is None:
             # Deleted since the list was read.
             return None
-        return Standing(head, status, run, await self._runs.read_servers(head.group_id))
+        try:
+            now = await self._groups.read_definition(head.group_id, head.version)
+        except GroupDeleted:
+            return None
+        definition = replace(run.definition, target=now.target, auto_repair=now.auto_repair)
+        return Standing(head, status, run, await self._runs.read_servers(head.group_id), definition)
 
 
 def _can_be_watched(status: GroupStatus) -> bool:

@@ -9,7 +9,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -20,11 +20,12 @@ from workers.core.outcome import Acknowledge, Outcome, Redeliver
 from workers.core.ports import Clock, Job, JobQueue, LaunchTemplateReads
 from workers.core.priority import set_priority
 from workers.core.requests import DRIFT, Requester
+from workers.core.retry import back_off
 from workers.core.runs.next_run import NextRun
 from workers.core.server_plan import NOTHING_SEEN, ServerPlanner
 from workers.core.settings import Settings
 from workers.core.store.records import Mode, ServerItem
-from workers.core.store.watches import WatchStore
+from workers.core.store.watches import Watched, WatchStore
 from workers.core.validation.missing import Missing
 from workers.watch.compare import ACCOUNT_PROBLEMS, Findings, compare
 from workers.watch.selection import Selections
@@ -36,6 +37,9 @@ WATCH = "prelaunch watch"
 """Who asks for the runs that follow from drift."""
 PAGED_FROM = 25
 """More members than these are compared with pages of all default versions, 200 each."""
+MOST_MISSED = 5
+"""Watches in a row that could not look at all that there was; the next one then comes by the schedule."""
+FIRST_AGAIN, LONGEST_AGAIN = timedelta(minutes=2), timedelta(minutes=15)
 _JITTER = random.SystemRandom()
 
 
@@ -82,9 +86,12 @@ class Watch:
         if work.account_id is None or work.region is None:
             return await self._send_for_all()
         begun_at = self._clock()
-        if not work.is_narrowed and not await self._is_due(work.account_id, work.region, begun_at):
+        if work.is_narrowed:
+            return await self._look_into(work, work.account_id, work.region, begun_at)
+        last = await self._store.read(work.account_id, work.region)
+        if last is not None and not last.is_over(begun_at, self._settings.watch_period):
             return Acknowledge("watched_lately")
-        return await self._watch(work, work.account_id, work.region, begun_at)
+        return await self._watch(work, work.account_id, work.region, begun_at, last)
 
     async def run(self, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         """Ask for a watch again and again, until cancelled; no two processes in step."""
@@ -106,31 +113,44 @@ class Watch:
         await self._queue.send(Queue.NORMAL, jobs)
         return Acknowledge(f"sent {len(jobs)}")
 
-    async def _is_due(self, account_id: str, region: str, now: datetime) -> bool:
-        """Tell whether the last watch is long enough ago: schedule and timers ask for more than is needed."""
-        watched_at = await self._store.read(account_id, region)
-        return watched_at is None or watched_at <= now - self._settings.watch_period / 2
-
-    async def _watch(self, work: WatchWork, account_id: str, region: str, begun_at: datetime) -> Outcome:
+    async def _look_into(self, work: WatchWork, account_id: str, region: str, begun_at: datetime) -> Outcome:
+        """Look at what an event names; while that cannot be told it comes again."""
         standings = await self._standings.find(account_id, region, work.source_server_id)
         looks = [self._choose(standing, work, begun_at) for standing in standings]
-        looks = [look for look in looks if not work.is_narrowed or look.members or look.young]
-        found = 0
+        tally = await self._look_at(work, [look for look in looks if look.members or look.young], begun_at)
+        if any(look.young for look in looks):
+            return Redeliver("written_just_now", self._settings.settle_time)
+        return Redeliver("not_looked_at") if tally.missed else Acknowledge(f"drifted {tally.drifted}")
+
+    async def _watch(
+        self, work: WatchWork, account_id: str, region: str, begun_at: datetime, last: Watched | None
+    ) -> Outcome:
+        standings = await self._standings.find(account_id, region)
+        looks = [self._choose(standing, work, begun_at) for standing in standings]
+        tally = await self._look_at(work, looks, begun_at)
+        missed = (last.missed if last is not None else 0) + 1 if tally.missed else 0
+        if not 0 < missed < MOST_MISSED:
+            await self._store.keep(account_id, region, Watched(begun_at))
+            return Acknowledge(f"drifted {tally.drifted}")
+        wait = back_off(missed, first=FIRST_AGAIN, longest=LONGEST_AGAIN)
+        # Due by the time that this message comes again, whatever the clock of whoever takes it says.
+        await self._store.keep(account_id, region, Watched(begun_at, missed, self._clock() + wait / 2))
+        return Redeliver("not_all_looked_at", wait)
+
+    async def _look_at(self, work: WatchWork, looks: Sequence["_Look"], begun_at: datetime) -> "_Tally":
+        tally = _Tally()
         for target, part in _by_target(looks).items():
             if not work.is_narrowed:
                 await self._selections.note(target, [look.standing for look in part])
             try:
-                found += await self._look(target, part, work, begun_at)
+                await self._look(target, part, work, begun_at, tally)
             except ACCOUNT_PROBLEMS as problem:
                 # Another group may have a role that works.
-                known = {"account_id": account_id, "region": region, "role": target.assume_role_name}
+                known = {"account_id": work.account_id, "region": work.region, "role": target.assume_role_name}
                 log.warning("watch.account_refused", **known, code=problem.code, error=problem.message)
-        if not work.is_narrowed:
-            await self._store.keep(account_id, region, begun_at)
-        log.info("watch.done", account_id=account_id, region=region, groups=len(looks), drifted=found)
-        if work.is_narrowed and any(look.young for look in looks):
-            return Redeliver("written_just_now", self._settings.settle_time)
-        return Acknowledge(f"drifted {found}")
+        counts = {"groups": len(looks), "drifted": tally.drifted, "missed": tally.missed}
+        log.info("watch.done", account_id=work.account_id, region=work.region, **counts)
+        return tally
 
     def _choose(self, standing: Standing, work: WatchWork, begun_at: datetime) -> "_Look":
         members = [member for member in standing.find_ready() if work.concerns(member, _template(standing, member))]
@@ -141,28 +161,33 @@ class Watch:
         """Tell whether a read of EC2 may still show the state before our own last write."""
         return item.last_write_at is not None and begun_at < item.last_write_at + self._settings.settle_time
 
-    async def _look(self, target: Target, looks: Sequence["_Look"], work: WatchWork, begun_at: datetime) -> int:
+    async def _look(
+        self, target: Target, looks: Sequence["_Look"], work: WatchWork, begun_at: datetime, tally: "_Tally"
+    ) -> None:
         many = sum(len(look.members) for look in looks) > PAGED_FROM
         seen = await self._templates.read_all_defaults(target) if many else NOTHING_SEEN
-        found = 0
         for look in looks:
             findings = await compare(look.standing, look.members, seen, self._planner)
-            found += await self._act(look, findings, work, begun_at)
-        return found
+            tally.missed += len(findings.unknown)
+            await self._act(look, findings, work, begun_at, tally)
 
-    async def _act(self, look: "_Look", findings: Findings, work: WatchWork, begun_at: datetime) -> int:
+    async def _act(
+        self, look: "_Look", findings: Findings, work: WatchWork, begun_at: datetime, tally: "_Tally"
+    ) -> None:
         standing = look.standing
-        if findings.drifted:
-            auto_repair = standing.definition.auto_repair
-            mode = Mode.APPLY if auto_repair else Mode.REPORT
-            return len(findings.drifted) if await self._open(standing, findings.drifted, mode, work) else 0
-        gone = {} if work.is_narrowed else await self._find_missing(look)
-        if gone:
-            # No write of ours would bring that back.
-            return len(gone) if await self._open(standing, gone.keys(), Mode.REPORT, work) else 0
-        if not (findings.unknown or look.young or work.is_narrowed):
+        gone: Collection[str] = ()
+        if not (findings.drifted or work.is_narrowed):
+            gone = (await self._find_missing(look)).keys()
+        # What is gone no write of ours would bring back.
+        mode = Mode.APPLY if findings.drifted and standing.definition.auto_repair else Mode.REPORT
+        members = findings.drifted or gone
+        if members and await self._open(standing, members, mode, work):
+            tally.drifted += len(members)
+        elif members:
+            # What was found is not forgotten because somebody changed the group meanwhile.
+            tally.missed += len(members)
+        elif not (findings.unknown or look.young or work.is_narrowed):
             await self._store.confirm(standing.head.group_id, standing.status, begun_at)
-        return 0
 
     async def _find_missing(self, look: "_Look") -> Mapping[str, str]:
         """Find who names what its account does not hold any more; where that cannot be asked nothing is known."""
@@ -201,6 +226,16 @@ class Watch:
             return False
         log.info("watch.run", group_id=run.group_id, run_id=run.head.run_id, mode=run.head.mode, opened=is_open)
         return is_open
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What a watch has come to so far."""
+
+    drifted: int = 0
+    """Source servers that a run was opened for."""
+    missed: int = 0
+    """Those that could not be read, or whose group was changed before a run was opened."""
 
 
 @dataclass(frozen=True, slots=True)

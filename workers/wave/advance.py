@@ -6,9 +6,10 @@ conditional write: whoever comes next, after a death or beside another, goes on 
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 import structlog
 
@@ -18,21 +19,25 @@ from workers.core.errors import DEADLINE_EXCEEDED, GroupDeleted
 from workers.core.model.group import Target
 from workers.core.model.waves import OnNotReady
 from workers.core.outcome import Acknowledge, Outcome, Redeliver
-from workers.core.ports import Clock, Recovery
+from workers.core.ports import Clock
 from workers.core.priority import set_priority
 from workers.core.runs.release import Release
 from workers.core.settings import Settings
 from workers.core.store.groups import GroupStore
 from workers.core.store.holds import Hold
 from workers.core.store.notices import put_notice
-from workers.core.store.wave_records import FINAL, GroupState, Wave, WaveGroup, WavePart, WaveView, advance, find_errors
+from workers.core.store.wave_records import GroupState, Wave, WaveGroup, WavePart, WaveView, advance, find_errors
 from workers.core.store.waves import WaveStore
 from workers.core.telling.tellings import Tellings
 from workers.core.wave_plan import NOT_READY
-from workers.wave.parts import ONE_MORE_TRY, StartPart, Wait
+from workers.wave.follow import FollowJobs
+from workers.wave.parts import StartPart
 from workers.wave.readiness import Progress, Readiness, Step, refuse_parts
+from workers.wave.steps import ONE_MORE_TRY, Wait
 
 log = structlog.get_logger()
+
+_T = TypeVar("_T")
 
 
 class AdvanceWave:
@@ -45,7 +50,7 @@ class AdvanceWave:
         waves: WaveStore,
         readiness: Readiness,
         start: StartPart,
-        recovery: Recovery,
+        follow: FollowJobs,
         release: Release,
         tellings: Tellings,
         settings: Settings,
@@ -55,7 +60,7 @@ class AdvanceWave:
         self._waves = waves
         self._readiness = readiness
         self._start = start
-        self._recovery = recovery
+        self._follow = follow
         self._release = release
         self._tellings = tellings
         self._settings = settings
@@ -87,33 +92,20 @@ class AdvanceWave:
         return await self._note(advance(after, told), after, waits)
 
     async def _advance_all(self, view: WaveView) -> list[Progress]:
-        why = self._find_end(view.wave)
-        if why is not None:
-            return [await self._end_group(view, group, *why) for group in view.groups]
+        if self._clock() >= view.wave.deadline:
+            told = _tell_too_late(view.wave)
+            return await _do_all(self._end_group(view, group, DEADLINE_EXCEEDED, told) for group in view.groups)
+        code = view.wave.stop_code
+        if code is not None:
+            told = view.wave.stop_message or code
+            return await _do_all(self._end_group(view, group, code, told, follow=True) for group in view.groups)
         if view.wave.on_not_ready is OnNotReady.FAIL and any(_is_unready(group) for group in view.groups):
             return await self._advance_together(view)
-        steps = (self._advance_group(view, group) for group in view.groups)
-        # All of them to their end: one group's trouble must not leave the others running unowned.
-        outcomes = await asyncio.gather(*steps, return_exceptions=True)
-        for outcome in outcomes:
-            if isinstance(outcome, BaseException):
-                raise outcome
-        return [outcome for outcome in outcomes if isinstance(outcome, Progress)]
-
-    def _find_end(self, wave: Wave) -> tuple[str, str] | None:
-        """Tell why nothing more of a wave is to be started or followed; None where it goes on."""
-        if wave.stop_code is not None:
-            return wave.stop_code, wave.stop_message or wave.stop_code
-        if self._clock() >= wave.deadline:
-            told = (
-                f"{wave.wave_id} was accepted at {say_time(wave.accepted_at)}, and its time is over. Start a new wave."
-            )
-            return DEADLINE_EXCEEDED, told
-        return None
+        return await _do_all(self._advance_group(view, group) for group in view.groups)
 
     async def _advance_together(self, view: WaveView) -> list[Progress]:
         """Start nothing until every group may be started, and nothing at all where one may not."""
-        looks = await asyncio.gather(*(self._look(view, group) for group in view.groups))
+        looks = await _do_all(self._look(view, group) for group in view.groups)
         refused = next((step.group for step in looks if step.group.error_code is not None), None)
         if refused is not None:
             told = f"Another group keeps its wave from starting: {refused.error_message}"
@@ -129,7 +121,7 @@ class AdvanceWave:
         held = [await self._hold(view, step) for step in looks]
         if any(_is_unready(each.group) for each in held):
             return held
-        return list(await asyncio.gather(*(self._go_on(view, each.group, each.parts) for each in held)))
+        return await _do_all(self._go_on(view, each.group, each.parts) for each in held)
 
     async def _look(self, view: WaveView, group: WaveGroup) -> Step:
         if not _is_unready(group):
@@ -161,20 +153,15 @@ class AdvanceWave:
         return held
 
     async def _go_on(self, view: WaveView, group: WaveGroup, parts: tuple[WavePart, ...]) -> Progress:
-        """Start the parts of a group that is held, follow those that are started, and give it back at the end."""
+        """Start the parts of a group that is held, follow those that were started, and give it back at the end."""
         wave, target = view.wave, await self._read_target(group)
         if target is None:
             return await self._end_group(view, group, GroupDeleted.code, _tell_deleted(wave, group))
-        parts = await self._follow(wave, parts, target)
-        started = await asyncio.gather(
-            *(self._start.start(wave, group, part, target) for part in parts), return_exceptions=True
-        )
-        for outcome in started:
-            if isinstance(outcome, BaseException):
-                raise outcome
-        done = [outcome for outcome in started if not isinstance(outcome, BaseException)]
-        parts = tuple(part for outcome in done for part in outcome.parts)
-        waits = tuple(wait for outcome in done for wait in outcome.waits)
+        begun = [part for part in parts if part.job_id is not None]
+        starts = [self._start.start(wave, group, part, target) for part in parts if part.job_id is None]
+        done = await _do_all([*starts, self._follow.follow(wave, begun, target)])
+        parts = tuple(sorted((part for each in done for part in each.parts), key=lambda part: (part.number, part.path)))
+        waits = tuple(wait for each in done for wait in each.waits)
         if all(part.is_over for part in parts):
             return Progress(await self._close(wave, group), parts)
         return Progress(group, parts, waits)
@@ -188,34 +175,23 @@ class AdvanceWave:
         except GroupDeleted:
             return None
 
-    async def _follow(self, wave: Wave, parts: Sequence[WavePart], target: Target) -> tuple[WavePart, ...]:
-        """Read how far the jobs are that are not over: COMPLETED is no success, each launch status is kept."""
-        going = [part.job_id for part in parts if part.job_id is not None and not part.job_over]
-        if not going:
-            return tuple(parts)
-        jobs = await self._recovery.follow(target, going)
-        followed = []
-        for part in parts:
-            after = part
-            if part.job_id in going:
-                job = jobs.get(str(part.job_id))
-                statuses = {**(part.launch_statuses or {}), **(job.launch_statuses if job else {})}
-                is_final = all(statuses.get(each) in FINAL for each in part.source_server_ids)
-                after = replace(part, launch_statuses=statuses, job_over=job is None or job.is_over or is_final)
-            if after != part:
-                await self._waves.note_launches(wave.wave_id, after)
-            followed.append(after)
-        return tuple(followed)
-
-    async def _end_group(self, view: WaveView, group: WaveGroup, code: str, message: str) -> Progress:
-        """Start and follow nothing more of a group."""
+    async def _end_group(
+        self, view: WaveView, group: WaveGroup, code: str, message: str, *, follow: bool = False
+    ) -> Progress:
+        """Start nothing more of a group; what DRS launches is held and followed to its end, or given up too."""
         parts = view.parts_of(group.group_id)
         if group.state is GroupState.OVER:
             return Progress(group, parts)
-        ended = [await self._end_part(view.wave, part, code, message) for part in parts]
+        target = await self._read_target(group) if follow else None
+        if target is not None:
+            parts = tuple(await _do_all(self._start.adopt(view.wave, part, target) for part in parts))
+        kept = [part for part in parts if follow and part.job_id is not None]
+        ended = [part if part in kept else await self._end_part(view.wave, part, code, message) for part in parts]
         if any(not part.is_done for part in ended):
             # Somebody may be starting it just now; what comes of that is known in a moment.
             return Progress(group, tuple(ended), (Wait("part_under_way", self._settings.call_timeout),))
+        if not all(part.is_over for part in ended):
+            return await self._go_on(view, group, tuple(ended))
         after = replace(group, error_code=code, error_message=message)
         log.warning("wave.group_ended", wave_id=view.wave.wave_id, group_id=group.group_id, code=code)
         return Progress(await self._close(view.wave, group, after), tuple(ended))
@@ -269,8 +245,24 @@ class AdvanceWave:
         return max(soonest, patience)
 
 
+async def _do_all(steps: Iterable[Coroutine[None, None, _T]]) -> list[_T]:
+    """Do all of them to their end: one's trouble must not leave the others running unowned."""
+    outcomes = await asyncio.gather(*steps, return_exceptions=True)
+    for outcome in outcomes:
+        if isinstance(outcome, BaseException):
+            raise outcome
+    return [outcome for outcome in outcomes if not isinstance(outcome, BaseException)]
+
+
 def _is_unready(group: WaveGroup) -> bool:
     return group.state is GroupState.UNREADY
+
+
+def _tell_too_late(wave: Wave) -> str:
+    waited = f" It waited for {wave.waiting_for}." if wave.waiting_for is not None else ""
+    return (
+        f"{wave.wave_id} was accepted at {say_time(wave.accepted_at)}, and its time is over.{waited} Start a new wave."
+    )
 
 
 def _tell_deleted(wave: Wave, group: WaveGroup) -> str:

@@ -33,7 +33,8 @@ from workers.core.store.runs import Run, RunStore
 from workers.core.store.wave_records import FALLBACK, GroupState, LeftOut, Wave, WaveGroup, WavePart
 from workers.core.store.waves import WaveStore
 from workers.core.wave_plan import NOT_READY, explain
-from workers.wave.parts import HOLD_LOST, ONE_MORE_TRY, Wait
+from workers.wave.parts import HOLD_LOST
+from workers.wave.steps import NAMED, ONE_MORE_TRY, Wait
 
 log = structlog.get_logger()
 
@@ -41,8 +42,6 @@ AT_ONCE = 32
 """Source servers of a group that are compared at once."""
 PAGED_FROM = 50
 """More members than these are compared with pages of all default versions, 200 each."""
-NAMED = 5
-"""How many source servers a sentence names."""
 DRIFT_FOUND = "DRIFT_FOUND"
 
 
@@ -201,7 +200,7 @@ class Readiness:
             return Step(group, Wait("written_just_now", self._settle_time))
         try:
             return await self._compare(seen.run, ready)
-        except (AccessDenied, AccountNotInitialized) as problem:
+        except PermanentError as problem:
             return Step(_refuse(group, problem.code, f"{group.group_id} cannot be compared: {problem.message}"))
         except RetryableError as error:
             told = f"{error.operation or 'AWS'}: {error.message}"

@@ -80,6 +80,8 @@ def _said(refused: ClientError) -> tuple[str, list[str]]:
 
 def _content(answer: dict[str, Any]) -> dict[str, Any]:
     kept = {name: answer[name] for name in ("Item", "Items", "Attributes", "LastEvaluatedKey") if answer.get(name)}
-    # A batch is answered in any order.
-    many = [item for items in answer.get("Responses", {}).values() for item in items]
-    return {**kept, "Responses": sorted(many, key=repr)} if "Responses" in answer else kept
+    if "Responses" not in answer:
+        return kept
+    # A batch is answered in any order, and an item's attributes are too.
+    many = [item for items in answer["Responses"].values() for item in items]
+    return {**kept, "Responses": sorted(many, key=lambda item: repr(sorted(item.items())))}

@@ -81,6 +81,8 @@ class SourceServers:
         """When each job was started."""
         self.job_seconds = 90.0
         """How long a job takes."""
+        self.job_lag = 0.0
+        """How long after its start a job is not listed yet."""
         self.most_jobs = 20
         self.unrecoverable: set[str] = set()
         """The source servers for which StartRecovery refuses a whole job."""
@@ -139,8 +141,9 @@ class SourceServers:
 
     def describe_jobs(self, **request: Any) -> dict[str, Any]:
         """List the jobs, each as far as it is: the templates are read in the middle of its time."""
-        named = request["filters"].get("jobIDs")
-        return {"items": [job for job in self._describe_jobs() if named is None or job["jobID"] in named]}
+        named, since = request["filters"].get("jobIDs"), self._now() - self.job_lag
+        listed = [job for job in self._describe_jobs() if self.job_times[job["jobID"]] <= since]
+        return {"items": [job for job in listed if named is None or job["jobID"] in named]}
 
     def _describe_jobs(self) -> list[dict[str, Any]]:
         described = []

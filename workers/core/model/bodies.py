@@ -105,7 +105,10 @@ class WaveRequestBody(_RequiredOfWave, total=False):
     ]
     recoverySnapshotIds: Annotated[
         dict[types.SourceServerId, types.RecoverySnapshotId],
-        Field(description="an object of source server ids to recovery snapshot ids"),
+        Field(
+            description="an object of source server ids (s- and 17 letters or digits) to recovery snapshot ids"
+            " (pit- and 17 letters or digits)"
+        ),
     ]
     taskToken: Annotated[
         types.TaskToken,

@@ -38,7 +38,7 @@ class Before:
         """Tell whether the current run does already what there is to do, in the same way."""
         if self.run is None or change.needs_generation or self.run.target != definition.target:
             return False
-        return bool(change.listed) and change.listed <= self.run.listed and self.is_pending()
+        return bool(change.listed) and change.listed <= self.run.brings and self.is_pending()
 
     def has_more_to_do(self, definition: GroupDefinition) -> bool:
         """Tell whether a definition leads to a run, beside the one that may be under way."""

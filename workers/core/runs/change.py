@@ -203,13 +203,14 @@ class Changes:
         """Answer that the group is what is wanted; None where the requester's key was taken meanwhile."""
         definition = before.definition
         answering = before.find_in_hand(definition, before.find_change(definition))
-        writes = [
-            *self._with.receipts.put(requester, _receipt(before.head, answering)),
-            *self._with.tellings.answer_by(requester, before.head, before.status),
-        ]
+        writes = self._with.receipts.put(requester, _receipt(before.head, answering))
+        told = self._with.tellings.answer_by(requester, before.head, before.status)
+        if told:
+            # A task must not begin to wait for a run in the instant after that has settled.
+            writes += [check_status(before.head.group_id, before.status), *told]
         if writes and not await self._with.tables.commit(writes, _never_stored):
             return None
-        if requester.task_token is not None:
+        if told:
             await self._with.sender.wake_sweep()
         return Updated(before.head, definition, _reapply(answering) if answering else None)
 

@@ -186,7 +186,9 @@ class Submission:
         servers = await self._with.runs.read_servers(group_id)
         statuses = run.read_statuses(servers)
         listed = select_listed(statuses, request)
-        if not listed or is_in_hand(status.status, run.listed, statuses, request):
+        # A lost job of a run that reports is sent again, and writes nothing; who wants to apply waits for no report.
+        in_hand = run.listed if request.resend else run.brings
+        if not listed or is_in_hand(status.status, in_hand, statuses, request):
             await self._with.sender.send_if_unsent(run, status)
             if request.resend:
                 await self._with.sender.send_members(run, find_waiting(statuses, request), queue)

@@ -1,5 +1,5 @@
 """
-What a pending run waits for, in words for the person who waits too.
+What a pending run, or a wave that is not started, waits for, in words for the person who waits too.
 
 A note only: nothing is decided by it, and it is believed for a short while, since nobody takes it back.
 """
@@ -10,6 +10,7 @@ from workers.core.clock import say_time
 from workers.core.errors import JobInProgress, LeaseHeld, OutOfTurns, QuotaExceeded, RetryableError, Throttled
 from workers.core.status import Status
 from workers.core.store.records import GroupStatus, RunHead
+from workers.core.store.wave_records import Wave
 
 BELIEVED = timedelta(minutes=2)
 SETTLING = "settling: every source server has its outcome, and the group's status is about to be written"
@@ -65,9 +66,26 @@ def read_wait(status: GroupStatus, head: RunHead, now: datetime) -> str | None:
     if head.waiting_for is not None and head.waiting_at is not None and now - head.waiting_at <= BELIEVED:
         return head.waiting_for
     heard_at = max(head.sent_at, head.done_at or head.sent_at)
-    return None if now - heard_at <= BELIEVED else _describe_silence(heard_at)
+    return None if now - heard_at <= BELIEVED else _describe_silence("no outcome", heard_at)
 
 
-def _describe_silence(since: datetime) -> str:
+def read_wave_wait(wave: Wave, now: datetime) -> str | None:
+    """
+    Tell what a wave waits for before all of it is started.
+
+    Parameters:
+        wave: The wave as it is now.
+        now: The present.
+
+    Returns:
+        A phrase that completes "waiting for"; None where it is started, or was gone on with so lately that it is simply
+        at work.
+    """
+    if not wave.status.is_begun and now - wave.look_at > BELIEVED:
+        return _describe_silence("nobody went on", wave.look_at)
+    return wave.waiting_for
+
+
+def _describe_silence(what: str, since: datetime) -> str:
     # Lost jobs, dead letters and no worker at all look alike from here.
-    return f"workers: no outcome since {say_time(since)}: see whether workers run, and `prelaunch dlq list`"
+    return f"workers: {what} since {say_time(since)}: see whether workers run, and `prelaunch dlq list`"

@@ -18,7 +18,7 @@ from workers.core.model.group import GroupDefinition, Target
 from workers.core.status import ServerRecord, Status, read_server_status
 from workers.core.store.groups import GroupStore
 from workers.core.store.leases import Lease, end_lease
-from workers.core.store.records import Look, RunHead, ServerItem, from_item, to_item, to_time
+from workers.core.store.records import Look, Mode, RunHead, ServerItem, from_item, to_item, to_time
 from workers.core.store.refusals import ConditionFailed
 from workers.core.store.run_writes import CLEARING, UNSETTLED, begin_run, end_clearing, padded
 from workers.core.store.tables import Tables
@@ -41,6 +41,11 @@ class Run:
     def target(self) -> Target:
         """Tell where the members are."""
         return self.definition.target
+
+    @property
+    def brings(self) -> frozenset[str]:
+        """Tell which source servers it brings to their launch config: none where it only reports."""
+        return frozenset() if self.head.mode is Mode.REPORT else self.listed
 
     @cached_property
     def config_hashes(self) -> dict[str, str]:

@@ -3,13 +3,31 @@
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from pydantic.dataclasses import dataclass
+
 from workers.core.store.groups import is_status
-from workers.core.store.records import GroupStatus, Unlisted, to_item, to_time
+from workers.core.store.records import RECORD, GroupStatus, Unlisted, from_item, to_item
 from workers.core.store.refusals import ConditionFailed
 from workers.core.store.tables import Tables
-from workers.core.store.writes import Item, Write
+from workers.core.store.writes import REMOVE, Item, Write
 
 REMEMBERED = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True, config=RECORD)
+class Watched:
+    """The last watch of an account and Region that came to its end."""
+
+    watched_at: datetime
+    """When it began."""
+    missed: int = 0
+    """How many in a row could not look at all that there was, this one included."""
+    again_at: datetime | None = None
+    """When it is worth while to look again; None where all was looked at, or that was tried often enough."""
+
+    def is_over(self, now: datetime, period: timedelta) -> bool:
+        """Tell whether it is time for the next one: schedule and timers ask for more than is needed."""
+        return self.watched_at <= now - period / 2 or (self.again_at is not None and self.again_at <= now)
 
 
 class WatchStore:
@@ -18,14 +36,15 @@ class WatchStore:
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
 
-    async def read(self, account_id: str, region: str) -> datetime | None:
-        """Read when the last watch of an account and Region began that came to its end."""
+    async def read(self, account_id: str, region: str) -> Watched | None:
+        """Read the last watch of an account and Region that came to its end."""
         item = await self._tables.get("keys", _key(account_id, region))
-        return datetime.fromisoformat(item["watchedAt"]) if item else None
+        return from_item(Watched, item) if item else None
 
-    async def keep(self, account_id: str, region: str, begun_at: datetime) -> None:
+    async def keep(self, account_id: str, region: str, watched: Watched) -> None:
         """Remember a watch that has come to its end."""
-        values = {"watchedAt": to_time(begun_at), "expiresAt": int((begun_at + REMEMBERED).timestamp())}
+        values: Item = {"againAt": REMOVE, **to_item(watched)}
+        values["expiresAt"] = int((watched.watched_at + REMEMBERED).timestamp())
         await self._tables.write(Write("Update", "keys", (_key(account_id, region),), values))
 
     async def confirm(self, group_id: str, status: GroupStatus, begun_at: datetime) -> bool:

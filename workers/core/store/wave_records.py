@@ -206,10 +206,11 @@ class WaveError:
 
 def find_errors(view: WaveView) -> list[WaveError]:
     """Name every source server of a wave that is not recovered, by what kept it from it."""
-    return [error for part in view.parts for error in _errors_of(part)]
+    reasons = {group.group_id: group.error_message for group in view.groups}
+    return [error for part in view.parts for error in _errors_of(part, reasons.get(part.group_id))]
 
 
-def _errors_of(part: WavePart) -> list[WaveError]:
+def _errors_of(part: WavePart, why: str | None) -> list[WaveError]:
     by_reason: dict[tuple[str, str], list[str]] = {}
     for each in part.left_out:
         by_reason.setdefault((each.code, each.message), []).append(each.source_server_id)
@@ -223,8 +224,8 @@ def _errors_of(part: WavePart) -> list[WaveError]:
         seen = ", ".join(sorted({statuses.get(each, "PENDING") for each in lost}))
         told = (
             f"{len(lost)} of {len(part.source_server_ids)} source servers of recovery job {part.job_id} are not"
-            f" launched ({seen}), and it is followed no more. See why: aws drs describe-job-log-items --job-id"
-            f" {part.job_id}"
+            f" launched ({seen}), and it is followed no more{f': {why}' if why else '.'} See what became of them:"
+            f" aws drs describe-job-log-items --job-id {part.job_id}"
         )
         errors.append(WaveError(part.group_id, lost, LAUNCH_FAILED, told))
     return errors
@@ -236,7 +237,7 @@ def advance(view: WaveView, waiting_for: str | None) -> Wave:
 
     Parameters:
         view: The wave as it was, its groups and parts as they are.
-        waiting_for: What those that are not started wait for, if anything.
+        waiting_for: What those that are not over wait for, if anything.
 
     Returns:
         The wave.
@@ -251,7 +252,7 @@ def advance(view: WaveView, waiting_for: str | None) -> Wave:
         view.wave,
         status=status,
         started_at=max(answered, default=None) if is_begun else None,
-        waiting_for=None if is_begun else waiting_for,
+        waiting_for=None if is_over else waiting_for,
     )
 
 

@@ -136,9 +136,18 @@ class WaveStore:
         await self._tables.transact(writes)
         return claimed
 
-    async def release_part(self, wave_id: str, part: WavePart, **noted: int) -> None:
-        """Take back a claim whose call AWS refused: nothing was started by it."""
-        values: Item = {"startingAt": REMOVE, **noted}
+    async def release_part(self, wave_id: str, before: WavePart, part: WavePart, **noted: int) -> None:
+        """
+        Take back a claim whose call AWS refused: nothing was started by it.
+
+        Parameters:
+            wave_id: The wave.
+            before: The part as it was before the claim: a call of then that was not answered is to be looked for still.
+            part: The part, claimed.
+            **noted: What else is written, by its attribute.
+        """
+        unanswered = {"startingAt": REMOVE} if before.starting_at is None else to_item(before)
+        values: Item = {"startingAt": unanswered["startingAt"], **noted}
         await self._do(
             [Write("Update", "waves", _part_key(wave_id, part), values, condition=_is_as_read(part) & _unanswered())]
         )
