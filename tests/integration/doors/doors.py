@@ -74,14 +74,19 @@ class Doors:
         return str(self.sqs.get_queue_url(QueueName=f"{self.settings.stack}-{queue}")["QueueUrl"])
 
     def take(self, queue: str) -> list[dict[str, Any]]:
-        """Take every message of a queue."""
+        """Take every message of a queue: a receive without a wait asks some of SQS's servers only."""
         taken: list[dict[str, Any]] = []
-        asked = {"MaxNumberOfMessages": 10, "MessageAttributeNames": ["All"]}
-        while found := self.sqs.receive_message(QueueUrl=self.url(queue), **asked).get("Messages"):
-            for message in found:
+        asked = {"MaxNumberOfMessages": 10, "WaitTimeSeconds": 1, "MessageAttributeNames": ["All"]}
+        while self.count(queue):
+            for message in self.sqs.receive_message(QueueUrl=self.url(queue), **asked).get("Messages", []):
                 self.sqs.delete_message(QueueUrl=self.url(queue), ReceiptHandle=message["ReceiptHandle"])
                 taken.append(message)
         return taken
+
+    def count(self, queue: str) -> int:
+        """Count the messages of a queue that could be received now."""
+        told = self.sqs.get_queue_attributes(QueueUrl=self.url(queue), AttributeNames=["ApproximateNumberOfMessages"])
+        return int(told["Attributes"]["ApproximateNumberOfMessages"])
 
     # --- the doors
 
@@ -129,7 +134,9 @@ class Doors:
     def make_record(self, message: object) -> dict[str, Any]:
         """Send a message, and receive it as Lambda's event source mapping hands it on."""
         self.sqs.send_message(QueueUrl=self.url("requests"), MessageBody=json.dumps(message))
-        answer = self.sqs.receive_message(QueueUrl=self.url("requests"), MessageSystemAttributeNames=["All"])
+        answer = self.sqs.receive_message(
+            QueueUrl=self.url("requests"), MessageSystemAttributeNames=["All"], WaitTimeSeconds=1
+        )
         (received,) = answer["Messages"]
         return {
             "messageId": received["MessageId"],

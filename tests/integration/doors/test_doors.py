@@ -140,8 +140,7 @@ def test_the_same_request_has_the_same_answer_through_each_door(doors: Doors, op
     """Status and document, but for ids, times and who asked."""
     make, status = ASKED[operation]
     shared = make(doors) if operation in OF_AWS else None
-    asked = {door: {"operation": operation, **(shared or make(doors))} for door in DOORS}
-    answers = {door: ask(doors, door, asked[door]) for door in DOORS}
+    answers = {door: ask(doors, door, {"operation": operation, **(shared or make(doors))}) for door in DOORS}
     assert {door: answer.status for door, answer in answers.items()} == dict.fromkeys(DOORS, status)
     expected = plain(answers["http"].document)
     for door, answer in answers.items():
