@@ -40,9 +40,15 @@ CHECK_DRIFT = "check_drift"
 """The one operation that is no route: what it takes are CloudTrail's events, as EventBridge sends them."""
 ENVELOPE = ("operation", "body", "invokedBy", "idempotencyKey", "requestId", "replyTo", "correlationId")
 """Members of every message that are no part of what is asked."""
+HEADERS = ("idempotencyKey", "requestId")
+"""Those that go on as headers of the request."""
 LONGEST_NAME = 64
-_NAME = re.compile(rf"(?!\.\.?$)[^/\x00-\x1f]{{1,{LONGEST_NAME}}}")
+_TEXT = re.compile("[^\x00-\x1f\ud800-\udfff]{1,255}")
+_PRINTABLE = re.compile("[!-~]([ -~]{0,253}[!-~])?")
+_NAME = re.compile(rf"(?!\.\.?$)[^/\x00-\x1f\ud800-\udfff]{{1,{LONGEST_NAME}}}")
 """What stays one step of a path: with a slash, or dots alone, it would lead to another route."""
+_HALF = re.compile("[\ud800-\udfff]")
+"""Half a character, which JSON can hold and nothing can send."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +128,7 @@ def read_message(message: object, operations: Mapping[str, Operation]) -> Asked:
     faults += [
         (f"/{each}", f"{each} must be text, a number, true or false, not {show(value)}.")
         for each, value in query.items()
-        if not isinstance(value, str | int | float)
+        if not isinstance(value, str | int | float) or (isinstance(value, str) and _HALF.search(value))
     ]
     body = {each: value for each, value in asked.items() if each not in {*operation.path_names, *operation.query_names}}
     if body and not operation.takes_body:
@@ -136,8 +142,12 @@ def read_message(message: object, operations: Mapping[str, Operation]) -> Asked:
 
 def _read_envelope(message: Mapping[str, Any]) -> tuple[dict[str, str], list[tuple[str, str]]]:
     given = {name: message[name] for name in ENVELOPE[2:] if message.get(name) is not None}
-    wrong = [name for name, value in given.items() if not isinstance(value, str) or not value]
-    return given, [(f"/{name}", f"{name} must be text, not {show(given[name])}.") for name in wrong]
+    faults = []
+    for name, value in given.items():
+        allowed, kind = (_PRINTABLE, "printable ASCII") if name in HEADERS else (_TEXT, "printable")
+        if not isinstance(value, str) or not allowed.fullmatch(value):
+            faults.append((f"/{name}", f"{name} must be 1 to 255 {kind} characters, not {show(value)}."))
+    return given, faults
 
 
 def _read_asked(message: Mapping[str, Any]) -> tuple[dict[str, Any], list[tuple[str, str]]]:

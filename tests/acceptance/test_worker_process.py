@@ -125,6 +125,7 @@ def test_a_worker_told_to_stop_hands_back_and_another_finishes(aws: StandIn, tmp
         group.assert_ready_with_one_version_each()
         assert count_calls(aws, "ec2.CreateLaunchTemplateVersion") == SERVERS
         assert_one_canonical_line_a_message(read_log(first) + read_log(second), group)
+        assert_every_change_stands_beside_its_request(read_log(first) + read_log(second))
     assert SECRET not in first.read_text() + second.read_text()
 
 
@@ -139,6 +140,16 @@ def assert_one_canonical_line_a_message(lines: list[dict[str, Any]], group: Grou
         assert line.items() >= bound.items()
         assert {"actor", "seconds", "timestamp"} <= line.keys()
     assert not [line for line in lines if line["level"] in {"error", "critical"}]
+
+
+def assert_every_change_stands_beside_its_request(lines: list[dict[str, Any]]) -> None:
+    """What changed anything in AWS: for which request of whose, and the id that CloudTrail has of the call."""
+    changed = [line for line in lines if line["event"] == "aws.changed"]
+    operations = ("drs:UpdateLaunchConfiguration", "ec2:CreateLaunchTemplateVersion", "ec2:ModifyLaunchTemplate")
+    assert Counter(line["operation"] for line in changed) == dict.fromkeys(operations, SERVERS)
+    assert {line["request_id"] for line in changed} == {REQUEST_ID}
+    assert len({line["aws_request_id"] for line in changed}) == len(operations) * SERVERS
+    assert {"source_server_id", "group_id", "account_id", "region"} <= changed[0].keys()
 
 
 def test_a_killed_workers_servers_are_taken_over(aws: StandIn, tmp_path: Path) -> None:

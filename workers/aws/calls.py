@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+import structlog
 from botocore import xform_name
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
@@ -32,11 +33,15 @@ from workers.core.ports import Guard
 from workers.core.priority import read_priority
 from workers.core.retry import back_off
 
+log = structlog.get_logger()
+
 TRANSIENT_TRIES = 3
 THROTTLED_TRIES = 20
 LONGEST_WAIT = timedelta(seconds=10)
 """A longer wait is handed back to the queue, for it holds one of the worker's slots."""
 FIRST_WAIT = timedelta(milliseconds=400)
+READS = ("Describe", "Get", "List")
+"""How AWS's names of operations begin that change nothing."""
 
 
 @dataclass(slots=True)
@@ -135,7 +140,7 @@ class Calls:
         try:
             with guarded(guard):
                 async with asyncio.timeout(self._timeout.total_seconds()):
-                    return await getattr(client, xform_name(operation))(**request)
+                    answer = await getattr(client, xform_name(operation))(**request)
         except (ClientError, BotoCoreError, ResponseParserError, TimeoutError) as error:
             translated = translate(error, service, operation)
             if isinstance(translated, CredentialsExpired):
@@ -144,6 +149,16 @@ class Calls:
                 # What AWS said to one caller it says to all of them.
                 await bucket.report_throttle(turn, translated.retry_after)
             raise translated from error
+        if not operation.startswith(READS):
+            # Beside the request that it was made for, which the log's context names: what CloudTrail finds it by.
+            log.info(
+                "aws.changed",
+                operation=f"{service}:{operation}",
+                account_id=target.account_id,
+                region=target.region,
+                aws_request_id=answer.get("ResponseMetadata", {}).get("RequestId"),
+            )
+        return answer
 
     def _bucket(self, target: Target, service: str, operation: str) -> SharedBucket:
         return self._pacing.bucket(target.account_id, target.region, service, operation)

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 
 from infra.local.process import StandIn
+from producer.access import Access
 from producer.http import create_app
 from producer.lambda_handler import Function
 from producer.operations import list_operations, read_message
@@ -148,6 +149,31 @@ class Doors:
             "eventSourceARN": f"arn:aws:sqs:us-east-1:123456789012:{self.settings.stack}-requests",
             "awsRegion": "us-east-1",
         }
+
+
+@dataclass
+class Guarded:
+    """The HTTP door of an installation that asks for tokens, on the loop of its function."""
+
+    doors: Doors
+    client: httpx.AsyncClient
+    closing: AsyncExitStack
+
+    @classmethod
+    def open(cls, doors: Doors, access: Access) -> "Guarded":
+        app = create_app(lambda: nullcontext(doors.function.app.state.services), access)
+        closing = AsyncExitStack()
+        doors.function.run(closing.enter_async_context(app.router.lifespan_context(app)))
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        return cls(doors, httpx.AsyncClient(transport=transport, base_url="http://localhost"), closing)
+
+    def close(self) -> None:
+        self.doors.function.run(self.closing.aclose())
+
+    def ask(self, method: str, path: str, token: str) -> Answered:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        answer = self.doors.function.run(self.client.request(method, path, headers=headers))
+        return Answered(answer.status_code, answer.json() if answer.content else None)
 
 
 def make_event(asked: Any, who: Mapping[str, Any]) -> dict[str, Any]:

@@ -191,6 +191,8 @@ NO_REQUEST: Mapping[str, tuple[object, str]] = {
     "a body that is none": ({"operation": "get_wave", "waveId": "w", "body": "x"}, "body must be an object"),
     "what is not taken": ({"operation": "get_wave", "waveId": "w", "force": True}, '"force" is not known here'),
     "a key that is no text": ({"operation": "get_wave", "waveId": "w", "idempotencyKey": 1}, "idempotencyKey must be"),
+    "a key that is no header": ({"operation": "get_wave", "waveId": "w", "idempotencyKey": "ж"}, "printable ASCII"),
+    "half a character": ({"operation": "list_waves", "nextToken": "\ud800"}, "nextToken must be text, a number"),
 }
 
 
