@@ -241,7 +241,7 @@ def test_an_end_in_between_leaves_the_runs_and_says_how_to_watch_them(
     assert {row["status"] for row in document["sourceServers"]} == {"pending"}
     assert json.loads(report.read_text()) == document
     told = log.read_text()
-    assert "2 runs go on. Watch them:" in told
+    assert "2 runs go on. Watch with:" in told
     for group_id in made:
         assert f"prelaunch status {group_id} " in told
         status, printed, _ = command("status", group_id, "--json")

@@ -67,7 +67,7 @@ class Lines:
     def show_asked(self, asked: int, groups: int) -> None:
         """Say it once, when all are asked."""
         if asked == groups:
-            self._say(f"{_count(groups, 'group')}: every run is asked for.")
+            self._say(f"{count(groups, 'group')}: every run is asked for.")
 
     def show(self, going: Sequence[Standing], done: int, listed: int) -> None:
         """Say it if nothing was said for a while."""
@@ -76,7 +76,7 @@ class Lines:
             self._said_at = self._clock()
             waits = {each.waiting_for: each.name for each in reversed(going) if each.waiting_for}
             told = "".join(f"; {clean(name)} waits for {clean(wait)}" for wait, name in waits.items())
-            self._say(f"{describe_total(self._pace, done, listed)}, {_count(len(going), 'group')} to go{told}.")
+            self._say(f"{describe_total(self._pace, done, listed)}, {count(len(going), 'group')} to go{told}.")
 
     def tell_settled(self, outcome: GroupOutcome) -> None:
         """Say it."""
@@ -101,7 +101,7 @@ class Bars:
 
     def show_asked(self, asked: int, groups: int) -> None:
         """Draw it."""
-        line = f"{asked} of {_count(groups, 'group')} asked for"
+        line = f"{asked} of {count(groups, 'group')} asked for"
         self._live.update(_draw([("", asked, groups, line)]), refresh=True)
 
     def show(self, going: Sequence[Standing], done: int, listed: int) -> None:
@@ -111,7 +111,7 @@ class Bars:
         rows = [(clean(each.name), each.done, each.listed, _describe(each)) for each in first]
         drawn: list[RenderableType] = [_draw(rows)] if rows else []
         if len(going) > len(first):
-            drawn.append(Text(f"and {_count(len(going) - len(first), 'group')} more", style="dim"))
+            drawn.append(Text(f"and {count(len(going) - len(first), 'group')} more", style="dim"))
         drawn.append(_draw([("all", done, listed, describe_total(self._pace, done, listed))]))
         self._live.update(Stack(*drawn), refresh=True)
 
@@ -136,7 +136,7 @@ def open_board(clock: Callable[[], float] = time.monotonic) -> Iterator[Board]:
 def describe_total(pace: Pace, done: int, listed: int) -> str:
     """Say how many source servers are done, how fast that goes and how long the rest takes."""
     left = say_duration(pace.find_left(listed - done))
-    return f"{done} of {_count(listed, 'source server')}, {pace.rate:.1f}/s, {left} left"
+    return f"{done} of {count(listed, 'source server')}, {pace.rate:.1f}/s, {left} left"
 
 
 def describe_settled(outcome: GroupOutcome) -> str:
@@ -161,5 +161,6 @@ def _draw(rows: Sequence[tuple[str, int, int, str]]) -> Table:
     return table
 
 
-def _count(number: int, thing: str) -> str:
+def count(number: int, thing: str) -> str:
+    """Say how many there are."""
     return f"{number} {thing}{'' if number == 1 else 's'}"

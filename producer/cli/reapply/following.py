@@ -55,7 +55,7 @@ class Following:
     async def follow(self) -> None:
         """Follow the runs until all are over, the end is asked for, or nobody answers any more."""
         unanswered = 0
-        while self.left:
+        while self.left and not self._interruption.is_asked:
             try:
                 await self._interruption.unless_asked(self._look())
                 unanswered = 0

@@ -7,7 +7,7 @@ from typing import Any
 from producer.cli.answer import clean, complain, print_json, print_text
 from producer.cli.options import AwsChoice
 from producer.cli.plan import print_plan
-from producer.cli.reapply.board import describe_settled
+from producer.cli.reapply.board import count, describe_settled
 from producer.cli.reapply.outcome import NOT_CONFIGURED, GroupOutcome, Summary
 from producer.cli.text import print_rows
 from workers.core.status import Status
@@ -45,8 +45,7 @@ def describe_all(groups: Sequence[GroupOutcome]) -> str:
         return "Nothing to do: of no group anything is asked."
     servers = ", ".join(f"{sum(each.count(status) for each in groups)} {status}" for status in COUNTED)
     failed = sum(each.has_failed for each in groups)
-    noun = "group" if len(groups) == 1 else "groups"
-    return f"{len(groups)} {noun}, {failed} failed; source servers: {servers}."
+    return f"{count(len(groups), 'group')}, {failed} failed; source servers: {servers}."
 
 
 def list_watching(groups: Sequence[GroupOutcome], aws: AwsChoice) -> list[str]:
@@ -63,12 +62,13 @@ def _tell_end(summary: Summary, aws: AwsChoice) -> None:
         nothing = "" if summary.groups else " Nothing was applied."
         complain(f"Ended by {summary.interrupted_by}.{nothing}")
     if summary.unbegun:
-        complain(f"Nothing was asked of {len(summary.unbegun)} groups:")
+        complain(f"Nothing was asked of {count(len(summary.unbegun), 'group')}:")
         for group in summary.unbegun:
             complain(f"  {clean(group.name)} ({group.group_id})")
     ended_early = summary.interrupted_by is not None or summary.unreachable is not None
     if ended_early and summary.pending:
-        complain(f"{len(summary.pending)} runs go on. Watch them:")
+        verb = "goes" if len(summary.pending) == 1 else "go"
+        complain(f"{count(len(summary.pending), 'run')} {verb} on. Watch with:")
         for line in list_watching(summary.pending, aws):
             complain(line)
 
@@ -82,7 +82,9 @@ def _tell_failures(groups: Sequence[GroupOutcome]) -> None:
         operation = f"{row.operation}: " if row.operation else ""
         complain(f"{row.server} failed: {row.code}: {clean(operation + row.message)}")
     if len(failed) > FAILURES_SHOWN:
-        complain(f"{len(failed) - FAILURES_SHOWN} source servers more failed: --json or --report names them all.")
+        complain(
+            f"{count(len(failed) - FAILURES_SHOWN, 'source server')} more failed: --json or --report names them all."
+        )
 
 
 def _print_plans(groups: Sequence[GroupOutcome]) -> None:
