@@ -30,7 +30,7 @@ UNREAD = "The run failed, and a newer one took its place before it could be read
 
 
 def find_pause(groups: int) -> float:
-    """Tell how many seconds pass between two looks at so many groups: never more than eight calls a second."""
+    """Tell how many seconds pass between two looks at so many groups: never more than four calls a second."""
     return POLL_SECONDS * max(1, math.ceil(groups / GROUPS_A_CALL))
 
 
