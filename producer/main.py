@@ -22,6 +22,7 @@ from workers.core.letters.letter import LetterBox
 from workers.core.letters.redrive import Redrive
 from workers.core.ports import Clock, TargetAccounts
 from workers.core.preview import Preview
+from workers.core.progress import Progress
 from workers.core.queries import Queries
 from workers.core.queue.letter_box import SqsLetterBox
 from workers.core.queue.request_source import RequestSource
@@ -155,6 +156,7 @@ def wire(
         rollback=Rollback(groups, history, changes),
         removal=Removal(resources, periods),
         queries=queries,
+        progress=Progress(groups, runs, clock),
         history=history,
         preview=Preview(queries, runs, ServerPlanner(DrsLaunchConfigurations(calls), templates), templates, clock),
         waves=waves,

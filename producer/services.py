@@ -12,6 +12,7 @@ from workers.core.errors import RetryableError
 from workers.core.history import History
 from workers.core.letters.dead_letters import DeadLetters
 from workers.core.preview import Preview
+from workers.core.progress import Progress
 from workers.core.queries import Queries
 from workers.core.queue.request_source import RequestSource
 from workers.core.runs.change import Changes
@@ -38,6 +39,7 @@ class Services:
     removal: Removal
     rollback: Rollback
     queries: Queries
+    progress: Progress
     history: History
     preview: Preview
     waves: Waves

@@ -20,7 +20,7 @@ The workers and what both sides share. This module holds no code, only the map.
         telling/    what is told of what has settled, and telling it
         letters/    dead letters: looked at, done again, thrown away
         server_plan, preview    what is to be done with a source server: carried out by apply, or only shown
-        queries, history, waves    answers about groups and their runs; accepting waves
+        queries, history, progress, waves    answers about groups and their runs; accepting waves
         ports, clock, settings, periods, environment, logs
 
 Imports go downwards only: main > boot > actors > apply | wave | sweep | watch | aws > core.

@@ -32,6 +32,8 @@ class ExitStatus(IntEnum):
     """128 and SIGINT."""
     PIPE_CLOSED = 141
     """128 and SIGPIPE, as a shell says it of other programs."""
+    TERMINATED = 143
+    """128 and SIGTERM."""
 
 
 ABOUT_THINGS = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT})

@@ -6,12 +6,14 @@ from typing import Annotated
 import typer
 
 from producer.cli import dlq, group, history, plan, processes, rollback, status, wave
+from producer.cli.reapply import command as bulk
 
 HELP = """
 Keep the launch settings of DRS source servers applied before they are needed.
 
-group, status, plan, history, rollback, wave and dlq work in this process, with your own AWS credentials: IAM decides
-what they may do. They, api and worker speak to the AWS that the SDK's variables name, or --profile and --region.
+group, reapply, status, plan, history, rollback, wave and dlq work in this process, with your own AWS credentials: IAM
+decides what they may do. They, api and worker speak to the AWS that the SDK's variables name, or --profile and
+--region.
 
 \b
 Exit status:
@@ -21,6 +23,7 @@ Exit status:
     3  not reachable: credentials, Region, endpoint, tables or queues
   130  ended by Ctrl-C
   141  whoever read the output went away
+  143  ended by SIGTERM
 """
 
 app = typer.Typer(
@@ -49,6 +52,7 @@ def root(
 
 
 app.add_typer(group.group, name="group")
+app.command()(bulk.reapply)
 app.command()(status.status)
 app.command()(plan.plan)
 app.command()(history.history)

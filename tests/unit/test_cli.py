@@ -120,7 +120,7 @@ def test_a_command_without_a_standard_stream_ends_as_with_it(
 def test_help_holds_every_exit_status() -> None:
     """A script's author finds what each status means without another page."""
     table = CliRunner().invoke(app, ["--help"]).output.partition("Exit status:\n")[2].partition("\n\n")[0]
-    assert [int(line.split()[0]) for line in table.splitlines()] == [0, 1, 2, 3, 130, 141]
+    assert [int(line.split()[0]) for line in table.splitlines()] == [0, 1, 2, 3, 130, 141, 143]
 
 
 def test_version_is_printed_alone() -> None:
@@ -153,7 +153,11 @@ def test_version_is_printed_alone() -> None:
         (["group", "update", "-f", "web.json"], "GROUP"),
         (["group", "delete", "web"], "--yes"),
         (["group", "drop", "web"], "drop"),
-        (["reapply"], "reapply"),
+        (["reapply"], "--group or --all"),
+        (["reapply", "--all", "--group", "web"], "--group or --all, and not both"),
+        (["reapply", "--all", "--dry-run", "--no-wait"], "--dry-run starts nothing that could be waited for"),
+        (["reapply", "--all", "--report", "report.txt"], "neither with .csv nor with .json"),
+        (["reapply", "--all", "--report", "/nowhere/report.csv"], "cannot be written"),
         (["plan"], "GROUP"),
         (["history"], "GROUP"),
         (["history", "web", "--limit", "0"], "--limit"),

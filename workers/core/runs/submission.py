@@ -44,6 +44,8 @@ class Submitted:
     in_hand: frozenset[str] = field(default=frozenset(), compare=False)
     """The members that the run has still to bring to their launch config, as far as they were asked for; of a request
     that was repeated, none: no part of what is answered like the first."""
+    generation: int = field(default=0, compare=False)
+    """That of the run; 0 where the group has no launch config."""
 
 
 def new_group_id() -> str:
@@ -209,11 +211,12 @@ class Submission:
         )
         if not is_open:
             return None
-        return Submitted(next_run.head.run_id, accepted=True, in_hand=listed)
+        generation = next_run.head.generation
+        return Submitted(next_run.head.run_id, accepted=True, in_hand=listed, generation=generation)
 
     async def _repeat(self, receipt: Receipt) -> Submitted:
         head = await self._with.runs.read_head(receipt.subject, receipt.generation)
-        return Submitted(head.run_id if head else None, receipt.accepted)
+        return Submitted(head.run_id if head else None, receipt.accepted, generation=receipt.generation)
 
     async def _answer(self, status: GroupStatus | None, head: GroupHead, requester: Requester) -> Submitted | None:
         """Answer by what there is; None where that changed, or the requester's key was taken meanwhile."""
@@ -228,7 +231,7 @@ class Submission:
             return None
         if told and not accepted:
             await self._with.sender.wake_sweep()
-        return Submitted(status.run_id if status is not None else None, accepted)
+        return Submitted(status.run_id if status is not None else None, accepted, generation=generation)
 
     async def _read_head(self, group_id: str) -> GroupHead:
         head = await self._with.groups.read_head(group_id)

@@ -4,6 +4,7 @@ Runs: heads, lists, and what is recorded of each source server.
 Longer than others: every read and write of these items stands here, where their conditions can be compared.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -136,6 +137,11 @@ class RunStore:
         key = None if before is None else padded("head", before)
         items = await self._tables.read_back("runs", group_id, "head#", limit=limit, before=key)
         return [from_item(RunHead, item) for item in items]
+
+    async def read_many_heads(self, generations: Mapping[str, int]) -> dict[str, RunHead]:
+        """Read the head of one run of each of many groups, 100 a call; one that is not there is left out."""
+        keys = [(group_id, padded("head", generation)) for group_id, generation in generations.items()]
+        return {item["groupId"]: from_item(RunHead, item) for item in await self._tables.get_many("runs", keys)}
 
     async def read_listed(self, group_id: str, generation: int) -> tuple[str, ...]:
         """Read which source servers a run lists."""

@@ -1,0 +1,166 @@
+"""How far it is: bars on a terminal, lines in a pipe. On standard error, whatever standard output is used for."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+from rich.console import Console, RenderableType
+from rich.console import Group as Stack
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from producer.cli.answer import clean, complain
+from producer.cli.reapply.outcome import GroupOutcome
+from producer.cli.reapply.pace import Pace, say_duration
+from workers.core.status import Status
+
+LINE_EVERY_SECONDS = 30.0
+"""Between two lines about the whole in a pipe: a log is read later, by people."""
+BAR_WIDTH = 24
+OTHER_LINES = 3
+"""Of a terminal: the total, how many groups more there are, and the one where the cursor stands."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How far the run of a group is."""
+
+    name: str
+    done: int
+    listed: int
+    waiting_for: str | None
+
+
+class Board(Protocol):
+    """Where it is shown how far it is."""
+
+    def show_asked(self, asked: int, groups: int) -> None:
+        """Show of how many groups the runs are opened."""
+
+    def show(self, going: Sequence[Standing], done: int, listed: int) -> None:
+        """Show how far the runs are that are not over, and how many source servers of all are done, of how many."""
+
+    def tell_settled(self, outcome: GroupOutcome) -> None:
+        """Tell what became of a group."""
+
+
+class Lines:
+    """
+    Lines, for a pipe: one a group when it is over, and now and then one about the whole.
+
+    Parameters:
+        clock: Seconds that only grow.
+        say: Writes a line.
+    """
+
+    def __init__(self, clock: Callable[[], float], say: Callable[[str], None]) -> None:
+        self._say = say
+        self._clock = clock
+        self._pace = Pace(clock)
+        self._said_at = clock()
+
+    def show_asked(self, asked: int, groups: int) -> None:
+        """Say it once, when all are asked."""
+        if asked == groups:
+            self._say(f"{count(groups, 'group')}: every run is asked for.")
+
+    def show(self, going: Sequence[Standing], done: int, listed: int) -> None:
+        """Say it if nothing was said for a while."""
+        self._pace.note(done)
+        if going and self._clock() >= self._said_at + LINE_EVERY_SECONDS:
+            self._said_at = self._clock()
+            waits = {each.waiting_for: each.name for each in reversed(going) if each.waiting_for}
+            told = "".join(f"; {clean(name)} waits for {clean(wait)}" for wait, name in waits.items())
+            self._say(f"{describe_total(self._pace, done, listed)}, {count(len(going), 'group')} to go{told}.")
+
+    def tell_settled(self, outcome: GroupOutcome) -> None:
+        """Say it."""
+        self._said_at = self._clock()
+        self._say(describe_settled(outcome))
+
+
+class Bars:
+    """
+    Bars, for a terminal: one a group as far as it is high enough, and one for all.
+
+    Parameters:
+        live: Where they are drawn.
+        clock: Seconds that only grow.
+        height: How many lines the terminal has.
+    """
+
+    def __init__(self, live: Live, clock: Callable[[], float], height: int) -> None:
+        self._live = live
+        self._pace = Pace(clock)
+        self._fit = max(1, height - OTHER_LINES)
+
+    def show_asked(self, asked: int, groups: int) -> None:
+        """Draw it."""
+        line = f"{asked} of {count(groups, 'group')} asked for"
+        self._live.update(_draw([("", asked, groups, line)]), refresh=True)
+
+    def show(self, going: Sequence[Standing], done: int, listed: int) -> None:
+        """Draw it, those first that have begun."""
+        self._pace.note(done)
+        first = sorted(going, key=lambda each: (each.waiting_for is None, each.done == 0, each.name))[: self._fit]
+        rows = [(clean(each.name), each.done, each.listed, _describe(each)) for each in first]
+        drawn: list[RenderableType] = [_draw(rows)] if rows else []
+        if len(going) > len(first):
+            drawn.append(Text(f"and {count(len(going) - len(first), 'group')} more", style="dim"))
+        drawn.append(_draw([("all", done, listed, describe_total(self._pace, done, listed))]))
+        self._live.update(Stack(*drawn), refresh=True)
+
+    def tell_settled(self, outcome: GroupOutcome) -> None:
+        """Print what failed above the bars; what is well is seen by them."""
+        if outcome.has_failed:
+            self._live.console.print(Text(describe_settled(outcome)))
+
+
+@contextmanager
+def open_board(clock: Callable[[], float] = time.monotonic) -> Iterator[Board]:
+    """Open the board that fits to standard error."""
+    # Asked of the stream itself: FORCE_COLOR makes rich take a pipe for a terminal.
+    if not sys.stderr.isatty():
+        yield Lines(clock, complain)
+        return
+    console = Console(stderr=True)
+    with Live(console=console, auto_refresh=False, transient=True) as live:
+        yield Bars(live, clock, console.height)
+
+
+def describe_total(pace: Pace, done: int, listed: int) -> str:
+    """Say how many source servers are done, how fast that goes and how long the rest takes."""
+    left = say_duration(pace.find_left(listed - done))
+    return f"{done} of {count(listed, 'source server')}, {pace.rate:.1f}/s, {left} left"
+
+
+def describe_settled(outcome: GroupOutcome) -> str:
+    """Say in one line what became of a group."""
+    named = f"{clean(outcome.group.name)} ({outcome.group.group_id})"
+    if outcome.code:
+        return f"{named} failed: {outcome.code}: {clean(outcome.message)}"
+    counts = ", ".join(f"{outcome.count(status)} {status}" for status in (Status.READY, Status.FAILED))
+    return f"{named} is {outcome.status.upper()}: {counts}."
+
+
+def _describe(standing: Standing) -> str:
+    waits = f" waits for {clean(standing.waiting_for)}" if standing.waiting_for else ""
+    return f"{standing.done}/{standing.listed}{waits}"
+
+
+def _draw(rows: Sequence[tuple[str, int, int, str]]) -> Table:
+    table = Table.grid(padding=(0, 1))
+    for name, done, total, told in rows:
+        bar = ProgressBar(total=max(1, total), completed=done if total else 1, width=BAR_WIDTH)
+        table.add_row(Text(name, overflow="ellipsis", no_wrap=True), bar, Text(told, overflow="ellipsis", no_wrap=True))
+    return table
+
+
+def count(number: int, thing: str) -> str:
+    """Say how many there are."""
+    return f"{number} {thing}{'' if number == 1 else 's'}"

@@ -1,0 +1,87 @@
+"""Which groups and source servers are meant. All that is wrong with that is told at once, before anything is done."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from producer.cli.ask import read_whole_status
+from producer.cli.reapply.bounded import do_all
+from producer.cli.reapply.outcome import Asked, Chosen
+from producer.services import Services
+from workers.core.model.errors import INVALID_BODY, FieldError, InvalidBody
+from workers.core.queries import ServerFilter
+from workers.core.requests import NotFound
+from workers.core.status import Status
+
+
+async def choose(services: Services, named: Sequence[str], asked: Asked) -> list[Chosen]:
+    """
+    Find the groups that are meant, and what is asked of each.
+
+    Parameters:
+        services: The operations.
+        named: Groups by their ids or names; none: all that there are.
+        asked: What is asked of each.
+
+    Returns:
+        The groups of which something is asked, each once, in their order.
+
+    Raises:
+        InvalidBody: A group is not there, or a source server is in none of them; it carries every such error.
+    """
+    groups = await _find_named(services, named) if named else await services.progress.list_groups()
+    found = [each for each in await do_all(groups, lambda group_id: _look(services, group_id)) if each is not None]
+    members = {server for each in found for server in each.servers}
+    missing = sorted((asked.servers or frozenset()) - members)
+    if missing:
+        raise InvalidBody(tuple(_no_member(server, found) for server in missing))
+    if asked.servers is not None:
+        found = [replace(each, servers=each.servers & asked.servers) for each in found]
+    if asked.only_failed:
+        found = await do_all(found, lambda each: _narrow_to_failed(services, each))
+    narrowed = asked.servers is not None or asked.only_failed
+    return [each for each in found if each.servers or not narrowed]
+
+
+async def _find_named(services: Services, named: Sequence[str]) -> list[str]:
+    async def find(name: str) -> str | None:
+        try:
+            return await services.queries.find(name)
+        except NotFound:
+            return None
+
+    # One name that is given twice is one group, and so are its id and its name.
+    names = list(dict.fromkeys(named))
+    found = await do_all(names, find)
+    unknown = [
+        FieldError(f"--group {name}", INVALID_BODY, "There is no such protection group in this stack.", None)
+        for name, group_id in zip(names, found, strict=True)
+        if group_id is None
+    ]
+    if unknown:
+        raise InvalidBody(tuple(unknown))
+    return list(dict.fromkeys(group_id for group_id in found if group_id is not None))
+
+
+async def _look(services: Services, group_id: str) -> Chosen | None:
+    try:
+        view = await services.queries.group(group_id)
+    except NotFound:
+        # Deleted a moment after it was found: nothing is asked of it.
+        return None
+    members = frozenset(view.definition.source_server_ids)
+    head = view.head
+    return Chosen(group_id, head.name, head.region, head.account_id, members, is_configured=view.status is not None)
+
+
+async def _narrow_to_failed(services: Services, group: Chosen) -> Chosen:
+    try:
+        view = await read_whole_status(services, group.group_id, ServerFilter.FAILED)
+    except NotFound:
+        return replace(group, servers=frozenset())
+    failed = {server for server, (status, _, _) in view.servers.items() if status is Status.FAILED}
+    return replace(group, servers=group.servers & failed)
+
+
+def _no_member(server: str, groups: Sequence[Chosen]) -> FieldError:
+    of_all = "the protection group" if len(groups) == 1 else f"any of the {len(groups)} protection groups"
+    return FieldError(f"--server {server}", INVALID_BODY, f"It is no member of {of_all} that you chose.", server)

@@ -1,0 +1,405 @@
+"""Applying and following many groups in virtual time: how many at once, how many reads, and how each ends."""
+
+import asyncio
+import signal
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from producer.cli.ask import OVERDUE, UNANSWERED_POLLS
+from producer.cli.reapply.applying import GROUPS_AT_ONCE, Applying, Running
+from producer.cli.reapply.board import Lines
+from producer.cli.reapply.bounded import do_all
+from producer.cli.reapply.following import Following, find_pause
+from producer.cli.reapply.interruption import Interrupted, Interruption, heed_signals
+from producer.cli.reapply.outcome import Asked, Chosen, GroupOutcome
+from tests.fakes.runs import MEMBERS, OPENED_AT, REQUESTER, run_over, status_of
+from tests.fakes.virtual_time import now, run_virtually
+from workers.core.contract import Queue
+from workers.core.errors import GroupDeleted, ServiceUnavailable, SetupError
+from workers.core.progress import RunProgress
+from workers.core.queries import StatusView
+from workers.core.requests import NotFound, RequestRefused
+from workers.core.runs.submission import Submitted
+from workers.core.status import Status
+from workers.core.store.records import RunHead, ServerError, ServerItem
+
+SERVERS = frozenset(MEMBERS[:2])
+HEAD = replace(run_over(MEMBERS[:2], SERVERS).head, sent_at=OPENED_AT)
+RUN = "run-1"
+NOTHING = StatusView("pg-0", None, None, {}, None)
+LATE = replace(HEAD, deadline=OPENED_AT - OVERDUE - timedelta(seconds=1))
+
+
+def make_group(number: int, **changes: Any) -> Chosen:
+    group = Chosen(f"pg-{number}", f"group {number}", "us-east-1", "111122223333", SERVERS, is_configured=True)
+    return replace(group, **changes)
+
+
+def submit(**changes: Any) -> Submitted:
+    return replace(Submitted(RUN, accepted=True, in_hand=SERVERS, generation=3), **changes)
+
+
+def make_progress(head: RunHead = HEAD, *, is_there: bool = True, waiting_for: str | None = None) -> RunProgress:
+    return RunProgress(head, head.done, is_there, waiting_for)
+
+
+class Services:
+    """Operations whose answers a test says."""
+
+    caller_arn = "me"
+
+    def __init__(self) -> None:
+        self.submission = self.progress = self.queries = self
+        self.at_once = self.most_at_once = self.reads = 0
+        self.applied: list[tuple[str, Queue]] = []
+        self.on_apply: Callable[[str], Submitted | Exception] = lambda _group: submit()
+        self.on_read: Callable[[int], Mapping[str, RunProgress] | Exception] = lambda _count: {}
+        self.on_status: Callable[[str], StatusView | Exception] = lambda _group: StatusView(
+            "pg-0", None, None, {}, None
+        )
+
+    async def apply(self, group_id: str, request: Any, requester: Any, *, queue: Queue) -> Submitted:
+        assert requester == REQUESTER
+        self.applied.append((group_id, queue))
+        self.at_once += 1
+        self.most_at_once = max(self.at_once, self.most_at_once)
+        await asyncio.sleep(1)
+        self.at_once -= 1
+        answer: Submitted = _answer(self.on_apply(group_id))
+        return answer
+
+    async def read(self, generations: Mapping[str, int]) -> Mapping[str, RunProgress]:
+        self.reads += 1
+        found = _answer(self.on_read(self.reads))
+        return {name: each for name, each in found.items() if name in generations}
+
+    async def status(self, group_id: str, page: object) -> StatusView:
+        answer: StatusView = _answer(self.on_status(group_id))
+        return answer
+
+
+def _answer(answer: Any) -> Any:
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
+def silent() -> Lines:
+    return Lines(lambda: 0.0, lambda _line: None)
+
+
+def apply(services: Any, groups: list[Chosen], asked: Asked | None = None, interrupt_at: float | None = None) -> Any:
+    async def main() -> Any:
+        interruption = Interruption()
+        if interrupt_at is not None:
+            asyncio.get_running_loop().call_later(interrupt_at, interruption.ask, signal.SIGINT)
+        return await Applying(services, REQUESTER, interruption, silent()).apply_all(groups, asked or Asked())
+
+    return run_virtually(main)
+
+
+def follow(services: Any, count: int = 1, interrupt_at: float | None = None, at: Any = OPENED_AT) -> tuple[Any, float]:
+    """Follow so many runs; answer what came of them and how long that took."""
+
+    async def main() -> tuple[Following, float]:
+        interruption, began = Interruption(), now()
+        if interrupt_at is not None:
+            asyncio.get_running_loop().call_later(interrupt_at, interruption.ask, signal.SIGTERM)
+        running = [Running(make_group(number), RUN, 3, SERVERS) for number in range(count)]
+        following = Following(services, running, interruption, silent(), lambda: at)
+        await following.follow()
+        return following, now() - began
+
+    return run_virtually(main)
+
+
+# --- applying
+
+
+def test_hundreds_of_groups_are_asked_so_many_at_once() -> None:
+    """Bounded, each once, on the queue for bulk work; one group alone is no bulk work."""
+    services = Services()
+    applied = apply(services, [make_group(number) for number in range(300)])
+    assert services.most_at_once == GROUPS_AT_ONCE
+    assert sorted(name for name, _ in services.applied) == sorted(f"pg-{number}" for number in range(300))
+    assert {queue for _, queue in services.applied} == {Queue.BULK}
+    assert (len(applied.running), applied.outcomes, applied.unbegun) == (300, [], [])
+    alone = Services()
+    apply(alone, [make_group(0)])
+    assert alone.applied == [("pg-0", Queue.NORMAL)]
+
+
+@pytest.mark.parametrize(
+    ("refused", "code"),
+    [
+        (NotFound("It was deleted.", code="GROUP_NOT_FOUND"), "GROUP_NOT_FOUND"),
+        (RequestRefused("One is no member.", code="INVALID_BODY"), "INVALID_BODY"),
+        (GroupDeleted("It was deleted."), "GROUP_DELETED"),
+        (ServiceUnavailable("Others change it."), "SERVICE_UNAVAILABLE"),
+    ],
+)
+def test_a_group_that_is_refused_fails_alone(refused: Exception, code: str) -> None:
+    """With its reason in each of its rows; all others are applied."""
+    services = Services()
+    services.on_apply = lambda group_id: refused if group_id == "pg-1" else submit()
+    applied = apply(services, [make_group(number) for number in range(3)])
+    assert sorted(each.group.group_id for each in applied.running) == ["pg-0", "pg-2"]
+    (outcome,) = applied.outcomes
+    assert (outcome.group.group_id, outcome.code, outcome.has_failed) == ("pg-1", code, True)
+    assert {row.code for row in outcome.rows} == {code}
+    assert applied.unreachable is None
+
+
+def test_where_our_own_queue_is_missing_no_more_groups_are_asked() -> None:
+    """What was not begun is named; what was accepted before is followed no more, and not lost."""
+    services = Services()
+    services.on_apply = lambda group_id: SetupError("No queue.") if group_id == "pg-20" else submit()
+    applied = apply(services, [make_group(number) for number in range(100)])
+    assert str(applied.unreachable) == "No queue."
+    assert len(services.applied) == 2 * GROUPS_AT_ONCE
+    assert len(applied.unbegun) == 100 - 2 * GROUPS_AT_ONCE
+    assert len(applied.running) == 2 * GROUPS_AT_ONCE - 1
+
+
+def test_an_interruption_lets_what_is_begun_come_to_its_end() -> None:
+    """No call is broken off in the middle; no group is begun any more, and each of those is named."""
+    services = Services()
+    applied = apply(services, [make_group(number) for number in range(40)], interrupt_at=0.5)
+    assert services.at_once == 0
+    assert (len(applied.running), len(applied.unbegun)) == (GROUPS_AT_ONCE, 40 - GROUPS_AT_ONCE)
+
+
+@pytest.mark.parametrize(
+    ("group", "submitted", "asked", "status"),
+    [
+        (make_group(0, is_configured=False), submit(), Asked(), "not_configured"),
+        (make_group(0), submit(run_id=None), Asked(), "not_configured"),
+        (make_group(0), submit(accepted=False, in_hand=frozenset()), Asked(), "ready"),
+        (make_group(0), submit(in_hand=frozenset()), Asked(servers=SERVERS), "ready"),
+        (make_group(0), submit(in_hand=frozenset()), Asked(), "running"),
+    ],
+)
+def test_where_nothing_is_under_way_nothing_is_waited_for(
+    group: Chosen, submitted: Submitted, asked: Asked, status: str
+) -> None:
+    """No launch config, ready, or a run that is for others; a group that is about to settle is waited for."""
+    services = Services()
+    services.on_apply = lambda _group: submitted
+    applied = apply(services, [group], asked)
+    assert [*(each.status for each in applied.outcomes), *("running" for _ in applied.running)] == [status]
+
+
+# --- following
+
+
+def test_reads_are_bounded_however_many_groups_there_are() -> None:
+    """At most four reads of a hundred items a second to each table: the more groups, the longer the pause."""
+    services = Services()
+    services.on_read = lambda count: {
+        f"pg-{number}": make_progress(replace(HEAD, outcome=Status.READY) if count > 10 else HEAD)
+        for number in range(500)
+    }
+    following, took = follow(services, 500)
+    assert (services.reads, took) == (11, 10 * find_pause(500))
+    assert (find_pause(1), find_pause(50), find_pause(51), find_pause(500)) == (0.5, 0.5, 1.0, 5.0)
+    assert len(following.outcomes) == 500
+    assert following.left == {}
+
+
+ERROR = ServerError(MEMBERS[0], "ValidationException", "No such subnet.", OPENED_AT, 1)
+ITEM = ServerItem(MEMBERS[0], Status.FAILED, 3, "sha256:x", OPENED_AT, 1, errors=(ERROR,))
+GROUP_STATUS = status_of(run_over(MEMBERS[:2], SERVERS), Status.FAILED)
+SHOWN = StatusView(
+    "pg-0",
+    GROUP_STATUS,
+    None,
+    {MEMBERS[0]: (Status.FAILED, "sha256:x", ITEM), MEMBERS[1]: (Status.READY, "sha256:x", None)},
+    None,
+)
+
+
+@pytest.mark.parametrize(
+    ("progress", "status", "codes"),
+    [
+        (make_progress(replace(HEAD, outcome=Status.READY)), "ready", {""}),
+        (make_progress(replace(HEAD, outcome=Status.READY), is_there=False), "ready", {""}),
+        (make_progress(replace(HEAD, outcome=Status.FAILED)), "failed", {"ValidationException", ""}),
+        (make_progress(replace(HEAD, superseded_by=4)), "failed", {"SUPERSEDED"}),
+        (make_progress(is_there=False), "failed", {"GROUP_NOT_FOUND"}),
+        (None, "failed", {"GROUP_NOT_FOUND"}),
+        (
+            make_progress(LATE),
+            "failed",
+            {"STILL_PENDING"},
+        ),
+    ],
+)
+def test_each_end_of_a_run_is_told(progress: RunProgress | None, status: str, codes: set[str]) -> None:
+    """Ready, failed with what AWS said, taken over, deleted, or past its deadline."""
+    services = Services()
+    services.on_read = lambda _count: {} if progress is None else {"pg-0": progress}
+    services.on_status = lambda _group: SHOWN
+    following, took = follow(services)
+    (outcome,) = following.outcomes
+    assert isinstance(outcome, GroupOutcome)
+    assert (outcome.status, {row.code for row in outcome.rows}) == (status, codes)
+    assert {row.server for row in outcome.rows} == SERVERS
+    assert (services.reads, took) == (1, 0.0)
+    assert outcome.has_failed == (status == "failed")
+
+
+def test_a_run_that_is_just_late_is_waited_for() -> None:
+    """Until somebody has had the time to settle it."""
+    services = Services()
+    late = replace(HEAD, deadline=OPENED_AT - OVERDUE)
+    services.on_read = lambda count: {"pg-0": make_progress(replace(late, outcome=Status.READY if count > 3 else None))}
+    following, _ = follow(services)
+    assert [each.status for each in following.outcomes] == ["ready"]
+
+
+@pytest.mark.parametrize(
+    ("shown", "code"),
+    [
+        (replace(SHOWN, status=replace(GROUP_STATUS, generation=4)), "SUPERSEDED"),
+        (replace(SHOWN, status=None), "SUPERSEDED"),
+        (NotFound("It is gone.", code="GROUP_NOT_FOUND"), "GROUP_NOT_FOUND"),
+    ],
+)
+def test_a_failure_that_cannot_be_read_any_more_is_one_all_the_same(shown: Any, code: str) -> None:
+    """What a newer run says of the source servers is not passed off as this one's."""
+    services = Services()
+    services.on_read = lambda _count: {"pg-0": make_progress(replace(HEAD, outcome=Status.FAILED))}
+    services.on_status = lambda _group: shown
+    (outcome,) = follow(services)[0].outcomes
+    assert {row.code for row in outcome.rows} == {code}
+
+
+def test_an_outage_is_borne_and_one_without_end_is_told() -> None:
+    """Our tables may fail for minutes, and each answer begins that anew; the runs are still there when it ends."""
+    services = Services()
+    down = ServiceUnavailable("DynamoDB does not answer.")
+    answers = {UNANSWERED_POLLS + 1: {"pg-0": make_progress()}}
+    services.on_read = lambda count: answers.get(count, down)
+    following, _ = follow(services)
+    assert following.unreachable is down
+    assert services.reads == UNANSWERED_POLLS + 1 + UNANSWERED_POLLS + 1
+    assert [each.status for each in following.find_pending()] == ["pending"]
+    services = Services()
+    services.on_read = lambda _count: SetupError("The credentials expired.")
+    following, took = follow(services)
+    assert (str(following.unreachable), services.reads, took) == ("The credentials expired.", 1, 0.0)
+
+
+def test_a_failure_that_cannot_be_read_just_now_is_read_at_the_next_look() -> None:
+    """An outage in between loses no reason."""
+    services = Services()
+    services.on_read = lambda _count: {"pg-0": make_progress(replace(HEAD, outcome=Status.FAILED))}
+    services.on_status = lambda _group: ServiceUnavailable("Not now.") if services.reads < 3 else SHOWN
+    (outcome,) = follow(services)[0].outcomes
+    assert outcome.rows[0].code == "ValidationException"
+    assert services.reads == 3
+
+
+def test_an_interruption_ends_the_wait_at_once() -> None:
+    """Also in the middle of a pause; nothing is asked any more, and what is pending is known."""
+    services = Services()
+    services.on_read = lambda _count: {f"pg-{number}": make_progress() for number in range(500)}
+    following, took = follow(services, 500, interrupt_at=7.0)
+    assert (took, services.reads) == (7.0, 2)
+    assert len(following.find_pending()) == 500
+
+
+def test_what_a_run_waits_for_is_shown() -> None:
+    """By the group that waits, with how many are done of all."""
+    services = Services()
+    waiting = make_progress(replace(HEAD, done=1), waiting_for="tokens: AWS throttles")
+    services.on_read = lambda count: {
+        "pg-0": make_progress(replace(HEAD, outcome=Status.READY)),
+        "pg-1": waiting if count < 5 else make_progress(replace(HEAD, outcome=Status.READY)),
+    }
+    shown: list[Any] = []
+
+    class Recorder(Lines):
+        def show(self, *standing: Any) -> None:
+            shown.append(standing)
+
+    async def main() -> None:
+        running = [Running(make_group(number), RUN, 3, SERVERS) for number in range(2)]
+        board = Recorder(lambda: 0.0, lambda _line: None)
+        await Following(services, running, Interruption(), board, lambda: OPENED_AT).follow()  # type: ignore[arg-type]  # scripted
+
+    run_virtually(main)
+    (going, done, listed), *_, last = shown
+    assert [(each.name, each.done, each.listed, each.waiting_for) for each in going] == [
+        ("group 1", 1, 2, "tokens: AWS throttles")
+    ]
+    assert (done, listed) == (3, 4)
+    assert last == ([], 4, 4)
+
+
+# --- interruption
+
+
+async def test_a_signal_breaks_off_what_only_reads() -> None:
+    """And no more than that: what is awaited without being broken off goes on; afterwards signals are as before."""
+    before = signal.getsignal(signal.SIGTERM)
+    with heed_signals() as interruption:
+        assert await interruption.unless_asked(asyncio.sleep(0, "answer")) == "answer"
+        asyncio.get_running_loop().call_soon(signal.raise_signal, signal.SIGTERM)
+        with pytest.raises(Interrupted):
+            await interruption.unless_asked(asyncio.Event().wait())
+        assert interruption.signal is signal.SIGTERM
+        assert interruption.is_asked
+        await interruption.pause(3600)
+        assert signal.getsignal(signal.SIGTERM) is not before
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+async def test_the_second_signal_ends_all() -> None:
+    """Who presses Ctrl-C twice does not want to wait for anything."""
+
+    async def work() -> None:
+        with heed_signals() as interruption:
+            interruption.ask(signal.SIGINT)
+            interruption.ask(signal.SIGINT)
+            await asyncio.Event().wait()
+
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.create_task(work())
+
+
+async def test_one_failure_ends_what_is_done_for_all() -> None:
+    """Nothing goes on in the background."""
+    ended: list[int] = []
+
+    async def work(number: int) -> int:
+        if number == 1:
+            raise SetupError("No table.")
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append(number)
+        return number
+
+    with pytest.raises(SetupError):
+        await do_all([0, 1, 2], work, at_once=2)
+    await asyncio.sleep(0)
+    assert set(ended) >= {0}
+
+
+def test_answers_come_in_the_order_of_what_was_asked() -> None:
+    """However long each takes."""
+
+    async def work(seconds: int) -> int:
+        await asyncio.sleep(seconds)
+        return seconds
+
+    async def main() -> list[int]:
+        return await do_all([3, 1, 2], work)
+
+    assert run_virtually(main) == [3, 1, 2]
