@@ -8,6 +8,7 @@ sign with one session of its role.
 import asyncio
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import Any, Self
 
@@ -47,6 +48,16 @@ class Caller:
 
     account_id: str
     arn: str
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What the SDK signs with, but for the secret."""
+
+    method: str
+    """Where it found them, in its own word."""
+    expires_at: datetime | None
+    """None where nothing says that they end."""
 
 
 class Clients:
@@ -184,6 +195,17 @@ class Clients:
                 " Check the credentials, AWS_DEFAULT_REGION and AWS_ENDPOINT_URL."
             ) from error
         return Caller(str(identity["Account"]), str(identity["Arn"]))
+
+    async def credentials(self) -> Credentials:
+        """Tell where the SDK found the credentials, and when they end; SetupError: it found none."""
+        try:
+            found = await self._session.get_credentials()
+        except BotoCoreError as error:
+            raise SetupError(f"The credentials cannot be read: {error}.") from error
+        if found is None:
+            raise SetupError("The SDK finds no credentials. Set AWS_PROFILE or the SDK's own variables.")
+        # No public door; those that are never renewed have none.
+        return Credentials(str(found.method), getattr(found, "_expiry_time", None))
 
     async def _own(self, service: str) -> Any:
         key = (None, service)
