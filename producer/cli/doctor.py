@@ -73,7 +73,7 @@ def _render(finding: Finding) -> Document:
 
 
 def _examine(aws: AwsChoice) -> Report:
-    configure_logs(quiet=True)
+    configure_logs(only_errors=True)
     settings = read_settings()
 
     async def examine() -> Report:

@@ -29,5 +29,5 @@ async def guard(check: str, subject: str, work: Awaitable[Findings]) -> Findings
     except PrelaunchError as error:
         return [not_known(check, subject, f"{error.code}: {error.message}")]
     except Exception as error:  # a bug in one check must not cost what the others found
-        log.warning("doctor.check_failed", check=check, subject=subject, exc_info=True)
+        log.exception("doctor.check_failed", check=check, subject=subject)
         return [not_known(check, subject, f"the check itself failed: {type(error).__name__}: {error}")]
