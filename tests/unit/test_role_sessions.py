@@ -276,6 +276,7 @@ def test_all_services_of_a_target_sign_with_one_session() -> None:
         clients.forget(drs)
         anew = await asyncio.gather(*(clients.target(service, TARGET) for service in ("ec2", "drs", "ec2")))
         asked.append(stage.aws.asked_sts)
+        assert ec2 not in anew, "it would be renewed beside the new one"
         clients.forget(drs)
         clients.forget(ec2)
         assert await clients.target("drs", TARGET) is anew[1]
