@@ -3,19 +3,26 @@
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from producer.services import Services
 from producer.stack import find_queues
 from workers.aws.accounts import AwsTargetAccounts
 from workers.aws.calls import Calls
 from workers.aws.clients import STORE_TRIES, Caller, Clients
+from workers.aws.doctor.own import OwnAccount
+from workers.aws.doctor.places import AwsPlaces
 from workers.aws.drs import DrsLaunchConfigurations
 from workers.aws.paced import wire_calls
 from workers.aws.pacing.fleet_size import FleetSize, choose_fleet_size
 from workers.aws.regions import list_regions
 from workers.aws.templates import Ec2LaunchTemplates
 from workers.core.clock import read_clock
+from workers.core.doctor.doctor import Doctor
+from workers.core.doctor.groups import find_places
+from workers.core.doctor.places import PlaceChecks
 from workers.core.drift_checks import DriftChecks
+from workers.core.errors import SetupError
 from workers.core.history import History
 from workers.core.letters.dead_letters import DeadLetters
 from workers.core.letters.letter import LetterBox
@@ -50,6 +57,8 @@ from workers.core.wave_plan import WavePeriods
 from workers.core.waves import Waves
 
 CONNECTIONS = 50
+DOCTOR_TRIES = 2
+"""Few: a person waits, and what does not answer is what he wants to know."""
 
 
 def find_regions(settings: Settings) -> frozenset[str]:
@@ -108,6 +117,41 @@ async def open_services(
                 caller=caller,
                 clock=clock,
             )
+        finally:
+            await paced.pacing.close()
+
+
+@asynccontextmanager
+async def open_doctor(
+    settings: Settings, *, region: str | None = None, profile: str | None = None, clock: Clock = read_clock
+) -> AsyncIterator[Doctor]:
+    """
+    Open the doctor on the running loop: nothing of the stack has to be there.
+
+    Parameters:
+        settings: The installation's.
+        region: Overrides the SDK's own choice.
+        profile: Overrides the SDK's own choice.
+        clock: This machine's time, which may be wrong.
+
+    Yields:
+        The doctor, until the block is left.
+    """
+    opening = Clients(connections=CONNECTIONS, region=region, profile=profile, store_tries=DOCTOR_TRIES)
+    async with opening as clients:
+        dynamodb = await clients.own("dynamodb")
+        tables = Tables(dynamodb, settings.stack)
+        try:
+            own_account = await clients.account_id()
+        except SetupError:
+            # It is told by the doctor; without it no other account is asked.
+            own_account = ""
+        paced = wire_calls(settings, clients, tables, dynamodb=dynamodb, own_account=own_account)
+        try:
+            own = OwnAccount(clients, paced.calls, clock)
+            places = AwsPlaces(clients, paced.calls, clock)
+            checks = PlaceChecks(own, places, partial(find_places, GroupStore(tables)))
+            yield Doctor(own, checks, stack=settings.stack, event_bus=settings.event_bus)
         finally:
             await paced.pacing.close()
 

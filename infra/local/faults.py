@@ -24,8 +24,20 @@ from pydantic.alias_generators import to_camel
 from infra.local.aws_models import load_description
 from infra.local.call import Call
 
-_SERVICES = ("cloudformation", "drs", "dynamodb", "ec2", "events", "iam", "sqs", "states", "sts")
-_MODELS = {"states": "stepfunctions"}
+_SERVICES = (
+    "cloudformation",
+    "drs",
+    "dynamodb",
+    "ec2",
+    "events",
+    "iam",
+    "monitoring",
+    "servicequotas",
+    "sqs",
+    "states",
+    "sts",
+)
+_MODELS = {"monitoring": "cloudwatch", "servicequotas": "service-quotas", "states": "stepfunctions"}
 """botocore's names of services that are not signed for by them."""
 _TRANSACTIONS = {"TransactWriteItems", "TransactGetItems"}
 

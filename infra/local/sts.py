@@ -19,6 +19,7 @@ from moto.sts.responses import TokenResponse
 
 from infra.local.aws_errors import query_error_body
 from infra.local.mend import replace
+from infra.local.simulation import allow_all
 
 _PARTITION = "aws"
 _ROLE_ARN = re.compile(r"arn:aws:iam::(\d{12}):role/.+")
@@ -51,7 +52,7 @@ def put_role(account_id: str, role_name: str, external_id: str | None, trusted_a
     try:
         backend.get_role(role_name).assume_role_policy_document = policy
     except NotFoundException:
-        backend.create_role(
+        made = backend.create_role(
             role_name=role_name,
             assume_role_policy_document=policy,
             path="/",
@@ -60,6 +61,7 @@ def put_role(account_id: str, role_name: str, external_id: str | None, trusted_a
             tags=[],
             max_session_duration="3600",
         )
+        allow_all(made)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,15 +5,15 @@ from typing import Annotated
 
 import typer
 
-from producer.cli import dlq, group, history, plan, processes, rollback, status, wave
+from producer.cli import dlq, doctor, group, history, plan, processes, rollback, status, wave
 from producer.cli.reapply import command as bulk
 
 HELP = """
 Keep the launch settings of DRS source servers applied before they are needed.
 
-group, reapply, status, plan, history, rollback, wave and dlq work in this process, with your own AWS credentials: IAM
-decides what they may do. They, api and worker speak to the AWS that the SDK's variables name, or --profile and
---region.
+group, reapply, status, plan, history, rollback, wave, dlq and doctor work in this process, with your own AWS
+credentials: IAM decides what they may do. They, api and worker speak to the AWS that the SDK's variables name, or
+--profile and --region.
 
 \b
 Exit status:
@@ -59,5 +59,6 @@ app.command()(history.history)
 app.command()(rollback.rollback)
 app.add_typer(wave.wave, name="wave")
 app.add_typer(dlq.dlq, name="dlq")
+app.command()(doctor.doctor)
 for command in (processes.local, processes.api, processes.worker, processes.demo):
     app.command()(command)

@@ -21,6 +21,9 @@ STYLES = {
     "pending": "yellow",
     NOTHING_TO_DO: "green",
     NOT_PLANNED: "bold red",
+    "ok": "green",
+    "problem": "bold red",
+    "not known": "yellow",
 }
 NO_STYLES: Mapping[str, str] = {}
 ORDER = ("failed", "pending", "ready")

@@ -111,6 +111,7 @@ def test_help_lists_what_exists_and_nothing_else() -> None:
         "plan",
         "history",
         "rollback",
+        "doctor",
         "local",
         "api",
         "worker",

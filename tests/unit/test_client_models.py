@@ -13,6 +13,7 @@ from aiobotocore.session import AioSession
 from botocore.loaders import JSONFileLoader
 
 from workers.aws.clients import TARGET_SERVICES, Clients
+from workers.aws.roles import Roles
 from workers.core.errors import SetupError
 from workers.core.model.group import Target
 
@@ -47,10 +48,10 @@ def loaded(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bool]]:
 def make_for_five_accounts(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """Make the clients of five accounts, whose roles are assumed at once."""
 
-    async def assume(_self: Clients, _target: Target, _ends_at: float) -> Any:
+    async def assume(_self: Roles, _target: Target) -> Any:
         return CREDENTIALS
 
-    monkeypatch.setattr(Clients, "_assume", assume)
+    monkeypatch.setattr(Roles, "_assume", assume)
 
     async def make() -> None:
         async with Clients(connections=1) as clients:
@@ -95,7 +96,7 @@ def test_no_session_and_no_client_of_an_account_is_made_on_the_loop(
     make_for_five_accounts()
     own_session, *others = makers
     assert own_session is threading.main_thread(), "made before there is anything to do"
-    assert len(others) == 5 * 2 * len(TARGET_SERVICES)
+    assert len(others) == 5 * (1 + len(TARGET_SERVICES))
     assert len(set(others)) == 1
     assert threading.main_thread() not in others
 

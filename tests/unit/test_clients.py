@@ -12,7 +12,8 @@ from aiobotocore.session import AioSession
 
 from tests.fakes.aside import OnTheLoop
 from tests.fakes.virtual_time import now, run_virtually
-from workers.aws.clients import LONGEST_MAKING, Clients
+from workers.aws.clients import Clients
+from workers.aws.roles import LONGEST_MAKING
 from workers.core.errors import PrelaunchError, ServiceUnavailable
 from workers.core.model.group import Target
 

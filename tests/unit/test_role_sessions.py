@@ -7,7 +7,7 @@ The clients are the SDK's own, and so is the signing; what they would send is an
 import asyncio
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -257,9 +257,30 @@ def test_assuming_a_role_is_never_under_a_guard() -> None:
 
     async def act(stage: Stage) -> None:
         with guarded(stage.guard):
-            await stage.clients.target("ec2", TARGET)
+            await stage.clients.target("ec2", replace(TARGET, assume_role_name="AnotherRole"))
 
     aws = Aws([HOUR, HOUR])
     stage = play(aws, act)
     assert aws.asked_sts == 2
     assert stage.asked_at == []
+
+
+def test_all_services_of_a_target_sign_with_one_session() -> None:
+    """Also after AWS called it expired to one of them: the next is opened once, and a late answer costs no third."""
+    asked: list[int] = []
+
+    async def act(stage: Stage) -> None:
+        clients = stage.clients
+        drs, ec2 = await asyncio.gather(*(clients.target(service, TARGET) for service in ("drs", "ec2")))
+        asked.append(stage.aws.asked_sts)
+        clients.forget(drs)
+        anew = await asyncio.gather(*(clients.target(service, TARGET) for service in ("ec2", "drs", "ec2")))
+        asked.append(stage.aws.asked_sts)
+        assert ec2 not in anew, "it would be renewed beside the new one"
+        clients.forget(drs)
+        clients.forget(ec2)
+        assert await clients.target("drs", TARGET) is anew[1]
+        asked.append(stage.aws.asked_sts)
+
+    play(Aws([HOUR, HOUR, HOUR], sts_takes=[0, 5, 5]), act)
+    assert asked == [1, 2, 2]

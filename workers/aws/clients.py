@@ -1,46 +1,37 @@
 """
 The one module that makes AWS clients, so that the SDK can be replaced in one place.
 
-Clients belong to the loop that they are made on, are kept by the whole target (a session that was opened with one
-external id serves no group that names another) and closed together. No credential is ever logged. Longer than others,
-for making, renewing and forgetting a client have one order of events that is to be read at once.
+Clients belong to the loop that they are made on, are kept by the whole target, and closed together; those of one target
+sign with one session of its role.
 """
 
 import asyncio
-from collections.abc import Awaitable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime
 from functools import partial
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 import aioboto3
-import structlog
 from aiobotocore.config import AioConfig
 from botocore.exceptions import BotoCoreError, ClientError, ProfileNotFound
 
 from workers.aws.aside import Aside, OneThread
-from workers.aws.errors import translate
 from workers.aws.guarding import watch
 from workers.aws.http_session import SharedTlsSession
 from workers.aws.role_session import RoleSession
+from workers.aws.roles import LONGEST_MAKING, Roles, find_end, in_time, not_assumed, not_made
 from workers.core.clock import read_clock
-from workers.core.errors import PrelaunchError, ServiceUnavailable, SetupError
+from workers.core.errors import SetupError
 from workers.core.model.group import Target
 from workers.core.ports import Clock
 from workers.core.shared_work import SharedWork
-
-log = structlog.get_logger(__name__)
 
 CONNECT_SECONDS = 3
 READ_SECONDS = 15
 """Together below the 20 s in which a call ends, so that the lease outlives every call."""
 STORE_TRIES = 5
-LONGEST_MAKING = timedelta(seconds=20)
-"""Until a client stands, its role assumed: whoever waits for it gives up together."""
 TARGET_SERVICES = ("drs", "ec2")
-ROLE_SESSION_NAME = "prelaunch"
-T = TypeVar("T")
 Key = tuple[Target | None, str]
 """The target, None for our own account's tables and queues, and the service."""
 
@@ -57,6 +48,16 @@ class Caller:
 
     account_id: str
     arn: str
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What the SDK signs with, but for the secret."""
+
+    method: str
+    """Where it found them, in its own word."""
+    expires_at: datetime | None
+    """None where nothing says that they end."""
 
 
 class Clients:
@@ -85,10 +86,10 @@ class Clients:
         self._store_tries = store_tries
         self._connections = connections
         self._stack = AsyncExitStack()
-        self._clock = clock
         self._aside = aside or OneThread()
         self._made: dict[Key, _Made] = {}
         self._making = SharedWork()
+        self._roles = Roles(self._call_assume_role, self._name_role, self._open_session, self._making, clock)
 
     async def __aenter__(self) -> Self:
         return self
@@ -112,6 +113,7 @@ class Clients:
         await self._making.cancel()
         self._aside.close()
         self._made.clear()
+        self._roles.clear()
         await self._stack.aclose()
 
     async def own(self, service: str) -> Any:
@@ -131,7 +133,7 @@ class Clients:
         try:
             return await self._own(service)
         except TimeoutError as error:
-            raise _not_made(f"A client for {service} was not made") from error
+            raise not_made(f"A client for {service} was not made") from error
 
     async def target(self, service: str, target: Target) -> Any:
         """
@@ -157,13 +159,17 @@ class Clients:
         if made is None:
             made = await self._making.join(key, partial(self._make_target, service, target))
         if made.role is not None:
-            await self._keep_alive(made.role, target)
+            await self._roles.keep_alive(made.role, target)
         return made.client
 
     def forget(self, client: Any) -> None:
         """Make a new client, with new credentials, when the like of this one is asked for next."""
         # By the client and not by its target: a late answer to the old one must not cost the new one.
-        for key in [key for key, made in self._made.items() if made.client is client]:
+        roles = {id(made.role): made.role for made in self._made.values() if made.client is client and made.role}
+        for role in roles.values():
+            self._roles.forget(role)
+        # All that sign with its session: whoever went on with the old one would have it renewed beside the new one.
+        for key in [key for key, made in self._made.items() if made.client is client or id(made.role) in roles]:
             del self._made[key]
 
     async def account_id(self) -> str:
@@ -190,6 +196,17 @@ class Clients:
             ) from error
         return Caller(str(identity["Account"]), str(identity["Arn"]))
 
+    async def credentials(self) -> Credentials:
+        """Tell where the SDK found the credentials, and when they end; SetupError: it found none."""
+        try:
+            found = await self._session.get_credentials()
+        except BotoCoreError as error:
+            raise SetupError(f"The credentials cannot be read: {error}.") from error
+        if found is None:
+            raise SetupError("The SDK finds no credentials. Set AWS_PROFILE or the SDK's own variables.")
+        # No public door; those that are never renewed have none.
+        return Credentials(str(found.method), getattr(found, "_expiry_time", None))
+
     async def _own(self, service: str) -> Any:
         key = (None, service)
         made = self._made.get(key)
@@ -206,16 +223,17 @@ class Clients:
 
     async def _make_target(self, service: str, target: Target) -> _Made:
         # One end for both steps, so that nobody waits longer than it says; and each step is named for itself.
-        ends_at = _find_end()
-        credentials = await self._assume(target, ends_at) if target.assume_role_name else None
+        ends_at = find_end()
+        opening = self._roles.open(target) if target.assume_role_name else None
+        role = await in_time(ends_at, opening, not_assumed(target)) if opening else None
         retries = {"mode": "standard", "total_max_attempts": 1}
-        making = self._make(service, target.region, retries, credentials)
-        late = _not_made(f"A client for {service} in {target.region} was not made")
-        made = await _in_time(ends_at, making, late)
+        making = self._make(service, target.region, retries, role)
+        late = not_made(f"A client for {service} in {target.region} was not made")
+        made = await in_time(ends_at, making, late)
         self._made[target, service] = made
         return made
 
-    async def _make(self, service: str, region: str | None, retries: Any, credentials: Any) -> _Made:
+    async def _make(self, service: str, region: str | None, retries: Any, role: RoleSession | None) -> _Made:
         config = AioConfig(
             connect_timeout=CONNECT_SECONDS,
             read_timeout=READ_SECONDS,
@@ -225,7 +243,6 @@ class Clients:
         )
 
         async def make() -> tuple[_Made, AbstractAsyncContextManager[Any]]:
-            role = RoleSession(credentials, self._models) if credentials else None
             session = role.session if role else self._session
             making = session.client(service, region_name=region, config=config)
             return _Made(await making.__aenter__(), role), making
@@ -244,63 +261,16 @@ class Clients:
             ) from error
         return made
 
-    async def _keep_alive(self, role: RoleSession, target: Target) -> None:
-        if not role.is_due(self._clock()):
-            return
-        renewal = self._making.start(role, partial(self._renew, role, target))
-        if role.is_over(self._clock()):
-            await asyncio.shield(renewal)
+    async def _call_assume_role(self, request: dict[str, Any]) -> Any:
+        return await (await self._own("sts")).assume_role(**request)
 
-    async def _renew(self, role: RoleSession, target: Target) -> None:
-        try:
-            role.take(await self._assume(target, _find_end()))
-        except PrelaunchError as error:
-            role.note_failure(self._clock())
-            # Nobody may be waiting for it: the old credentials serve until they end.
-            log.warning(
-                "role.not_renewed",
-                role=target.assume_role_name,
-                account_id=target.account_id,
-                code=error.code,
-                message=error.message,
-            )
-            raise
-
-    async def _assume(self, target: Target, ends_at: float) -> Any:
-        return await _in_time(ends_at, self._assume_once(target), _not_assumed(target))
-
-    async def _assume_once(self, target: Target) -> Any:
-        sts = await self._own("sts")
+    async def _name_role(self, target: Target) -> str:
         account_id = target.account_id or await self.account_id()
-        request = {
-            "RoleArn": f"arn:aws:iam::{account_id}:role/{target.assume_role_name}",
-            "RoleSessionName": ROLE_SESSION_NAME,
-        }
-        if target.external_id is not None:
-            request["ExternalId"] = target.external_id
-        try:
-            return (await sts.assume_role(**request))["Credentials"]
-        except (BotoCoreError, ClientError) as error:
-            raise translate(error, "sts", "AssumeRole") from error
+        partition = self._session._session.get_partition_for_region(target.region)  # noqa: SLF001  # no public door
+        return f"arn:{partition}:iam::{account_id}:role/{target.assume_role_name}"
 
+    async def _open_session(self, credentials: Any) -> RoleSession:
+        async def open_session() -> RoleSession:
+            return RoleSession(credentials, self._models)
 
-def _find_end() -> float:
-    return asyncio.get_running_loop().time() + LONGEST_MAKING.total_seconds()
-
-
-async def _in_time(ends_at: float, step: Awaitable[T], late: ServiceUnavailable) -> T:
-    try:
-        async with asyncio.timeout_at(ends_at):
-            return await step
-    except TimeoutError as error:
-        raise late from error
-
-
-def _not_made(what: str, operation: str = "") -> ServiceUnavailable:
-    within = f"within {LONGEST_MAKING.total_seconds():.0f} s."
-    return ServiceUnavailable(f"{what} {within}", code="RequestTimeout", operation=operation)
-
-
-def _not_assumed(target: Target) -> ServiceUnavailable:
-    account = f" of account {target.account_id}" if target.account_id else ""
-    return _not_made(f"The role {target.assume_role_name}{account} was not assumed", "sts.AssumeRole")
+        return await self._aside.run(open_session)

@@ -6,14 +6,15 @@ import sys
 import structlog
 
 
-def configure_logs(*, quiet: bool = False) -> None:
+def configure_logs(*, quiet: bool = False, only_errors: bool = False) -> None:
     """
     Send every log line to standard error, as JSON unless that is a terminal.
 
     Parameters:
         quiet: Leave out what is below a warning.
+        only_errors: Leave out warnings too, where the answer itself says what they would.
     """
-    level = logging.WARNING if quiet else logging.INFO
+    level = logging.ERROR if only_errors else logging.WARNING if quiet else logging.INFO
     terminal = sys.stderr.isatty()
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,

@@ -25,7 +25,7 @@ DRS_CALL = Quota(100, 10, published=False)
 """AWS publishes no rates for DRS: assumed."""
 DRS_DESCRIBE = Quota(100, 20, published=False)
 IAM_READ = Quota(20, 5, published=False)
-"""AWS publishes no rates for IAM: assumed."""
+"""AWS publishes no rates for IAM, nor for Service Quotas as we call it: assumed."""
 QUOTAS = {
     ("ec2", "CreateLaunchTemplateVersion"): EC2_WRITE,
     ("ec2", "ModifyLaunchTemplate"): EC2_WRITE,
@@ -36,7 +36,10 @@ QUOTAS = {
     ("ec2", "DescribeInstanceTypeOfferings"): EC2_READ,
     ("ec2", "DescribeInstances"): EC2_READ,
     ("ec2", "DescribeNetworkInterfaces"): EC2_READ,
+    ("iam", "GetRole"): IAM_READ,
     ("iam", "ListInstanceProfiles"): IAM_READ,
+    ("iam", "SimulatePrincipalPolicy"): IAM_READ,
+    ("service-quotas", "ListServiceQuotas"): IAM_READ,
     ("drs", "GetLaunchConfiguration"): DRS_CALL,
     ("drs", "UpdateLaunchConfiguration"): DRS_CALL,
     ("drs", "DescribeJobs"): DRS_DESCRIBE,

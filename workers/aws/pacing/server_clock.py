@@ -1,5 +1,5 @@
 """
-The time of DynamoDB's servers, by the Date of their answers: processes whose clocks differ share a bucket by it.
+The time of AWS's servers, by the Date of their answers: processes whose clocks differ share a bucket by it.
 
 A Date has whole seconds and an answer takes time, so one answer only says between which bounds the difference lies;
 many answers narrow it down.
@@ -51,6 +51,11 @@ class ServerClock:
         upper = min(bounds.upper for bounds in self._bounds)
         return (lower + upper) // 2 if lower > -(2**62) else 0
 
+    @property
+    def is_known(self) -> bool:
+        """Tell whether one of them has answered."""
+        return any(bounds.lower > -(2**62) for bounds in self._bounds)
+
     def see(self, date: str, sent_at: int) -> None:
         """
         Learn from an answer that has come in just now.
@@ -81,5 +86,6 @@ class ServerClock:
             if date is not None and _SENT in context:
                 self.see(date, context[_SENT])
 
-        client.meta.events.register("before-call.dynamodb", before)
-        client.meta.events.register("after-call.dynamodb", after)
+        service = client.meta.service_model.service_id.hyphenize()
+        client.meta.events.register(f"before-call.{service}", before)
+        client.meta.events.register(f"after-call.{service}", after)

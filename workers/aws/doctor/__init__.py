@@ -1,0 +1,1 @@
+"""What the doctor asks of AWS, over the SDK's clients. Reads, dry runs and simulations alone."""

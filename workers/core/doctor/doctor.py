@@ -1,0 +1,125 @@
+"""All checks, at once: one that fails costs the others nothing, and what it would have told is not known."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from workers.core.doctor.accounts import check_permissions
+from workers.core.doctor.finding import Finding, Outcome, problem
+from workers.core.doctor.guard import Findings, guard
+from workers.core.doctor.identity import check_clock, describe_identity
+from workers.core.doctor.places import PlaceChecks
+from workers.core.doctor.ports import Identity, OwnAws
+from workers.core.doctor.resources import list_resources
+from workers.core.doctor.stack import (
+    QueueState,
+    check_backlog,
+    check_letters,
+    check_queue,
+    check_table,
+    list_queues,
+)
+from workers.core.errors import PrelaunchError, SetupError
+from workers.core.store.writes import KEYS, TableName
+
+LOOK_AGAIN = timedelta(seconds=3)
+"""A worker that polls has a message in hand long before; one that is sent just now is not overdue."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What the doctor found."""
+
+    findings: tuple[Finding, ...]
+    is_reachable: bool
+    """Whether AWS answered who we are."""
+
+    @property
+    def has_problem(self) -> bool:
+        """Tell whether anything has to be done."""
+        return any(finding.outcome is Outcome.PROBLEM for finding in self.findings)
+
+
+class Doctor:
+    """
+    Looks at everything that prelaunch needs. Writes nothing but its turns in the fleet's buckets.
+
+    Parameters:
+        own: Our own account.
+        places: Looks at accounts and Regions.
+        stack: The prefix of tables and queues.
+        event_bus: The bus that workers tell; "" for none.
+        pause: Waits.
+    """
+
+    def __init__(
+        self,
+        own: OwnAws,
+        places: PlaceChecks,
+        *,
+        stack: str,
+        event_bus: str,
+        pause: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    ) -> None:
+        self._own = own
+        self._places = places
+        self._stack = stack
+        self._event_bus = event_bus
+        self._pause = pause
+
+    async def examine(self) -> Report:
+        """Do every check, whatever becomes of the others."""
+        identity = await self._find_identity()
+        first = [identity] if isinstance(identity, Finding) else [describe_identity(identity)]
+        checks = [
+            guard("clock", "this machine", self._check_clock()),
+            *(guard("table", self._name(table), self._check_table(table)) for table in KEYS),
+            *(guard("queue", names[0], self._check_queue(*names)) for names in list_queues(self._stack)),
+        ]
+        if isinstance(identity, Identity):
+            checks.append(guard("permissions", f"stack {self._stack}", self._check_own_permissions(identity)))
+            checks.append(guard("groups", f"stack {self._stack}", self._places.examine(identity, self._stack)))
+        found = await asyncio.gather(*checks)
+        return Report((*first, *(finding for each in found for finding in each)), isinstance(identity, Identity))
+
+    async def _find_identity(self) -> Identity | Finding:
+        try:
+            return await self._own.who()
+        except SetupError as error:
+            return problem("credentials", "this process", error.message, "Give credentials, a Region and an endpoint.")
+        except PrelaunchError as error:
+            return problem(
+                "credentials", "this process", f"{error.code}: {error.message}", "Try again when AWS answers."
+            )
+
+    def _name(self, table: TableName) -> str:
+        return f"{self._stack}-{table}"
+
+    async def _check_clock(self) -> Findings:
+        return [check_clock(await self._own.find_clock_offset())]
+
+    async def _check_table(self, table: TableName) -> Findings:
+        name = self._name(table)
+        return [check_table(table, name, await self._own.describe_table(name))]
+
+    async def _check_queue(self, name: str, dead_letter_queue: str) -> Findings:
+        seen, letters = await asyncio.gather(*map(self._own.describe_queue, (name, dead_letter_queue)))
+        if seen is not None and seen.waiting and not seen.in_flight:
+            await self._pause(LOOK_AGAIN.total_seconds())
+            seen = await self._own.describe_queue(name)
+        state = QueueState(name, seen, letters, await self._find_oldest(name) if seen and seen.waiting else None)
+        found = (check_queue(state, dead_letter_queue), check_letters(state, dead_letter_queue), check_backlog(state))
+        return [finding for finding in found if finding is not None]
+
+    async def _find_oldest(self, name: str) -> timedelta | None:
+        try:
+            return await self._own.find_oldest(name)
+        except PrelaunchError:
+            # Few may read CloudWatch: how many wait is known all the same.
+            return None
+
+    async def _check_own_permissions(self, identity: Identity) -> Findings:
+        resources = list_resources(identity, self._stack, self._event_bus)
+        verdicts = await self._own.may_use(identity.arn, resources)
+        return check_permissions(f"stack {self._stack}", identity.arn, verdicts)
