@@ -16,6 +16,7 @@ from workers.aws.regions import list_regions
 from workers.aws.templates import Ec2LaunchTemplates
 from workers.core.clock import read_clock
 from workers.core.drift_checks import DriftChecks
+from workers.core.fleet.fleet import Fleet
 from workers.core.history import History
 from workers.core.letters.dead_letters import DeadLetters
 from workers.core.letters.letter import LetterBox
@@ -149,11 +150,12 @@ def wire(
     templates = Ec2LaunchTemplates(calls, clock)
     waves = _wire_waves(settings, resources, queue, queries)
     history, changes = History(groups, runs, Journal(tables)), Changes(resources, validation)
+    removal = Removal(resources, periods)
     return Services(
         submission=submission,
         changes=changes,
         rollback=Rollback(groups, history, changes),
-        removal=Removal(resources, periods),
+        removal=removal,
         queries=queries,
         history=history,
         preview=Preview(queries, runs, ServerPlanner(DrsLaunchConfigurations(calls), templates), templates, clock),
@@ -167,6 +169,7 @@ def wire(
             clock=clock,
         ),
         drift_checks=DriftChecks(queue),
+        fleet=Fleet(resources, submission=submission, changes=changes, removal=removal, validation=validation),
         requests=requests,
         validation=validation,
         tables=tables,

@@ -9,6 +9,7 @@ from datetime import timedelta
 from workers.core.clock import read_clock
 from workers.core.drift_checks import DriftChecks
 from workers.core.errors import RetryableError
+from workers.core.fleet.fleet import Fleet
 from workers.core.history import History
 from workers.core.letters.dead_letters import DeadLetters
 from workers.core.preview import Preview
@@ -43,6 +44,7 @@ class Services:
     waves: Waves
     dead_letters: DeadLetters
     drift_checks: DriftChecks
+    fleet: Fleet
     requests: RequestSource
     """What came by the queue of plain JSON; only a process that consumes it asks."""
     validation: Validation

@@ -5,18 +5,18 @@ from typing import Annotated
 
 import typer
 
-from producer.cli import dlq, group, history, plan, processes, rollback, status, wave
+from producer.cli import dlq, fleet, group, history, plan, processes, rollback, status, wave
 
 HELP = """
 Keep the launch settings of DRS source servers applied before they are needed.
 
-group, status, plan, history, rollback, wave and dlq work in this process, with your own AWS credentials: IAM decides
-what they may do. They, api and worker speak to the AWS that the SDK's variables name, or --profile and --region.
+All but local, api, worker and demo work in this process, with your own AWS credentials: IAM decides what they may do.
+They, api and worker speak to the AWS that the SDK's variables name, or --profile and --region.
 
 \b
 Exit status:
     0  all well
-    1  something failed, is not there, or stands in the way as things are
+    1  something failed, is not there, or stands in the way as things are; of diff: something differs
     2  wrong use: an option, a setting, a file, or a request that is refused
     3  not reachable: credentials, Region, endpoint, tables or queues
   130  ended by Ctrl-C
@@ -55,5 +55,7 @@ app.command()(history.history)
 app.command()(rollback.rollback)
 app.add_typer(wave.wave, name="wave")
 app.add_typer(dlq.dlq, name="dlq")
+for command in (fleet.export, fleet.diff, fleet.apply, fleet.schema):
+    app.command()(command)
 for command in (processes.local, processes.api, processes.worker, processes.demo):
     app.command()(command)

@@ -36,6 +36,22 @@ def read_document(name: str) -> object:
         RequestRefused: It cannot be read, or is too large.
         InvalidBody: It holds no JSON.
     """
+    return parse_json(read_bytes(name))
+
+
+def read_bytes(name: str) -> bytes:
+    """
+    Read all of a file, or of standard input.
+
+    Parameters:
+        name: The file's name; - stands for standard input.
+
+    Returns:
+        What it holds.
+
+    Raises:
+        RequestRefused: It cannot be read, or is too large.
+    """
     try:
         if name == STANDARD_INPUT:
             text = sys.stdin.buffer.read(MAX_FILE_BYTES + 1)
@@ -47,7 +63,7 @@ def read_document(name: str) -> object:
         raise RequestRefused(f"The file cannot be read: {reason}.", code="INVALID_BODY") from error
     if len(text) > MAX_FILE_BYTES:
         raise RequestRefused(f"The file is over {MAX_FILE_BYTES // 1024**2} MiB.", code="BODY_TOO_LARGE")
-    return parse_json(text)
+    return text
 
 
 @dataclass(frozen=True, slots=True)
