@@ -17,6 +17,7 @@ from workers.aws.templates import Ec2LaunchTemplates
 from workers.core.clock import read_clock
 from workers.core.drift_checks import DriftChecks
 from workers.core.fleet.fleet import Fleet
+from workers.core.fleet.live import LiveImport
 from workers.core.history import History
 from workers.core.letters.dead_letters import DeadLetters
 from workers.core.letters.letter import LetterBox
@@ -147,7 +148,7 @@ def wire(
     )
     validation = Validation(accounts)
     submission = Submission(resources, validation)
-    templates = Ec2LaunchTemplates(calls, clock)
+    configurations, templates = DrsLaunchConfigurations(calls), Ec2LaunchTemplates(calls, clock)
     waves = _wire_waves(settings, resources, queue, queries)
     history, changes = History(groups, runs, Journal(tables)), Changes(resources, validation)
     removal = Removal(resources, periods)
@@ -158,7 +159,7 @@ def wire(
         removal=removal,
         queries=queries,
         history=history,
-        preview=Preview(queries, runs, ServerPlanner(DrsLaunchConfigurations(calls), templates), templates, clock),
+        preview=Preview(queries, runs, ServerPlanner(configurations, templates), templates, clock),
         waves=waves,
         dead_letters=DeadLetters(
             box=box,
@@ -170,6 +171,15 @@ def wire(
         ),
         drift_checks=DriftChecks(queue),
         fleet=Fleet(resources, submission=submission, changes=changes, removal=removal, validation=validation),
+        live_import=LiveImport(
+            configurations=configurations,
+            templates=templates,
+            accounts=accounts,
+            validation=validation,
+            groups=groups,
+            tables=tables,
+            account_id=caller.account_id,
+        ),
         requests=requests,
         validation=validation,
         tables=tables,

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from producer.cli import dlq, fleet, group, history, plan, processes, rollback, status, wave
+from producer.cli import dlq, fleet, fleet_import, group, history, plan, processes, rollback, status, wave
 
 HELP = """
 Keep the launch settings of DRS source servers applied before they are needed.
@@ -57,5 +57,6 @@ app.add_typer(wave.wave, name="wave")
 app.add_typer(dlq.dlq, name="dlq")
 for command in (fleet.export, fleet.diff, fleet.apply, fleet.schema):
     app.command()(command)
+app.command("import")(fleet_import.import_groups)
 for command in (processes.local, processes.api, processes.worker, processes.demo):
     app.command()(command)

@@ -8,14 +8,19 @@ from typing import Any
 import pytest
 
 from infra.local.process import StandIn
-from producer.strict_yaml import dump_yaml
-from tests.acceptance.commands import count_calls, run, run_on_terminal, running, terminate
+from producer.strict_yaml import dump_yaml, parse_yaml
+from tests.acceptance.commands import count_calls, make_environment, run, run_on_terminal, running, terminate
 from tests.acceptance.in_process import Command
 from tests.acceptance.test_cli_group import FAILED, WRONG_USE, command, environment, shared_aws
+from tests.unit.test_fleet_csv import ROW as CSV_ROW
+from tests.unit.test_fleet_csv import write as write_csv
+from workers.core.fleet.file import parse_fleet
+from workers.core.model.group import Target
 
 __all__ = ["command", "environment", "shared_aws"]
 pytestmark = pytest.mark.xdist_group("cli_fleet")
 CONFIG = {"instanceType": "m5.xlarge", "targetInstanceTypeRightSizingMethod": "NONE", "tags": {"Owner": "1e3"}}
+REFUSED_READ = {"service": "drs", "operation": "GetLaunchConfiguration", "code": "ResourceNotFoundException"}
 SENDS = ("sqs.SendMessage", "sqs.SendMessageBatch")
 
 
@@ -181,3 +186,45 @@ def test_the_schema_is_printed(command: Command) -> None:
     """As one document; the types that read a file are the types that describe it."""
     status, printed, _ = command("schema")
     assert (status, json.loads(printed)["required"]) == (0, ["groups"])
+
+
+def test_what_aws_holds_becomes_a_fleet_with_nothing_to_do(command: Command, tmp_path: Path, aws: StandIn) -> None:
+    """Import, apply, plan: no field to change; a second import has nobody left. What is left out is named."""
+    command.enter(make_environment(aws.environment))
+    members = make_servers(aws, 3)
+    lost, *kept = sorted(members)
+    aws.control("PUT", "faults", [{**REFUSED_READ, "sourceServerId": lost}])
+    file = str(tmp_path / "live.yaml")
+    status, printed, errors = command("import", "--live", "-o", file)
+    assert (status, printed) == (FAILED, "")
+    assert "is in no group: ResourceNotFoundException: " in errors
+    assert "BlockDeviceMappings of the launch template is not managed by prelaunch" in errors
+    assert errors.splitlines()[-1] == "prelaunch: Groups: 1; source servers: 2."
+    aws.control("PUT", "faults", [])
+    assert command("apply", "-f", file)[0] == 0
+    status, printed, _ = command("plan", "us-east-1")
+    assert (status, printed.splitlines()[0].partition(": ")[2]) == (0, "nothing to do.")
+    assert read_members(command, "us-east-1") == kept
+    status, printed, errors = command("import", "--live", "--from", "us-east-1", "--group-by-tag", "Name", "--json")
+    (group,) = json.loads(printed)["groups"]
+    assert (status, group["sourceServerIds"]) == (0, [lost])
+    assert f"are left out. ({', '.join(kept)})" in errors
+
+
+def test_a_csv_of_the_settings_tool_becomes_a_fleet(command: Command, tmp_path: Path) -> None:
+    """Without any call of AWS; what is wrong in it is told with its lines, and where it is has to be said."""
+    command.set("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    file = tmp_path / "DRS_Settings.csv"
+    file.write_text(write_csv(CSV_ROW))
+    status, printed, errors = command("import", str(file), "--from", "111122223333/eu-central-1", "--role", "dr")
+    assert status == 0
+    (group,) = parse_fleet(parse_yaml(printed.encode()).to_json())
+    assert (group.name, group.target) == ("DRS_Settings", Target("eu-central-1", "111122223333", "dr"))
+    assert group.launch_config.values["instanceType"] == "m5.large"
+    assert "The column Target AMI ID is not managed" in errors
+    assert command("import", str(file))[0] == WRONG_USE
+    assert command("import", str(file), "--live")[0] == WRONG_USE
+    file.write_text(write_csv({**CSV_ROW, "BYOL": "maybe"}))
+    status, printed, errors = command("import", str(file), "--from", "eu-central-1")
+    assert (status, printed) == (WRONG_USE, "")
+    assert "  line 2, /0/BYOL (s-" in errors
