@@ -20,6 +20,9 @@ DEEPEST = 50
 MOST_VALUES = 2_000_000
 """So many values a file may come to, those that aliases repeat counted each time."""
 
+WIDEST = 1_000_000
+"""Long texts stay on one line: broken, one changed word changes many lines."""
+
 _WORDS: Mapping[str, bool | None] = {"null": None, "~": None, "": None, "true": True, "false": False}
 _WHOLE = re.compile("-?(0|[1-9][0-9]{0,17})")
 _NUMBER_ELSEWHERE = re.compile(r"[-+.]?[0-9][0-9a-fA-FxXoO_.:eE+-]*")
@@ -202,7 +205,7 @@ def dump_yaml(value: Mapping[str, Json]) -> str:
         The text, with a line end at its end.
     """
     return str(
-        yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, default_flow_style=False, width=100)
+        yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, default_flow_style=False, width=WIDEST)
     )
 
 

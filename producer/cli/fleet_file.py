@@ -22,6 +22,9 @@ from workers.core.model.group import GroupDefinition
 from workers.core.model.launch_config import Json
 from workers.core.requests import RequestRefused
 
+MAX_FLEET_BYTES = 64 * 1024 * 1024
+"""Every source server of a large installation fits, each with overrides."""
+
 FleetFile = Annotated[
     str, typer.Option("--file", "-f", metavar="FILE", help="The fleet as YAML or JSON; - stands for standard input.")
 ]
@@ -65,7 +68,7 @@ def read_fleet(name: str) -> ReadFleet:
         RequestRefused: It cannot be read.
         InvalidBody: Something is wrong in it; it carries every error, each with its line.
     """
-    root = parse_yaml(read_bytes(name))
+    root = parse_yaml(read_bytes(name, MAX_FLEET_BYTES))
     with _locating(root):
         return ReadFleet(name_source(name), parse_fleet(root.to_json(), regions=find_regions(read_settings())), root)
 
