@@ -14,8 +14,8 @@ from tests.fakes.strategies import group_definitions
 from workers.core.fleet.changes import GroupChange, Kind, compare, remove
 from workers.core.fleet.conflicts import find_file_conflicts
 from workers.core.fleet.file import parse_fleet, render_fleet
-from workers.core.fleet.order import find_locked, order_changes
-from workers.core.model.group import GroupDefinition, Target
+from workers.core.fleet.order import find_locked, order_changes, release
+from workers.core.model.group import GroupDefinition, ServerOverride, Target
 from workers.core.model.launch_config import Json, LaunchConfig
 from workers.core.runs.placing import place
 from workers.core.store.records import GroupHead
@@ -129,3 +129,13 @@ def test_groups_that_exchange_all_they_have_are_named() -> None:
     locked = find_locked(find_changes({"web": (a,), "db": (b,)}, {"web": (b,), "db": (a,)}))
     assert [each.name for each in locked] == ["web", "db"]
     assert find_locked(find_changes({"web": (a, c), "db": (b,)}, {"web": (b, c), "db": (a,)})) == []
+
+
+def test_a_group_that_lets_go_does_not_select_them_again() -> None:
+    """What it keeps meanwhile is listed, with what is said of it; tags would take everybody back."""
+    a, b, *_ = SERVERS
+    said = {member: ServerOverride(member, True, LaunchConfig({"copyTags": True})) for member in (a, b)}
+    there = replace(group_of("web", (a, b)), selection_tags={"app": "web"}, overrides=said)
+    head = GroupHead("pg-1", "web", "us-east-1", OWN, 1, OPENED_AT, OPENED_AT)
+    released = release(compare(group_of("web", (b,)), 0, head, there))
+    assert released == replace(group_of("web", (b,)), overrides={b: said[b]})
