@@ -23,6 +23,8 @@ from workers.core.doctor.groups import find_places
 from workers.core.doctor.places import PlaceChecks
 from workers.core.drift_checks import DriftChecks
 from workers.core.errors import SetupError
+from workers.core.fleet.fleet import Fleet
+from workers.core.fleet.live import LiveImport
 from workers.core.history import History
 from workers.core.letters.dead_letters import DeadLetters
 from workers.core.letters.letter import LetterBox
@@ -191,18 +193,19 @@ def wire(
     )
     validation = Validation(accounts)
     submission = Submission(resources, validation)
-    templates = Ec2LaunchTemplates(calls, clock)
+    configurations, templates = DrsLaunchConfigurations(calls), Ec2LaunchTemplates(calls, clock)
     waves = _wire_waves(settings, resources, queue, queries)
     history, changes = History(groups, runs, Journal(tables)), Changes(resources, validation)
+    removal = Removal(resources, periods)
     return Services(
         submission=submission,
         changes=changes,
         rollback=Rollback(groups, history, changes),
-        removal=Removal(resources, periods),
+        removal=removal,
         queries=queries,
         progress=Progress(groups, runs, clock),
         history=history,
-        preview=Preview(queries, runs, ServerPlanner(DrsLaunchConfigurations(calls), templates), templates, clock),
+        preview=Preview(queries, runs, ServerPlanner(configurations, templates), templates, clock),
         waves=waves,
         dead_letters=DeadLetters(
             box=box,
@@ -213,6 +216,16 @@ def wire(
             clock=clock,
         ),
         drift_checks=DriftChecks(queue),
+        fleet=Fleet(resources, submission=submission, changes=changes, removal=removal, validation=validation),
+        live_import=LiveImport(
+            configurations=configurations,
+            templates=templates,
+            accounts=accounts,
+            validation=validation,
+            groups=groups,
+            tables=tables,
+            account_id=caller.account_id,
+        ),
         requests=requests,
         validation=validation,
         tables=tables,

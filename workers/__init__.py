@@ -18,6 +18,7 @@ The workers and what both sides share. This module holds no code, only the map.
         runs/       what a run lists; opening, sending and settling it
         validation/ what a group names, looked up in its account before it is stored
         telling/    what is told of what has settled, and telling it
+        fleet/      groups as a file: compared, put in order, applied, made of what AWS holds
         letters/    dead letters: looked at, done again, thrown away
         server_plan, preview    what is to be done with a source server: carried out by apply, or only shown
         queries, history, progress, waves    answers about groups and their runs; accepting waves

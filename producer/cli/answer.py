@@ -113,4 +113,5 @@ def _complain_of(document: Mapping[str, Any], source: str | None) -> None:
         return
     for error in errors:
         server = f" ({error['sourceServerId']})" if error["sourceServerId"] else ""
-        typer.echo(clean(f"  {error['pointer'] or '/'}{server}: {error['message']}"), err=True)
+        line = f"line {error['line']}, " if "line" in error else ""
+        typer.echo(clean(f"  {line}{error['pointer'] or '/'}{server}: {error['message']}"), err=True)

@@ -5,20 +5,19 @@ from typing import Annotated
 
 import typer
 
-from producer.cli import dlq, doctor, group, history, plan, processes, rollback, status, wave
+from producer.cli import dlq, doctor, fleet, fleet_import, group, history, plan, processes, rollback, status, wave
 from producer.cli.reapply import command as bulk
 
 HELP = """
 Keep the launch settings of DRS source servers applied before they are needed.
 
-group, reapply, status, plan, history, rollback, wave, dlq and doctor work in this process, with your own AWS
-credentials: IAM decides what they may do. They, api and worker speak to the AWS that the SDK's variables name, or
---profile and --region.
+All but local, api, worker and demo work in this process, with your own AWS credentials: IAM decides what they may do.
+They, api and worker speak to the AWS that the SDK's variables name, or --profile and --region.
 
 \b
 Exit status:
     0  all well
-    1  something failed, is not there, or stands in the way as things are
+    1  something failed, is not there, or stands in the way as things are; of diff: something differs
     2  wrong use: an option, a setting, a file, or a request that is refused
     3  not reachable: credentials, Region, endpoint, tables or queues
   130  ended by Ctrl-C
@@ -60,5 +59,8 @@ app.command()(rollback.rollback)
 app.add_typer(wave.wave, name="wave")
 app.add_typer(dlq.dlq, name="dlq")
 app.command()(doctor.doctor)
+for command in (fleet.export, fleet.diff, fleet.apply, fleet.schema):
+    app.command()(command)
+app.command("import")(fleet_import.import_groups)
 for command in (processes.local, processes.api, processes.worker, processes.demo):
     app.command()(command)

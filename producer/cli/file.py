@@ -36,18 +36,35 @@ def read_document(name: str) -> object:
         RequestRefused: It cannot be read, or is too large.
         InvalidBody: It holds no JSON.
     """
+    return parse_json(read_bytes(name))
+
+
+def read_bytes(name: str, limit: int = MAX_FILE_BYTES) -> bytes:
+    """
+    Read all of a file, or of standard input.
+
+    Parameters:
+        name: The file's name; - stands for standard input.
+        limit: The most bytes that it may have.
+
+    Returns:
+        What it holds.
+
+    Raises:
+        RequestRefused: It cannot be read, or is too large.
+    """
     try:
         if name == STANDARD_INPUT:
-            text = sys.stdin.buffer.read(MAX_FILE_BYTES + 1)
+            text = sys.stdin.buffer.read(limit + 1)
         else:
             with Path(name).open("rb") as file:
-                text = file.read(MAX_FILE_BYTES + 1)
+                text = file.read(limit + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise RequestRefused(f"The file cannot be read: {reason}.", code="INVALID_BODY") from error
-    if len(text) > MAX_FILE_BYTES:
-        raise RequestRefused(f"The file is over {MAX_FILE_BYTES // 1024**2} MiB.", code="BODY_TOO_LARGE")
-    return parse_json(text)
+    if len(text) > limit:
+        raise RequestRefused(f"The file is over {limit // 1024**2} MiB.", code="BODY_TOO_LARGE")
+    return text
 
 
 @dataclass(frozen=True, slots=True)

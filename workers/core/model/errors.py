@@ -29,14 +29,17 @@ class FieldError:
     """What is wrong, why, and what to do."""
     source_server_id: str | None
     """The server that it concerns; None for the group and its defaults."""
+    line: int | None = None
+    """The line of the file where it stands, from 1; None where it came in no file that has lines."""
 
-    def to_json(self) -> dict[str, str | None]:
+    def to_json(self) -> dict[str, str | int | None]:
         """Render as a member of `errors[]` in a problem document."""
         return {
             "pointer": self.pointer,
             "sourceServerId": self.source_server_id,
             "code": self.code,
             "message": self.message,
+            **({"line": self.line} if self.line is not None else {}),
         }
 
 

@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 import structlog
 
 from workers.core.errors import ServiceUnavailable
-from workers.core.model.errors import FieldError, InvalidBody
 from workers.core.model.group import GroupDefinition, GroupUpdate
 from workers.core.requests import Conflict, Requester, group_not_found, unless_deleted
 from workers.core.runs.before import Before
-from workers.core.runs.members import check_access, plan_membership, take_name
+from workers.core.runs.members import plan_membership, take_name
 from workers.core.runs.opening import check_size, new_event, new_run_id, open_status, put_opening
+from workers.core.runs.placing import place
 from workers.core.runs.resources import Resources
 from workers.core.store.baselines import BaselineStore
 from workers.core.store.groups import check_status, put_definition, put_head
@@ -97,7 +97,8 @@ class Changes:
 
         async def choose(before: Before, check: Check) -> Wanted:
             _check_version(before.head, update)
-            return Wanted(await check.select(self._place(update.definition, before)), force=update.force)
+            placed = place(update.definition, before.head, before.definition, self._with.account_id)
+            return Wanted(await check.select(placed), force=update.force)
 
         return await self.replace(group_id, choose, requester)
 
@@ -223,28 +224,6 @@ class Changes:
         servers = await self._with.runs.read_servers(group_id) if run else {}
         definition = await self._with.groups.read_definition(group_id, head.version)
         return Before(head, definition, status, run, servers)
-
-    def _place(self, wanted: GroupDefinition, before: Before) -> GroupDefinition:
-        """Complete a definition by what an update cannot say or need not repeat."""
-        head, target = before.head, wanted.target
-        moved = [
-            FieldError(
-                pointer,
-                "INVALID_BODY",
-                f"{head.group_id} stays in {what} {old}, where its source servers are. Create another group in {new}.",
-                None,
-            )
-            for pointer, what, old, new in (
-                ("/region", "Region", head.region, target.region),
-                ("/accountId", "account", head.account_id, target.account_id or head.account_id),
-            )
-            if old != new
-        ]
-        if moved:
-            raise InvalidBody(tuple(moved))
-        check_access(wanted, head.account_id, self._with.account_id)
-        kept = target.external_id or (before.definition.target.external_id if target.assume_role_name else None)
-        return replace(wanted, target=replace(target, account_id=head.account_id, external_id=kept))
 
     def _open(self, before: Before, run: Run | None, opened: GroupStatus | None, event: GroupEvent) -> list[Write]:
         if run is not None and opened is not None:

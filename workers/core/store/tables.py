@@ -48,6 +48,11 @@ class Tables:
         self._client = client
         self._stack = stack
 
+    @property
+    def region(self) -> str:
+        """Answer the Region that the tables are in."""
+        return str(self._client.meta.region_name)
+
     def name(self, table: TableName) -> str:
         """Tell the full name of a table."""
         return f"{self._stack}-{table}"

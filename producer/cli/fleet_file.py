@@ -1,0 +1,122 @@
+"""The file of a fleet at the command line: read with its lines, written whole or not at all."""
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from producer.cli.answer import print_json, print_text
+from producer.cli.file import name_source, read_bytes
+from producer.cli.options import read_settings
+from producer.main import find_regions
+from producer.strict_yaml import Node, dump_yaml, locate, parse_yaml
+from workers.core.fleet.file import parse_fleet
+from workers.core.model.errors import InvalidBody
+from workers.core.model.group import GroupDefinition
+from workers.core.model.launch_config import Json
+from workers.core.requests import RequestRefused
+
+MAX_FLEET_BYTES = 64 * 1024 * 1024
+"""Every source server of a large installation fits, each with overrides."""
+
+FleetFile = Annotated[
+    str, typer.Option("--file", "-f", metavar="FILE", help="The fleet as YAML or JSON; - stands for standard input.")
+]
+Output = Annotated[
+    str | None,
+    typer.Option("--output", "-o", metavar="FILE", help="Where it is written. Default: standard output."),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadFleet:
+    """A file that was found right in itself."""
+
+    source: str
+    groups: tuple[GroupDefinition, ...]
+    root: Node
+
+    @contextmanager
+    def locating(self) -> Iterator[None]:
+        """
+        Give what is refused in the block the lines of the file.
+
+        Yields:
+            Nothing, once.
+        """
+        with _locating(self.root):
+            yield
+
+
+def read_fleet(name: str) -> ReadFleet:
+    """
+    Read a fleet's file, and check all of it.
+
+    Parameters:
+        name: The file's name; - stands for standard input.
+
+    Returns:
+        Its groups.
+
+    Raises:
+        RequestRefused: It cannot be read.
+        InvalidBody: Something is wrong in it; it carries every error, each with its line.
+    """
+    root = parse_yaml(read_bytes(name, MAX_FLEET_BYTES))
+    with _locating(root):
+        return ReadFleet(name_source(name), parse_fleet(root.to_json(), regions=find_regions(read_settings())), root)
+
+
+def write_fleet(document: Mapping[str, Json], *, output: str | None, head: str, as_json: bool) -> None:
+    """
+    Write a fleet's file; one that is there is replaced whole, or stays as it was.
+
+    Parameters:
+        document: What it holds.
+        output: The file's name; None for standard output.
+        head: What stands above it as a comment, a line or several.
+        as_json: Whether it is written as JSON, which has no comments.
+
+    Raises:
+        RequestRefused: It cannot be written.
+    """
+    if output is None and as_json:
+        print_json(document)
+        return
+    comment = "".join(f"# {line}\n" for line in head.splitlines())
+    text = f"{comment}{dump_yaml(document)}"
+    if output is None:
+        print_text(text.rstrip("\n"))
+        return
+    _replace_file(Path(output), text)
+
+
+def _replace_file(path: Path, text: str) -> None:
+    try:
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with contextlib.ExitStack() as undoing:
+            undoing.callback(Path(name).unlink, missing_ok=True)
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(text)
+            Path(name).chmod(0o644)
+            Path(name).replace(path)
+            undoing.pop_all()
+    except OSError as error:
+        raise RequestRefused(f"{path} cannot be written: {error.strerror}.", code="INVALID_BODY") from error
+
+
+@contextmanager
+def _locating(root: Node) -> Iterator[None]:
+    try:
+        yield
+    except InvalidBody as error:
+        raise InvalidBody(locate(error.errors, root)) from error
+    except RequestRefused as error:
+        error.errors = locate(error.errors, root)
+        raise

@@ -1,0 +1,163 @@
+"""A file of groups against the stack: what others change meanwhile, other accounts, tags, and what AWS holds."""
+
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from tests.integration.product import TESTER, Product
+from workers.core.fleet.changes import FieldChange, GroupChange, Kind, remove
+from workers.core.fleet.file import parse_fleet, render_fleet
+from workers.core.fleet.fleet import Outcome
+from workers.core.model.errors import InvalidBody
+from workers.core.model.group import Target
+from workers.core.requests import Conflict, RequestRefused
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+SECRET = "the-external-id"
+MONITORED = {"monitoring": True}
+
+
+async def plan(product: Product, *bodies: dict[str, Any]) -> list[GroupChange]:
+    return await product.services.fleet.plan(parse_fleet({"groups": list(bodies)}), prune=False)
+
+
+async def apply(product: Product, changes: Sequence[GroupChange]) -> list[Outcome]:
+    return [outcome async for outcome in product.services.fleet.apply(changes, TESTER)]
+
+
+def codes_of(outcomes: Sequence[Outcome]) -> dict[str, str | None]:
+    errors = {each.change.name: each.error for each in outcomes}
+    return {name: error.code if isinstance(error, RequestRefused) else None for name, error in errors.items()}
+
+
+async def open_role(product: Product, account_id: str) -> dict[str, str]:
+    roles = [{"roleName": "recovery", "externalId": SECRET}]
+    product.local.control("PUT", f"accounts/{account_id}", {"initialised": True, "roles": roles})
+    return {"accountId": account_id, "assumeRoleName": "recovery", "externalId": SECRET}
+
+
+async def test_what_somebody_else_changes_is_named_and_the_others_go_on(product: Product) -> None:
+    """An update, a creation and a deletion that come too late change nothing; each other change is made."""
+    a, b, c, d = product.add_servers(4)
+    bodies = [product.body([member]) for member in (a, b, c)]
+    for body in bodies[:2]:
+        await product.create(body["sourceServerIds"], **body)
+    doomed = await product.services.queries.group(await product.create([d]))
+    changes = await plan(product, *({**body, "launchConfig": MONITORED} for body in bodies))
+    changes.append(remove(doomed.head, doomed.definition))
+    await product.update(changes[0].head.group_id if changes[0].head else "", {"description": "by another"})
+    await product.update(doomed.head.group_id, {"description": "by another"})
+    await product.create([], **{**bodies[2], "sourceServerIds": product.add_servers(1)})
+    outcomes = await apply(product, changes)
+    assert codes_of(outcomes) == {
+        bodies[0]["groupName"]: "VERSION_CONFLICT",
+        bodies[1]["groupName"]: None,
+        bodies[2]["groupName"]: "GROUP_NAME_EXISTS",
+        doomed.head.name: "VERSION_CONFLICT",
+    }
+    (updated,) = [each.updated for each in outcomes if each.updated is not None]
+    assert updated.definition.launch_config.to_json() == MONITORED
+    assert (await product.services.queries.group(doomed.head.group_id)).definition.description == "by another"
+
+
+async def test_a_file_that_was_applied_changes_nothing(product: Product) -> None:
+    """Nothing is asked of the accounts, nothing is written anywhere, and no job is sent."""
+    members = product.add_servers(2)
+    body = product.body(members, servers=[{"sourceServerId": members[0], "launchConfig": {"copyTags": True}}])
+    assert [each.error for each in await apply(product, await plan(product, body))] == [None]
+    assert len(product.take_jobs()) == 2
+    product.count_anew()
+    again = await plan(product, body)
+    assert [each.kind for each in again] == [Kind.NONE]
+    assert await apply(product, again) == []
+    assert product.writes() == {}
+    assert not any(name.startswith(("drs.", "ec2.")) for name in product.calls())
+    assert product.take_jobs() == []
+
+
+async def test_a_file_without_an_external_id_keeps_it(product: Product) -> None:
+    """Exported, changed, applied in another account: its role still opens. One that the file names takes its place."""
+    access = await open_role(product, "111122223333")
+    (member,) = product.add_servers(1, accountId="111122223333")
+    body = product.body([member], **access)
+    (created,) = await apply(product, await plan(product, body))
+    exported = render_fleet(await product.services.fleet.read([created.group_id]))
+    assert SECRET not in str(exported)
+    (group,) = parse_fleet(exported)
+    assert [each.kind for each in await product.services.fleet.plan([group], prune=False)] == [Kind.NONE]
+    without = {name: value for name, value in body.items() if name != "externalId"}
+    (change,) = await plan(product, {**without, "launchConfig": MONITORED})
+    assert "externalId" not in {each.field for each in change.fields}
+    (outcome,) = await apply(product, [change])
+    assert outcome.error is None
+    assert (await product.services.queries.group(created.group_id)).definition.target.external_id == SECRET
+    with pytest.raises(Conflict) as refused:
+        await plan(product, {**body, "launchConfig": MONITORED, "externalId": "another"})
+    (error,) = refused.value.errors
+    assert (error.code, error.pointer) == ("ACCESS_DENIED", "/groups/0/assumeRoleName")
+    assert "another" not in error.message
+
+
+async def test_errors_of_all_accounts_come_at_once(product: Product) -> None:
+    """A role that is missing, a Region that a group cannot move to, what an account lacks: each at its group."""
+    a, b = product.add_servers(2)
+    there = product.body([a])
+    await product.create([a], **there)
+    product.count_anew()
+    with pytest.raises(InvalidBody) as refused:
+        await plan(product, {**there, "region": "eu-west-1"}, product.body([b], accountId="444455556666"))
+    assert [each.pointer for each in refused.value.errors] == ["/groups/0/region", "/groups/1/accountId"]
+    lacking = {"subnetId": "subnet-" + "0" * 17}
+    with pytest.raises(InvalidBody) as refused:
+        await plan(product, {**there, "launchConfig": lacking}, product.body(["s-" + "0" * 17]))
+    assert [each.pointer for each in refused.value.errors] == [
+        "/groups/0/launchConfig/subnetId",
+        "/groups/1/sourceServerIds/0",
+    ]
+    assert not any("TransactWrite" in name or name.startswith("sqs.") for name in product.writes())
+
+
+async def test_who_matches_a_files_tags_now_joins(product: Product) -> None:
+    """As with every update of such a group: the file says by which tags, the account who that is today."""
+    tags = {"team": uuid.uuid4().hex}
+    first = product.add_servers(1, tags=tags)
+    body = product.body([], sourceServerIds=None, serverSelectionTags=tags)
+    await apply(product, await plan(product, body))
+    assert [each.kind for each in await plan(product, body)] == [Kind.NONE]
+    second = product.add_servers(1, tags=tags)
+    (change,) = await plan(product, body)
+    assert (change.kind, change.joining, change.fields) == (Kind.UPDATE, tuple(second), ())
+    (outcome,) = await apply(product, [change])
+    assert outcome.updated is not None
+    assert sorted(outcome.updated.definition.source_server_ids) == sorted(first + second)
+
+
+async def test_what_another_account_holds_becomes_groups_by_a_tag(product: Product) -> None:
+    """Each value of the tag a group, applied as it is read: nothing is to be changed in AWS, and nothing is written."""
+    account_id = "222233334444"
+    access = await open_role(product, account_id)
+    app = uuid.uuid4().hex
+    web = product.add_servers(2, accountId=account_id, region="eu-west-1", tags={"app": app})
+    rest = product.add_servers(1, accountId=account_id, region="eu-west-1")
+    told: list[tuple[int, int]] = []
+    target = Target("eu-west-1", account_id, "recovery", SECRET)
+    imported = await product.services.live_import.read([target], by_tag="app", tell=lambda *far: told.append(far))
+    names = {group.name: list(group.source_server_ids) for group in imported.groups}
+    assert names == {app: sorted(web), f"{account_id} eu-west-1": rest}
+    assert (told[-1], imported.unread) == ((3, 3), [])
+    exported: Any = render_fleet(imported.groups)["groups"]
+    # The file never has it: a person adds it.
+    outcomes = await apply(
+        product, await plan(product, *({**group, "externalId": access["externalId"]} for group in exported))
+    )
+    product.count_anew()
+    await product.drain()
+    assert product.aws_writes() == {}
+    for outcome in outcomes:
+        assert (await product.status(outcome.group_id))["status"] == "ready"
+    again = await product.services.live_import.read([target], by_tag=None, tell=lambda *_far: None)
+    assert again.groups == []
+    (change,) = await plan(product, {**exported[0], "autoRepair": True})
+    assert change.fields == (FieldChange("autoRepair", False, None, True, True),)

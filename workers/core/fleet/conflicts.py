@@ -1,0 +1,70 @@
+"""Source servers that a file's groups take from each other, or from groups that keep them. Pure."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from workers.core.fleet.changes import GroupChange
+from workers.core.fleet.file import place_in_file
+from workers.core.fleet.order import find_locked, find_releases
+from workers.core.model.errors import FieldError
+from workers.core.model.selection import find_places
+
+SERVER_CONFLICT = "SERVER_CONFLICT"
+
+
+def find_file_conflicts(changes: Sequence[GroupChange], owners: Mapping[tuple[str, str, str], str]) -> list[FieldError]:
+    """
+    Find everything that would put a source server into two groups.
+
+    Parameters:
+        changes: All of a file.
+        owners: Account, Region and source server to the id of the group that has it now.
+
+    Returns:
+        The errors, with pointers into the file.
+    """
+    twice = list(_find_twice(changes))
+    said = {each.pointer for each in twice}
+    kept = [each for each in _find_kept(changes, owners) if each.pointer not in said]
+    return [*twice, *kept, *_find_circles(changes)]
+
+
+def _find_twice(changes: Sequence[GroupChange]) -> Iterator[FieldError]:
+    first: dict[tuple[str, str, str], str] = {}
+    for change in changes:
+        if change.wanted is None or change.index is None:
+            continue
+        for member, pointer in find_places(change.wanted).items():
+            other = first.setdefault((*change.place, member), change.name)
+            if other != change.name:
+                message = f"{member} stands in group {other!r} of this file too; a source server is in one at most."
+                yield from place_in_file([FieldError(pointer, SERVER_CONFLICT, message, member)], change.index)
+
+
+def _find_kept(changes: Sequence[GroupChange], owners: Mapping[tuple[str, str, str], str]) -> Iterator[FieldError]:
+    releases = find_releases(changes)
+    for change in changes:
+        if change.wanted is None or change.index is None:
+            continue
+        places = find_places(change.wanted)
+        for member in change.joining:
+            where = (*change.place, member)
+            owner = owners.get(where)
+            own = change.head.group_id if change.head is not None else None
+            if owner is None or owner == own or where in releases:
+                continue
+            message = (
+                f"{member} belongs to protection group {owner} already; a source server is in one at most. Let the"
+                " file say what that group keeps, or take it out here."
+            )
+            yield from place_in_file([FieldError(places[member], SERVER_CONFLICT, message, member)], change.index)
+
+
+def _find_circles(changes: Sequence[GroupChange]) -> Iterator[FieldError]:
+    locked = find_locked(changes)
+    names = ", ".join(repr(each.name) for each in locked)
+    for change in locked:
+        message = (
+            f"The groups {names} exchange all their source servers, and none can be without one meanwhile. Apply a file"
+            " first in which one of them keeps a source server that the others do not wait for."
+        )
+        yield from place_in_file([FieldError("", SERVER_CONFLICT, message, None)], change.index or 0)

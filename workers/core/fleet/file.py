@@ -1,0 +1,156 @@
+"""
+The file of a fleet: groups as their bodies are, one after the other. Checked as a whole, all errors at once.
+
+An external id is taken from a file and never written into one: who has the file must not have the key.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Annotated
+
+from pydantic import ConfigDict, Field, with_config
+from typing_extensions import TypedDict
+
+from workers.core.model.errors import FieldError, InvalidBody, Place
+from workers.core.model.group import GroupBody, GroupDefinition, GroupTooLarge, parse_group
+from workers.core.model.launch_config import Json
+from workers.core.model.shape import members_of, read_object, unknown_member
+
+FORMAT_VERSION = 1
+MAX_GROUPS = 2000
+ONLY_OF_REQUESTS = "taskToken"
+"""What a group's body can hold and a file cannot: nobody waits for a file."""
+
+
+class _Required(TypedDict):
+    groups: Annotated[
+        list[GroupBody],
+        Field(description="a list of protection groups", json_schema_extra={"maxItems": MAX_GROUPS}),
+    ]
+
+
+@with_config(ConfigDict(extra="forbid"))
+class FleetBody(_Required, total=False):
+    """The protection groups of a stack, or some of them. A group is known by its name."""
+
+    formatVersion: Annotated[
+        int, Field(description=f"{FORMAT_VERSION}", ge=FORMAT_VERSION, le=FORMAT_VERSION, json_schema_extra={})
+    ]
+
+
+_FLEET = members_of(FleetBody)
+_GROUP = [name for name in members_of(GroupBody) if name != ONLY_OF_REQUESTS]
+
+
+def parse_fleet(raw: object, *, regions: Collection[str] | None = None) -> tuple[GroupDefinition, ...]:
+    """
+    Check a file's content in full, and make the definitions of its groups.
+
+    Parameters:
+        raw: Any JSON value.
+        regions: Those that a group can be in; None takes each of the right form.
+
+    Returns:
+        The definitions, in the order of the file.
+
+    Raises:
+        InvalidBody: Something is wrong; it carries every error of every group.
+    """
+    root = Place("")
+    if not isinstance(raw, dict):
+        raise InvalidBody((root.error("The file must be an object whose member groups lists protection groups."),))
+    values, errors = read_object(raw, _FLEET, FleetBody.__required_keys__, root, apart=frozenset({"groups"}))
+    groups = values.get("groups", [])
+    if not isinstance(groups, list):
+        errors.append(root.at("groups").error("groups must be a list of protection groups."))
+        groups = []
+    if len(groups) > MAX_GROUPS:
+        message = f"groups lists {len(groups)}; a file holds at most {MAX_GROUPS}. Cut it into several."
+        errors.append(root.at("groups").error(message))
+        groups = []
+    definitions = []
+    for index, each in enumerate(groups):
+        definition, wrong = _parse_group(each, index, regions)
+        errors += wrong
+        definitions += [definition] if definition is not None else []
+    errors += _find_twice(groups)
+    if errors:
+        raise InvalidBody(tuple(errors))
+    return tuple(definitions)
+
+
+def place_in_file(errors: Iterable[FieldError], index: int) -> list[FieldError]:
+    """
+    Point errors of a group's body into the file.
+
+    Parameters:
+        errors: With pointers into the body.
+        index: The group's place in the file, from 0.
+
+    Returns:
+        The errors, with pointers into the file.
+    """
+    return [replace(each, pointer=f"/groups/{index}{each.pointer}") for each in errors]
+
+
+def render_fleet(definitions: Iterable[GroupDefinition]) -> dict[str, Json]:
+    """
+    Render groups as a file's content, the same for the same groups: what says nothing is left out.
+
+    Parameters:
+        definitions: The groups, in any order.
+
+    Returns:
+        What `parse_fleet` reads as these groups, but for their external ids.
+    """
+    ordered = sorted(definitions, key=lambda each: each.name)
+    return {"formatVersion": FORMAT_VERSION, "groups": [_render_group(each) for each in ordered]}
+
+
+def _parse_group(
+    raw: object, index: int, regions: Collection[str] | None
+) -> tuple[GroupDefinition | None, list[FieldError]]:
+    errors = []
+    if isinstance(raw, dict) and ONLY_OF_REQUESTS in raw:
+        errors.append(unknown_member(Place(""), ONLY_OF_REQUESTS, _GROUP))
+        raw = {name: value for name, value in raw.items() if name != ONLY_OF_REQUESTS}
+    definition = None
+    try:
+        definition = parse_group(raw, regions=regions)
+    except InvalidBody as error:
+        errors += error.errors
+    except GroupTooLarge as error:
+        errors.append(Place("").error(str(error)))
+    return definition, place_in_file(errors, index)
+
+
+def _find_twice(groups: Sequence[object]) -> list[FieldError]:
+    """Names that stand in the file twice: a group is known by its name, and could be only one of the two."""
+    first: dict[str, int] = {}
+    errors = []
+    for index, each in enumerate(groups):
+        given = each.get("groupName") if isinstance(each, dict) else None
+        name = given.strip() if isinstance(given, str) else None
+        if name is None:
+            continue
+        if first.setdefault(name, index) != index:
+            place = Place("").at("groups", index, "groupName")
+            errors.append(
+                place.error(f"This name has the group at /groups/{first[name]} already. Give it another one.")
+            )
+    return errors
+
+
+def _render_group(definition: GroupDefinition) -> dict[str, Json]:
+    body = definition.to_body()
+    if definition.selection_tags:
+        del body["sourceServerIds"]
+    else:
+        body["sourceServerIds"] = [*sorted(definition.source_server_ids)]
+    overrides = sorted(definition.overrides.values(), key=lambda each: each.source_server_id)
+    body["servers"] = [_without_nothing(each.to_json(), {"useGroupDefaults": True}) for each in overrides]
+    return _without_nothing(body, {"autoRepair": False, "description": ""})
+
+
+def _without_nothing(body: Mapping[str, Json], nothing: Mapping[str, Json]) -> dict[str, Json]:
+    return {name: value for name, value in body.items() if value not in ({}, []) and value != nothing.get(name, object)}

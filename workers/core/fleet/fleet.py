@@ -1,0 +1,279 @@
+"""
+A file of groups against the stack: read what there is, plan what the file changes, check it, make the changes.
+
+Nothing is stored before the whole file was found right, in itself and in every account. From then on each group is
+changed by itself: what somebody else changed meanwhile is refused for that group, and the others go on.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from workers.core.errors import GroupDeleted, PrelaunchError, ServiceUnavailable
+from workers.core.fleet.changes import GroupChange, Kind, compare, remove
+from workers.core.fleet.conflicts import find_file_conflicts
+from workers.core.fleet.file import place_in_file
+from workers.core.fleet.order import Step, order_changes
+from workers.core.model.errors import FieldError, GroupTooLarge, InvalidBody
+from workers.core.model.group import GroupDefinition, GroupUpdate
+from workers.core.requests import Conflict, Requester, RequestRefused, group_not_found
+from workers.core.runs.before import Before
+from workers.core.runs.change import Changes, Updated
+from workers.core.runs.members import check_access
+from workers.core.runs.placing import place
+from workers.core.runs.removal import Removal
+from workers.core.runs.resources import Resources
+from workers.core.runs.submission import Submission
+from workers.core.store.membership import find_owners, read_shards
+from workers.core.store.records import GroupHead
+from workers.core.validation.validation import Validation
+
+AT_ONCE = 8
+"""Groups that are read or checked at the same time."""
+PAGE = 1000
+READ_TRIES = 10
+T = TypeVar("T")
+R = TypeVar("R")
+Refusal = InvalidBody | GroupTooLarge | RequestRefused | PrelaunchError
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one change."""
+
+    change: GroupChange
+    group_id: str
+    """Empty where a group was to be created and was not."""
+    updated: Updated | None = None
+    error: Refusal | None = None
+    """Why the group stays as it was."""
+
+
+class Fleet:
+    """The groups of a stack, all together."""
+
+    def __init__(
+        self,
+        resources: Resources,
+        *,
+        submission: Submission,
+        changes: Changes,
+        removal: Removal,
+        validation: Validation,
+    ) -> None:
+        self._with = resources
+        self._submission = submission
+        self._changes = changes
+        self._removal = removal
+        self._validation = validation
+
+    async def read(self, group_ids: Collection[str] | None = None) -> list[GroupDefinition]:
+        """
+        Read the definitions of groups.
+
+        Parameters:
+            group_ids: The groups; None for all of the stack.
+
+        Returns:
+            The definitions, by name.
+
+        Raises:
+            NotFound: There is no such group.
+        """
+        found = await self._list_ids() if group_ids is None else list(group_ids)
+        pairs = await _each(found, self._read_group)
+        if group_ids is not None:
+            missing = [each for each, pair in zip(found, pairs, strict=True) if pair is None]
+            if missing:
+                raise group_not_found(missing[0])
+        return sorted((pair[1] for pair in pairs if pair is not None), key=lambda each: each.name)
+
+    async def find_named(self, name: str) -> str | None:
+        """Find the id of the group of exactly this name; None where no group has it."""
+        return await self._with.groups.find_named(name)
+
+    async def plan(self, wanted: Sequence[GroupDefinition], *, prune: bool) -> list[GroupChange]:
+        """
+        Plan what a file changes, and check all of it. Nothing is written.
+
+        Parameters:
+            wanted: The groups of the file, in its order.
+            prune: Whether groups that are not in it are to be deleted.
+
+        Returns:
+            One change a group of the file, then those of groups that are to be deleted.
+
+        Raises:
+            InvalidBody: Something is wrong; it carries every error, with pointers into the file.
+            Conflict: A source server is another group's, or an account refuses to be asked.
+            RetryableError: An account cannot be asked just now.
+        """
+        planned = await _each(list(enumerate(wanted)), self._plan_group)
+        _refuse([error for _, errors in planned for error in errors])
+        changes = [change for change, _ in planned if change is not None]
+        if prune:
+            changes += await self._plan_removals({each.name for each in wanted})
+        _refuse(find_file_conflicts(changes, await self._find_owners(changes)))
+        checked = await _each([each for each in changes if each.kind is not Kind.NONE], self._check)
+        _refuse([error for errors in checked for error in errors])
+        return changes
+
+    async def apply(self, changes: Sequence[GroupChange], requester: Requester) -> AsyncIterator[Outcome]:
+        """
+        Make the changes that were planned, one group after the other.
+
+        Parameters:
+            changes: As they were planned.
+            requester: Who asks.
+
+        Yields:
+            What became of each change, in the order in which they were made.
+        """
+        released: dict[str, Updated] = {}
+        for step in order_changes(changes):
+            change = step.change
+            group_id = change.head.group_id if change.head is not None else ""
+            try:
+                updated = await self._do(step, released, requester)
+            except (InvalidBody, GroupTooLarge, RequestRefused, PrelaunchError) as error:
+                yield Outcome(change, group_id, error=error)
+                continue
+            if step.only_release is not None and updated is not None:
+                released[change.name] = updated
+                continue
+            yield Outcome(change, updated.head.group_id if updated is not None else group_id, updated)
+
+    async def _do(self, step: Step, released: dict[str, Updated], requester: Requester) -> Updated | None:
+        change = step.change
+        if change.wanted is not None and change.head is None:
+            head = await self._submission.create_group(change.wanted, requester)
+            return Updated(head, change.wanted, None)
+        if change.head is None:
+            raise ValueError("A change that creates nothing is one of a group that is there.")
+        if change.wanted is None:
+            await self._delete(change.head, requester)
+            return None
+        before = released.get(change.name)
+        version = before.head.version if before is not None else change.head.version
+        definition = step.only_release or change.wanted
+        update = GroupUpdate(definition, version, force=False)
+        return await self._changes.update_group(change.head.group_id, update, requester)
+
+    async def _delete(self, head: GroupHead, requester: Requester) -> None:
+        now = await self._with.groups.read_head(head.group_id)
+        if now is not None and now.version != head.version:
+            raise Conflict(
+                f"{head.group_id} has version {now.version}, and version {head.version} of it was to be deleted."
+                " Look at what it is now.",
+                code="VERSION_CONFLICT",
+            )
+        await self._removal.delete_group(head.group_id, requester)
+
+    async def _list_ids(self) -> list[str]:
+        ids: list[str] = []
+        after = None
+        while True:
+            named = await self._with.groups.read_named(PAGE, after)
+            ids += [group_id for _, group_id in named]
+            if len(named) < PAGE:
+                return ids
+            after = named[-1]
+
+    async def _read_group(self, group_id: str) -> tuple[GroupHead, GroupDefinition] | None:
+        """Read a group as it is at one version; None where it is gone."""
+        for _ in range(READ_TRIES):
+            head = await self._with.groups.read_head(group_id)
+            if head is None:
+                return None
+            try:
+                return head, await self._with.groups.read_definition(group_id, head.version)
+            except GroupDeleted:
+                # Deleted, or its definition became history in between: the next look tells.
+                continue
+        raise ServiceUnavailable(f"{group_id} changes faster than it can be read. Try again.")
+
+    async def _plan_group(
+        self, indexed: tuple[int, GroupDefinition]
+    ) -> tuple[GroupChange | None, Sequence[FieldError]]:
+        index, wanted = indexed
+        try:
+            group_id = await self._with.groups.find_named(wanted.name)
+            found = await self._read_group(group_id) if group_id is not None else None
+            if found is None:
+                account_id = wanted.target.account_id or self._with.account_id
+                check_access(wanted, account_id, self._with.account_id)
+                placed = replace(wanted, target=replace(wanted.target, account_id=account_id))
+                return compare(await self._validation.select(placed), index), ()
+            head, stored = found
+            placed = place(wanted, head, stored, self._with.account_id)
+            return compare(await self._validation.select(placed), index, head, stored), ()
+        except (InvalidBody, GroupTooLarge, RequestRefused) as error:
+            return None, _place_refusal(error, index)
+
+    async def _plan_removals(self, kept: Collection[str]) -> list[GroupChange]:
+        pairs = await _each(await self._list_ids(), self._read_group)
+        removals = [remove(*pair) for pair in pairs if pair is not None and pair[0].name not in kept]
+        return sorted(removals, key=lambda each: each.name)
+
+    async def _find_owners(self, changes: Iterable[GroupChange]) -> dict[tuple[str, str, str], str]:
+        joining: dict[tuple[str, str], list[str]] = {}
+        for change in changes:
+            joining.setdefault(change.place, []).extend(change.joining)
+        owners = {}
+        for (account_id, region), members in joining.items():
+            shards = await read_shards(self._with.tables, account_id, region, members)
+            found = find_owners(shards, members)
+            owners.update({(account_id, region, member): owner for member, owner in found.items()})
+        return owners
+
+    async def _check(self, change: GroupChange) -> Sequence[FieldError]:
+        """Ask the account what the change names; nothing is asked for what stays as it is."""
+        if change.wanted is None or change.index is None:
+            return ()
+        members: Collection[str] = change.wanted.source_server_ids
+        if change.head is not None and change.stored is not None:
+            before = Before(change.head, change.stored, None, None, {})
+            members = before.find_unchecked(change.wanted, before.find_change(change.wanted))
+        try:
+            await self._validation.check(change.wanted, members)
+        except (InvalidBody, RequestRefused) as error:
+            return _place_refusal(error, change.index)
+        return ()
+
+
+async def _each(items: Sequence[T], do: Callable[[T], Awaitable[R]]) -> list[R]:
+    """Do the same with many things, a few at a time."""
+    gate = asyncio.Semaphore(AT_ONCE)
+
+    async def one(item: T) -> R:
+        async with gate:
+            return await do(item)
+
+    tasks = [asyncio.ensure_future(one(item)) for item in items]
+    try:
+        return list(await asyncio.gather(*tasks))
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+def _place_refusal(error: InvalidBody | GroupTooLarge | RequestRefused, index: int) -> list[FieldError]:
+    match error:
+        case InvalidBody():
+            return place_in_file(error.errors, index)
+        case RequestRefused() if error.errors:
+            return place_in_file(error.errors, index)
+        case RequestRefused():
+            return place_in_file([FieldError("", error.code, error.detail, None)], index)
+        case _:
+            return place_in_file([FieldError("", "INVALID_BODY", str(error), None)], index)
+
+
+def _refuse(errors: Sequence[FieldError]) -> None:
+    """Refuse the file: as wrong in itself, unless all of it only stands against what there is."""
+    if not errors:
+        return
+    if any(each.code.startswith("INVALID_") for each in errors):
+        raise InvalidBody(tuple(errors))
+    raise Conflict(f"Nothing was changed. {errors[0].message}", tuple(errors), code=errors[0].code)
