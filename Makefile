@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PACKAGES := producer workers infra
 
-.PHONY: help check test test-release chaos mutants bench simulate scale demo format lock clean
+.PHONY: help check test test-release chaos mutants bench simulate scale demo docs audit format lock clean
 
 help:
 	@echo "make demo    apply two groups' launch settings ahead, find and repair drift, then start a wave (local stack)"
@@ -17,6 +17,8 @@ help:
 	@echo "make bench   every line of docs/performance.md, measured anew: within 25 minutes; ONLY='apply-300 wave' a few of them"
 	@echo "make simulate the limiter of a fleet, and the SDK's, against AWS's buckets in virtual time: a few minutes"
 	@echo "make scale   100,000 source servers in 50 accounts in virtual time: how long, how many requests, how much money"
+	@echo "make docs    write docs/api.md and docs/cli.md anew from the code"
+	@echo "make audit   known vulnerabilities of everything that is installed; fails too where one cannot be looked up"
 	@echo "make format  rewrite the code in the one format"
 	@echo "make lock    renew the locked requirements"
 
@@ -83,6 +85,12 @@ scale: $(VENV)/.dev
 
 demo: $(VENV)/.local
 	@$(BIN)/prelaunch demo
+
+docs: $(VENV)/.dev
+	@$(BIN)/python -m tests.reference
+
+audit: $(VENV)/.dev
+	@$(BIN)/pip-audit --strict --require-hashes --disable-pip --requirement requirements/dev.txt
 
 format: $(VENV)/.dev
 	@$(BIN)/ruff check --fix .

@@ -25,6 +25,7 @@ from producer.http.neighbours import LOOPBACK, NeighboursOnly
 from producer.http.openapi import describe
 from producer.http.rollback import add_rollback
 from producer.http.runs import add_runs
+from producer.http.shipped import add_shipped
 from producer.http.waves import add_waves
 from producer.problems import problem, render_error
 from producer.services import Services
@@ -79,7 +80,7 @@ def create_app(
     # Added last, it stands round all others.
     app.add_middleware(Exchanges)
     _add_refusals(app)
-    for add in (add_health, add_groups, add_runs, add_rollback, add_waves, add_letters):
+    for add in (add_health, add_groups, add_runs, add_rollback, add_waves, add_letters, add_shipped):
         add(app)
     # FastAPI's own way to give it another document. Rendered when it is first asked for: most doors never are.
     app.openapi = cache(partial(describe, app, authenticated=access is not None or has_callers))  # type: ignore[method-assign]

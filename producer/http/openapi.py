@@ -148,7 +148,7 @@ def describe(app: FastAPI, *, authenticated: bool) -> dict[str, Any]:
         scheme = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": _describe_roles()}
         document["components"]["securitySchemes"] = {_SCHEME: scheme}
     for route in app.routes:
-        if isinstance(route, APIRoute):
+        if isinstance(route, APIRoute) and route.include_in_schema:
             for method in route.methods or ():
                 declared = document["paths"][route.path_format][method.lower()]
                 _finish(declared, route, authenticated=authenticated)

@@ -1,0 +1,1 @@
+"""docs/api.md and docs/cli.md, written from the code: `make docs`. A test holds them fresh."""
