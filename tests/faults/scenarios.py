@@ -19,7 +19,7 @@ from workers.core.errors import RetryableError, SetupError
 from workers.core.letters.dead_letters import WORKED_ON_FOR
 from workers.core.letters.letter import Selection
 from workers.core.model.group import GroupDefinition, parse_group, parse_group_update
-from workers.core.requests import Requester, RequestKey, RequestRefused
+from workers.core.requests import Conflict, Requester, RequestKey, RequestRefused
 from workers.core.runs.rollback import RolledBack
 from workers.core.runs.selection import ApplyRequest
 from workers.core.wave_plan import WaveRequest
@@ -354,6 +354,11 @@ async def _change_while_launched(story: Story, group_id: str) -> None:
 async def _leave_while_launched(story: Story, group_id: str) -> None:
     await story.start_wave(group_id)
     await story.update(group_id, {A: CONFIG})
+    try:
+        await story.create("db", B, launchConfig=OTHER)
+    except Conflict:
+        return
+    raise AssertionError("a source server that a wave launches joined another group")
 
 
 SCENARIOS = (

@@ -123,7 +123,7 @@ async def _find_launched(groups: GroupStore, owners: Mapping[str, str]) -> dict[
         if status is None or not status.has_leavers:
             continue
         try:
-            members = (await groups.read_definition(group_id, head.version)).source_server_ids
+            members = frozenset((await groups.read_definition(group_id, head.version)).source_server_ids)
         except GroupDeleted:
             continue
         launched |= {server: status for server, owner in owners.items() if owner == group_id and server not in members}
