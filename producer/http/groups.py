@@ -111,7 +111,7 @@ def _add_changes(app: FastAPI) -> None:
         view = await services.queries.group(groupId)
         return JSONResponse(render_update(updated, view.status))
 
-    @app.delete(GROUPS + "/{groupId}", **operation(Role.ADMIN, DELETED, refusals=NOT_FOUND))
+    @app.delete(GROUPS + "/{groupId}", **operation(Role.ADMIN, DELETED, refusals=(*NOT_FOUND, "NOT_READY")))
     async def delete_group(groupId: GroupId, services: Operations, requester: Asker) -> Response:  # noqa: N803
         """Delete a group; its source servers and their settings stay as they are."""
         await services.removal.delete_group(groupId, requester)

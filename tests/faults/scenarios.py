@@ -19,7 +19,7 @@ from workers.core.errors import RetryableError, SetupError
 from workers.core.letters.dead_letters import WORKED_ON_FOR
 from workers.core.letters.letter import Selection
 from workers.core.model.group import GroupDefinition, parse_group, parse_group_update
-from workers.core.requests import Requester, RequestKey
+from workers.core.requests import Conflict, Requester, RequestKey, RequestRefused
 from workers.core.runs.rollback import RolledBack
 from workers.core.runs.selection import ApplyRequest
 from workers.core.wave_plan import WaveRequest
@@ -67,6 +67,10 @@ class Story:
                 answer = await process.run(partial(request, services, requester))
             except (RetryableError, SetupError):
                 continue
+            except RequestRefused:
+                # Its task has failed with the request, and waits for nothing.
+                self.fleet.world.listeners.waiting.discard(token or "")
+                raise
             if not process.life.dead:
                 assert answer is not None
                 return answer
@@ -347,6 +351,16 @@ async def _change_while_launched(story: Story, group_id: str) -> None:
     await story.update(group_id, {A: OTHER, B: CONFIG})
 
 
+async def _leave_while_launched(story: Story, group_id: str) -> None:
+    await story.start_wave(group_id)
+    await story.update(group_id, {A: CONFIG})
+    try:
+        await story.create("db", B, launchConfig=OTHER)
+    except Conflict:
+        return
+    raise AssertionError("a source server that a wave launches joined another group")
+
+
 SCENARIOS = (
     Scenario("create", _nothing, _create, generations=1),
     Scenario("change, remove and add a member", _ready, _change, generations=2, versions=2),
@@ -368,6 +382,7 @@ SCENARIOS = (
     Scenario("start a wave over what failed", _failed, _wave, generations=2, jobs=1),
     Scenario("start a wave of which one is refused", _unrecoverable, _wave, generations=1, jobs=1),
     Scenario("change what a wave launches", _ready, _change_while_launched, generations=2, versions=1, jobs=1),
+    Scenario("take a member out of what a wave launches", _ready, _leave_while_launched, generations=2, jobs=1),
     Scenario("redrive a dead letter", _dead_letters, _redrive, generations=2),
     Scenario("sweep what was never sent", _never_sent, _only_time_passes, generations=1),
     Scenario("revive what was lost", _lost, _only_time_passes, generations=1),

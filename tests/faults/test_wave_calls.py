@@ -275,11 +275,11 @@ def test_what_was_waited_for_to_the_end_is_said() -> None:
 
 
 def test_why_a_launch_is_followed_no_more_is_said() -> None:
-    """The group is deleted while DRS launches: its source servers are not simply told to have failed."""
+    """A group that nobody holds is deleted while DRS launches: its source servers are not simply called failed."""
 
     async def story(story: Story) -> None:
         story.fleet.world.servers.job_seconds = 1500.0
-        group_id = await ready(story)
+        group_id = await ready(story, launchConfig={})
         view = await start(story, group_id)
         await work(story)
         await story.delete(group_id)

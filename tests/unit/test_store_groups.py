@@ -13,6 +13,7 @@ from workers.core.model.group import ServerOverride
 from workers.core.model.launch_config import LaunchConfig
 from workers.core.status import Status
 from workers.core.store.groups import check_head, check_status, delete_head, put_definition, put_head
+from workers.core.store.holds import delete_status
 from workers.core.store.records import HISTORY_KEPT, GroupHead, to_item
 from workers.core.store.refusals import ConditionFailed
 from workers.core.store.writes import Write
@@ -61,22 +62,36 @@ async def test_a_group_is_put_over_what_was_read_alone(store: TwinStore) -> None
     assert store.item("groups", "pg-1", "group") is None
 
 
-@pytest.mark.parametrize("delete", [False, True])
 @over_the_twin
-async def test_a_status_is_checked_as_it_was_read(store: TwinStore, delete: bool) -> None:
-    """None, or its generation and its status together; deleted only where that is asked for."""
-    await store.tables.transact([check_status("pg-1", None, delete=delete)])
+async def test_a_status_is_checked_as_it_was_read(store: TwinStore) -> None:
+    """None, or its generation and its status together."""
+    await store.tables.transact([check_status("pg-1", None)])
     await put_status(store, "pg-1", Status.PENDING)
     others = (None, replace(STATUS, generation=2), replace(STATUS, status=Status.READY))
     for other in others:
         with pytest.raises(ConditionFailed):
-            await store.tables.transact([check_status("pg-1", other, delete=delete)])
+            await store.tables.transact([check_status("pg-1", other)])
+    await store.tables.transact([check_status("pg-1", STATUS)])
     assert store.item("groups", "pg-1", "status") is not None
-    await store.tables.transact([check_status("pg-1", STATUS, delete=delete)])
-    assert (store.item("groups", "pg-1", "status") is None) is delete
-    if not delete:
-        await store.tables.transact([check_status("pg-1", STATUS)])
-        assert store.item("groups", "pg-1", "status") is not None
+
+
+@over_the_twin
+async def test_a_status_is_deleted_as_it_was_read(store: TwinStore) -> None:
+    """At its generation, settled or not, and launched only if it was so when it was read."""
+    await put_status(store, "pg-1", Status.PENDING)
+    launched = replace(STATUS, launching=True, held_by="w-1")
+    others = (replace(STATUS, generation=2), replace(STATUS, status=Status.READY), launched)
+    for other in others:
+        with pytest.raises(ConditionFailed):
+            await store.tables.transact([delete_status("pg-1", other)])
+    await store.tables.transact([delete_status("pg-1", STATUS)])
+    assert store.item("groups", "pg-1", "status") is None
+    await store.put(Write("Put", "groups", ("pg-1", "status"), to_item(launched)))
+    for other in (STATUS, replace(launched, held_by="w-2")):
+        with pytest.raises(ConditionFailed):
+            await store.tables.transact([delete_status("pg-1", other)])
+    await store.tables.transact([delete_status("pg-1", launched)])
+    assert store.item("groups", "pg-1", "status") is None
 
 
 @over_the_twin

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.fakes.twin.store import TwinStore, over_the_twin
-from workers.core.store.membership import SHARDS, change_members, find_owners, read_shards
+from workers.core.store.membership import SHARDS, change_members, find_owners, read_all_shards, read_shards
 from workers.core.store.refusals import ConditionFailed
 
 ACCOUNT, REGION = "111122223333", "us-east-1"
@@ -62,6 +62,19 @@ async def test_who_leaves_leaves_its_own_group_alone(store: TwinStore) -> None:
         **dict.fromkeys(SERVERS[20:40], "pg-2"),
         **dict.fromkeys(SERVERS[40:50], "pg-1"),
     }
+
+
+@over_the_twin
+async def test_every_shard_that_there_is_is_read(store: TwinStore) -> None:
+    """As each is read by itself; of another account or Region there is none."""
+    assert await read_all_shards(store.tables, ACCOUNT, REGION) == []
+    await join(store, "pg-1", *SERVERS)
+    found = await read_all_shards(store.tables, ACCOUNT, REGION)
+    assert sorted(found, key=lambda shard: int(shard.key.rpartition("#")[2])) == await read_shards(
+        store.tables, ACCOUNT, REGION, SERVERS
+    )
+    assert find_owners(found, SERVERS) == dict.fromkeys(SERVERS, "pg-1")
+    assert await read_all_shards(store.tables, ACCOUNT, "eu-west-1") == []
 
 
 @over_the_twin

@@ -4,8 +4,10 @@ The promises of the product, asked of the twin: at every change of a status, at 
 What AWS really holds is compared with what was asked for by the words of AWS's own API, not by our planner.
 """
 
+import json
 import logging
 import sys
+import zlib
 from collections import Counter
 from collections.abc import Mapping, MutableMapping
 from datetime import datetime, timedelta
@@ -50,7 +52,7 @@ def digests_of(*configs: LaunchConfig) -> dict[str, LaunchConfig]:
     return {digest_launch_config(ProductLaunchConfig(dict(config))): config for config in configs}
 
 
-HOLD = {"heldBy", "heldUntil", "heldForDrill", "launching"}
+HOLD = {"heldBy", "heldUntil", "heldForDrill", "launching", "hasLeavers"}
 
 
 def _is_held_otherwise(before: dict[str, Any], after: dict[str, Any]) -> bool:
@@ -80,6 +82,8 @@ class Watch:
         self.broken: list[str] = []
         self.configs: dict[str, LaunchConfig] = {}
         """The launch configs that are asked for, by their digest."""
+        self._deleted: dict[str, RawItem] = {}
+        """The status that each group had when it was deleted."""
         self.edited: dict[str, datetime] = {}
         """When somebody else last wrote a source server's launch template."""
         self.sweeps_always = False
@@ -102,7 +106,11 @@ class Watch:
         assert not self.broken, "\n".join(self.broken)
 
     def _see_item(self, table: str, key: tuple[str, str], before: RawItem | None, after: RawItem | None) -> None:
-        if table == "groups" and key[1] == "status" and after is not None:
+        if table != "groups" or key[1] != "status":
+            return
+        if after is None and before is not None:
+            self._deleted[key[0]] = before
+        if after is not None:
             self._see_status(key[0], decode(before) if before else None, decode(after))
 
     def _see_status(self, group_id: str, before: dict[str, Any] | None, after: dict[str, Any]) -> None:
@@ -130,7 +138,10 @@ class Watch:
 
     def _see_settled(self, group_id: str, status: dict[str, Any]) -> None:
         """In the very instant in which a group becomes ready, DRS and EC2 hold what was asked for."""
-        members = [server_id for server_id, owner in self._owners().items() if owner == group_id]
+        kept = {server_id for server_id, owner in self._owners().items() if owner == group_id}
+        members = self._members_of(group_id)
+        if not members <= kept or (members != kept and not status.get("hasLeavers")):
+            self.broken.append(f"[9] {group_id} settles, and its members are {members}; the index says {kept}")
         if status["status"] == "ready" and status["counts"]["applied"] != len(members):
             self.broken.append(f"[1] {group_id} becomes ready with {status['counts']}, and its members are {members}")
         for server_id in members:
@@ -183,16 +194,27 @@ class Watch:
         recorded = self._fleet.world.tables.peek("runs", run["groupId"], f"server#{server_id}")
         # A call that comes late writes once more what was verified: what DRS launches stays the same.
         is_new = recorded is None or int(recorded["generation"]["N"]) < run["generation"]
-        # A wave that lost its group to a recovery, or whose time is over, holds nothing any more.
-        status = self._fleet.world.tables.peek("groups", run["groupId"], "status") or {}
-        wave_id = self._fleet.world.servers.find_launching(server_id)
-        if is_new and wave_id is not None and status.get("heldBy") == {"S": wave_id}:
+        if is_new and self._is_launched(server_id):
             self.broken.append(f"[8] {call.operation} of {server_id} while DRS launches from its template")
         if recorded is not None and int(recorded["generation"]["N"]) > run["generation"]:
             self.broken.append(
                 f"[5] generation {run['generation']} writes to {server_id} ({call.operation}), which generation"
                 f" {recorded['generation']['N']} has recorded"
             )
+
+    def _is_launched(self, server_id: str) -> bool:
+        """Tell whether DRS launches a source server, of whichever group, for a wave that holds that group for it."""
+        wave_id = self._fleet.world.servers.find_launching(server_id)
+        parts = (part for part in self._fleet.world.tables.every("waves") if part["waveId"] == {"S": wave_id})
+        launched = {
+            part["groupId"]["S"] for part in parts if {"S": server_id} in part.get("sourceServerIds", {"L": []})["L"]
+        }
+        # A wave that lost its group to a recovery, or whose time is over, holds nothing any more.
+        statuses = [
+            self._fleet.world.tables.peek("groups", group_id, "status") or self._deleted.get(group_id, {})
+            for group_id in launched
+        ]
+        return any(status.get("heldBy") == {"S": wave_id} for status in statuses)
 
     def _is_verified(self, group_id: str, server_id: str) -> bool:
         item = self._fleet.world.tables.peek("runs", group_id, f"server#{server_id}")
@@ -254,6 +276,16 @@ class Watch:
         items = map(decode, self._fleet.world.tables.every("keys"))
         shards = [item["owners"] for item in items if item["key"].startswith("servers#")]
         return {server_id: group_id for owners in shards for server_id, group_id in owners.items()}
+
+    def _members_of(self, group_id: str) -> set[str]:
+        """Tell a group's members, by its definition."""
+        tables = self._fleet.world.tables
+        group = tables.peek("groups", group_id, "group")
+        if group is None:
+            return set()
+        config = tables.peek("groups", group_id, f"config#{int(group['version']['N']):010d}#0000")
+        assert config is not None
+        return set(json.loads(zlib.decompress(decode(config)["data"]))["sourceServerIds"])
 
     def _is_edited(self, server_id: str, item: RawItem | None) -> bool:
         """Tell whether somebody else wrote after what the read-back showed: that is drift, and no broken promise."""

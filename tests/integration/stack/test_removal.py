@@ -1,11 +1,12 @@
 """Deleting a group: gone for every reader at once, its names and servers free, and nothing of it comes back to life."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from tests.integration.databases import over_every_database
-from tests.integration.product import Product
+from tests.integration.product import Product, problem_of
 from tests.integration.stack.test_opening import items
 from workers.core.contract import Queue
 from workers.core.errors import ServiceUnavailable
@@ -119,6 +120,7 @@ async def test_trace_19_a_wave_over_a_deleted_group_ends(product: Product) -> No
     """Trace 19: a wave whose group is deleted before its recovery starts says GROUP_DELETED and starts the others."""
     gone, kept = product.add_servers(2)
     gone_id, kept_id = await product.create_ready([gone]), await product.create_ready([kept])
+    await product.apply(gone_id, force=True)
     answer = await product.api.post("/waves", json={"groupIds": [gone_id, kept_id]})
     assert answer.status_code == 202
     await delete(product, gone_id)
@@ -130,6 +132,22 @@ async def test_trace_19_a_wave_over_a_deleted_group_ends(product: Product) -> No
     assert wave["status"] == "failed"
     assert [(error["groupId"], error["code"]) for error in wave["errors"]] == [(gone_id, "GROUP_DELETED")]
     assert [job["sourceServerIds"] for job in wave["jobs"]] == [[kept]]
+
+
+async def test_a_group_that_a_wave_launches_is_deleted_after_that(product: Product) -> None:
+    """Until then a 409, which names the wave and says until when; nothing of the group is gone."""
+    group_id = await product.create_ready(product.add_servers(1))
+    wave = (await product.api.post("/waves", json={"groupIds": [group_id]})).json()
+    await product.drain(product.take_jobs(Queue.URGENT))
+    before = left_of(product, group_id)
+    answer = await product.api.delete(f"/protection-groups/{group_id}")
+    document = problem_of(answer)
+    assert (answer.status_code, document["code"]) == (409, "NOT_READY")
+    assert f"{group_id} is being launched by {wave['waveId']}: until every launch is final, by " in document["detail"]
+    assert left_of(product, group_id) == before
+    product.clock.advance(timedelta(hours=7))
+    assert (await product.api.delete(f"/protection-groups/{group_id}")).status_code == 204
+    assert left_of(product, group_id)["keys"] == []
 
 
 async def test_a_group_without_launch_config_is_deleted_too(product: Product) -> None:

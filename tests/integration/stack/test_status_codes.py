@@ -83,8 +83,8 @@ async def drift_persists(product: Product, _: pytest.MonkeyPatch) -> Errors:
 
 
 async def group_deleted(product: Product, _: pytest.MonkeyPatch) -> Errors:
-    """A wave comes to a group that is gone."""
-    group_id = await product.create_ready(product.add_servers(1))
+    """A wave comes to a group that is gone: it was still to be applied, so nothing kept it from being deleted."""
+    group_id = await product.create(product.add_servers(1))
     answer = await product.api.post("/waves", json={"groupIds": [group_id]})
     await product.services.removal.delete_group(group_id, TESTER)
     await product.drain(product.take_jobs(Queue.URGENT))

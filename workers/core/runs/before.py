@@ -1,6 +1,7 @@
 """A group as it was read before it is changed: what a change of it would lead to. No I/O here."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from workers.core.model.digest import digest_launch_config
 from workers.core.model.group import GroupDefinition
@@ -52,6 +53,10 @@ class Before:
     def is_pending(self) -> bool:
         """Tell whether a run is under way."""
         return self.status is not None and self.status.status is Status.PENDING
+
+    def is_launching(self, now: datetime) -> bool:
+        """Tell whether a wave launches the group's members, also those that leave it now."""
+        return self.status is not None and self.status.is_launching(now)
 
     def find_unused(self, opened: Run | None) -> set[int]:
         """Name the versions that are nobody's any more once the update is stored."""

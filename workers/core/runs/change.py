@@ -149,8 +149,15 @@ class Changes:
             before.head, name=definition.name, version=before.head.version + 1, updated_at=now, change_id=change_id
         )
         change = before.find_change(definition)
+        # What DRS is launching stays in the index: another group would write to its launch template.
+        kept = change.leaving if before.is_launching(now) else frozenset()
         membership = await plan_membership(
-            self._with.tables, head, definition, joining=change.joining, leaving=change.leaving
+            self._with.tables,
+            self._with.groups,
+            head,
+            definition,
+            joining=change.joining,
+            leaving=change.leaving - kept,
         )
         await check.check(definition, before.find_unchecked(definition, change))
         listed = before.choose_listed(definition, change, force=wanted.force)
@@ -167,6 +174,8 @@ class Changes:
                 before=before.status,
             )
         opened = open_status(run, before.servers, before.status, requester) if run else None
+        if opened is not None and kept:
+            opened = replace(opened, has_leavers=True)
         answering = run or before.find_in_hand(definition, change)
         writes = [
             put_head(head, over=before.head.version),

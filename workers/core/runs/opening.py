@@ -143,6 +143,8 @@ def put_opening(run: Run, before: GroupStatus | None, opened: GroupStatus) -> li
     """
     key = (run.group_id, "status")
     values = {name: value for name, value in to_item(opened).items() if name not in HOLD}
+    if before is not None and opened.has_leavers and not before.has_leavers:
+        values["hasLeavers"] = True
     if before is None:
         status = Write("Put", "groups", key, values, condition=is_status(None))
     else:

@@ -4,14 +4,16 @@ from dataclasses import replace
 
 import structlog
 
-from workers.core.errors import ServiceUnavailable
+from workers.core.errors import GroupDeleted, ServiceUnavailable
 from workers.core.periods import RunPeriods
+from workers.core.runs.members import plan_freeing
 from workers.core.runs.resources import Resources
 from workers.core.status import Status
 from workers.core.store.holds import Hold
 from workers.core.store.records import GroupStatus
 from workers.core.store.refusals import ConditionFailed
 from workers.core.store.run_writes import begin_run
+from workers.core.store.writes import Write
 
 log = structlog.get_logger()
 
@@ -54,6 +56,11 @@ class Release:
 
     async def _try_release(self, group_id: str, status: GroupStatus, hold: Hold) -> bool:
         writes = [hold.release(group_id, status)]
+        if status.has_leavers:
+            freed = await self._plan_freeing(group_id)
+            if freed is None:
+                return False
+            writes += freed
         if status.status is Status.PENDING:
             head, now = await self._with.runs.read_head(group_id, status.generation), self._with.clock()
             if head is not None and head.sent_at is None:
@@ -63,3 +70,15 @@ class Release:
         except ConditionFailed:
             return False
         return True
+
+    async def _plan_freeing(self, group_id: str) -> list[Write] | None:
+        """Let other groups have who left while it was launched; None where it is deleted just now."""
+        head = await self._with.groups.read_head(group_id)
+        if head is None:
+            return None
+        try:
+            members = (await self._with.groups.read_definition(group_id, head.version)).source_server_ids
+        except GroupDeleted:
+            return None
+        # Whoever is a member again by the time of the write has opened a generation, and the release does not hold.
+        return await plan_freeing(self._with.tables, head, members)

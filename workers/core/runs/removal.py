@@ -8,19 +8,24 @@ was at work on it has come to an end, unless its process was stopped for longer:
 server when it goes on, and takes that back itself. If it dies in between the item stays, which no reader finds.
 """
 
+from datetime import datetime
+
 import structlog
 
+from workers.core.clock import say_time
 from workers.core.errors import ServiceUnavailable
 from workers.core.periods import RunPeriods
-from workers.core.requests import Requester, group_not_found, unless_deleted
-from workers.core.runs.members import give_name_back, plan_membership
+from workers.core.requests import Conflict, Requester, group_not_found, unless_deleted
+from workers.core.runs.members import give_name_back, plan_freeing, plan_membership
 from workers.core.runs.opening import new_event
 from workers.core.runs.resources import Resources
 from workers.core.store.groups import GroupStore, check_status, delete_head
+from workers.core.store.holds import delete_status
 from workers.core.store.records import GroupEvent, GroupHead, GroupStatus, to_time
 from workers.core.store.run_writes import expire_run, put_clearing, put_event
 from workers.core.store.runs import RunStore
 from workers.core.store.writes import Write
+from workers.core.wave_plan import NOT_READY
 
 log = structlog.get_logger()
 
@@ -44,6 +49,7 @@ class Removal:
 
         Raises:
             NotFound: There is no such group.
+            Conflict: `NOT_READY`: a wave launches it.
             ServiceUnavailable: The stack's tables are too contended or do not answer.
         """
         for _ in range(DELETE_TRIES):
@@ -65,18 +71,28 @@ class Removal:
 
     async def _plan(self, head: GroupHead, requester: Requester) -> list[Write]:
         status = await self._with.groups.read_status(head.group_id)
-        definition = await self._with.groups.read_definition(head.group_id, head.version)
-        members = definition.source_server_ids
         event = new_event("deleted", head, requester, self._with.clock())
+        if status is not None:
+            _check_launched(head.group_id, status, event.at)
         return [
             delete_head(head),
             give_name_back(head.group_id, head.name),
-            *await plan_membership(self._with.tables, head, definition, joining=(), leaving=members),
+            *await self._plan_leaving(head, status),
             *_end(head, status, event),
             *(self._with.tellings.group_deleted(head, status, event.at) if status is not None else []),
             put_event(head.group_id, event),
             put_clearing(head.group_id, event.at + self._periods.clear_after),
         ]
+
+    async def _plan_leaving(self, head: GroupHead, status: GroupStatus | None) -> list[Write]:
+        """Take its members out of the index, and who left while it was launched."""
+        definition = await self._with.groups.read_definition(head.group_id, head.version)
+        if status is not None and status.has_leavers:
+            return await plan_freeing(self._with.tables, head)
+        members = definition.source_server_ids
+        return await plan_membership(
+            self._with.tables, self._with.groups, head, definition, joining=(), leaving=members
+        )
 
     async def _is_gone(self, group_id: str) -> bool:
         return await self._with.groups.read_head(group_id) is None
@@ -95,10 +111,22 @@ async def clear_group(group_id: str, groups: GroupStore, runs: RunStore) -> None
     await groups.delete_definitions(group_id)
 
 
+def _check_launched(group_id: str, status: GroupStatus, now: datetime) -> None:
+    if status.held_until is None or not status.is_launching(now):
+        return
+    # Its source servers would be free, and what they join would write to what DRS has still to read.
+    raise Conflict(
+        f"{group_id} is being launched by {status.held_by}: until every launch is final, by"
+        f" {say_time(status.held_until)} at the latest, DRS may read the launch templates of its source servers. See"
+        f" how far {status.held_by} is, and delete the group when it is over.",
+        code=NOT_READY,
+    )
+
+
 def _end(head: GroupHead, status: GroupStatus | None, event: GroupEvent) -> list[Write]:
     if status is None:
         return [check_status(head.group_id, None)]
     return [
-        check_status(head.group_id, status, delete=True),
+        delete_status(head.group_id, status),
         *expire_run(head.group_id, status.generation, event.at, deletedAt=to_time(event.at)),
     ]

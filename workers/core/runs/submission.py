@@ -104,7 +104,7 @@ class Submission:
     ) -> GroupHead | None:
         definition = await check.select(definition)
         members = definition.source_server_ids
-        membership = await plan_membership(self._with.tables, head, definition, joining=members)
+        membership = await plan_membership(self._with.tables, self._with.groups, head, definition, joining=members)
         await check.check(definition, members)
         created = new_event("created", head, requester, head.created_at)
         run, opened = None, None

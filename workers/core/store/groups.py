@@ -4,7 +4,6 @@ import json
 import zlib
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
-from typing import Literal
 
 from async_lru import alru_cache
 from boto3.dynamodb.conditions import Attr, ConditionBase
@@ -136,10 +135,9 @@ def delete_head(head: GroupHead) -> Write:
     return Write("Delete", "groups", (head.group_id, "group"), condition=Attr("version").eq(head.version))
 
 
-def check_status(group_id: str, status: GroupStatus | None, *, delete: bool = False) -> Write:
-    """Check that a group's status is the one that was read, and perhaps delete it."""
-    kind: Literal["Delete", "ConditionCheck"] = "Delete" if delete else "ConditionCheck"
-    return Write(kind, "groups", (group_id, "status"), condition=is_status(status))
+def check_status(group_id: str, status: GroupStatus | None) -> Write:
+    """Check that a group's status is the one that was read."""
+    return Write("ConditionCheck", "groups", (group_id, "status"), condition=is_status(status))
 
 
 def is_status(status: GroupStatus | None) -> ConditionBase:

@@ -18,8 +18,8 @@ from workers.core.store.groups import is_status
 from workers.core.store.records import GroupStatus, to_time
 from workers.core.store.writes import REMOVE, Write
 
-HOLD = ("heldBy", "heldUntil", "heldForDrill", "launching")
-"""The attributes of a hold."""
+HOLD = ("heldBy", "heldUntil", "heldForDrill", "launching", "hasLeavers")
+"""The attributes of a hold, and what is to be done when it ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +84,13 @@ class Hold:
 
 def hold_of(status: GroupStatus) -> dict[str, Any]:
     """Tell a status's hold, as the members that another status is made of."""
-    names = ("held_by", "held_until", "held_for_drill", "launching")
+    names = ("held_by", "held_until", "held_for_drill", "launching", "has_leavers")
     return {name: getattr(status, name) for name in names}
+
+
+def delete_status(group_id: str, status: GroupStatus) -> Write:
+    """Delete a group's status that is still as it was read, and launched only if it was then."""
+    return Write("Delete", "groups", (group_id, "status"), condition=is_status(status) & is_launched_as(status))
 
 
 def is_launched_as(status: GroupStatus) -> ConditionBase:

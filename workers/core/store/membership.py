@@ -31,9 +31,15 @@ class Shard:
 async def read_shards(tables: Tables, account_id: str, region: str, source_server_ids: Iterable[str]) -> list[Shard]:
     """Read the shards that these source servers stand in."""
     return [
-        await _read_shard(tables, f"servers#{account_id}#{region}#{number}")
+        await _read_shard(tables, _key_of(account_id, region, number))
         for number in sorted({_shard_of(source_server_id) for source_server_id in source_server_ids})
     ]
+
+
+async def read_all_shards(tables: Tables, account_id: str, region: str) -> list[Shard]:
+    """Read every shard of an account and Region that exists."""
+    keys = [(_key_of(account_id, region, number),) for number in range(SHARDS)]
+    return [Shard(item["key"], item["version"], item["owners"]) for item in await tables.get_many("keys", keys)]
 
 
 def find_owners(shards: Iterable[Shard], source_server_ids: Iterable[str]) -> dict[str, str]:
@@ -74,6 +80,10 @@ def change_members(
 async def _read_shard(tables: Tables, key: str) -> Shard:
     item = await tables.get("keys", key) or {"version": 0, "owners": {}}
     return Shard(key, item["version"], item["owners"])
+
+
+def _key_of(account_id: str, region: str, number: int) -> str:
+    return f"servers#{account_id}#{region}#{number}"
 
 
 def _shard_of(source_server_id: str) -> int:

@@ -98,6 +98,8 @@ class GroupStatus:
     held_for_drill: bool = False
     launching: bool = False
     """Whether DRS launches from its templates, so that nobody writes to them."""
+    has_leavers: bool = False
+    """Whether source servers left it while it was launched: no other group can have them until it is given back."""
     errors: tuple[ServerError, ...] = ()
     watched_at: datetime | None = None
     """When the watch last began to read every member that was ready, and found each as it was applied."""
