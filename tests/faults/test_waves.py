@@ -409,6 +409,23 @@ def test_live_verification_of_what_is_right_only_reads() -> None:
     told(story)
 
 
+def test_live_verification_reaches_the_account_as_the_start_does() -> None:
+    """An update named another role and opened no run; the former one is gone: compared and started by the new one."""
+
+    async def story(story: Story) -> None:
+        group_id = await ready(story, assumeRoleName="Former")
+        await story.define(group_id, (A, B), CONFIG, assumeRoleName="New")
+        assert len(story.fleet.heads(group_id)) == 1
+        story.fleet.world.roles_gone.add("Former")
+        await asyncio.sleep(60)
+        view = await start(story, group_id, verify=Verify.LIVE)
+        await story.settle()
+        view = await read(story, view)
+        assert (view.wave.status, named(view)) == (WaveStatus.FINISHED, {})
+
+    told(story)
+
+
 def test_mixed_groups_go_each_its_own_way() -> None:
     """One group is ready and starts at once; the other is applied first."""
 

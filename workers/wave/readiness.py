@@ -14,6 +14,7 @@ import structlog
 
 from workers.core.contract import Queue
 from workers.core.errors import AccessDenied, AccountNotInitialized, GroupDeleted, PermanentError, RetryableError
+from workers.core.model.group import Target
 from workers.core.model.waves import OnNotReady, Verify
 from workers.core.plan.drift import describe_drift
 from workers.core.ports import Clock, LaunchTemplateReads
@@ -213,7 +214,9 @@ class Readiness:
             # EC2 may still answer the state before our own write.
             return Step(group, Wait("written_just_now", self._settle_time))
         try:
-            return await self._compare(seen.run, ready)
+            # StartRecovery's: an update may have changed how to reach the account, and opened no run.
+            definition = await self._groups.read_definition(group.group_id, group.config_version)
+            return await self._compare(seen.run, definition.target, ready)
         except PermanentError as problem:
             return Step(_refuse(group, problem.code, f"{group.group_id} cannot be compared: {problem.message}"))
         except RetryableError as error:
@@ -241,16 +244,16 @@ class Readiness:
             group = after
         return Step(group, Wait("applying", ONE_MORE_TRY, f"apply: {len(asked)} source servers of {group.group_id}"))
 
-    async def _compare(self, run: Run, members: Collection[str]) -> dict[str, LeftOut]:
+    async def _compare(self, run: Run, target: Target, members: Collection[str]) -> dict[str, LeftOut]:
         """Compare members with what AWS holds now; by reads only, at the pace of what is urgent."""
         many = len(members) > PAGED_FROM
-        seen = await self._templates.read_all_defaults(run.target) if many else NOTHING_SEEN
+        seen = await self._templates.read_all_defaults(target) if many else NOTHING_SEEN
         gate = asyncio.Semaphore(AT_ONCE)
 
         async def look(member: str) -> LeftOut | None:
             async with gate:
                 try:
-                    steps = await self._planner.plan(run.target, member, run.definition.effective(member), seen)
+                    steps = await self._planner.plan(target, member, run.definition.effective(member), seen)
                 except (AccessDenied, AccountNotInitialized):
                     raise
                 except PermanentError as error:
