@@ -1,4 +1,4 @@
-"""Giving a group back that a wave had: what was opened meanwhile begins, and its time with it."""
+"""Giving a group back that a wave had: what was opened or kept back meanwhile begins, and its time with it."""
 
 from dataclasses import replace
 
