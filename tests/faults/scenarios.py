@@ -19,6 +19,7 @@ from workers.core.errors import RetryableError, SetupError
 from workers.core.letters.dead_letters import WORKED_ON_FOR
 from workers.core.letters.letter import Selection
 from workers.core.model.group import GroupDefinition, parse_group, parse_group_update
+from workers.core.model.waves import OnNotReady
 from workers.core.requests import Conflict, Requester, RequestKey, RequestRefused
 from workers.core.runs.rollback import RolledBack
 from workers.core.runs.selection import ApplyRequest
@@ -157,9 +158,9 @@ class Story:
             if letters:
                 await asyncio.sleep(WORKED_ON_FOR.total_seconds())
 
-    async def start_wave(self, group_id: str) -> None:
+    async def start_wave(self, group_id: str, on_not_ready: OnNotReady = OnNotReady.APPLY) -> None:
         """Start a wave over a group."""
-        request = WaveRequest((group_id,))
+        request = WaveRequest((group_id,), on_not_ready=on_not_ready)
         await self.ask("wave", lambda services, who: services.waves.accept(request, who), waits=True)
 
     async def look_for_drift(self, work: WatchWork = EVERYWHERE) -> Any:
@@ -326,6 +327,24 @@ async def _wave(story: Story, group_id: str) -> None:
     await story.start_wave(group_id)
 
 
+async def _wave_beside_a_run(story: Story, group_id: str) -> None:
+    """A is to be changed, and a wave that skips what is pending comes first."""
+    await story.update(group_id, {A: OTHER, B: CONFIG})
+    jobs = story.fleet.visible()
+    await story.start_wave(group_id, OnNotReady.SKIP)
+    process, use_cases = await story.fleet.start_worker()
+    for message in story.fleet.visible():
+        if message not in jobs:
+            await story.fleet.deliver(message, process, use_cases)
+
+
+def check_one_is_left_out(story: Story) -> None:
+    """Check that B was launched, and A too only where it was changed before."""
+    (job,) = story.fleet.world.servers.jobs
+    members = {each["sourceServerID"] for each in job["participatingServers"]}
+    assert members in ({B}, {A, B})
+
+
 async def _failed(story: Story) -> str:
     """A is not what it is to be, as DRS could not be read."""
     world = story.fleet.world
@@ -381,6 +400,14 @@ SCENARIOS = (
     Scenario("start a wave", _ready, _wave, generations=1, jobs=1),
     Scenario("start a wave over what failed", _failed, _wave, generations=2, jobs=1),
     Scenario("start a wave of which one is refused", _unrecoverable, _wave, generations=1, jobs=1),
+    Scenario(
+        "start a wave beside a run that it skips",
+        _ready,
+        _wave_beside_a_run,
+        generations=2,
+        jobs=1,
+        check=check_one_is_left_out,
+    ),
     Scenario("change what a wave launches", _ready, _change_while_launched, generations=2, versions=1, jobs=1),
     Scenario("take a member out of what a wave launches", _ready, _leave_while_launched, generations=2, jobs=1),
     Scenario("redrive a dead letter", _dead_letters, _redrive, generations=2),

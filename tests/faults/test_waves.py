@@ -10,7 +10,7 @@ import pytest
 from producer.services import Services
 from tests.fakes.twin.dynamodb import refuse
 from tests.fakes.twin.world import Call, Trouble
-from tests.faults.scenarios import CONFIG, EVERYWHERE, OTHER, A, B, C, Story
+from tests.faults.scenarios import CONFIG, EVERYWHERE, OTHER, THIRD, A, B, C, Story
 from tests.faults.test_traces import instance_type, once, told
 from workers.core.clock import say_time
 from workers.core.contract import APPLY_ACTOR, Queue
@@ -178,6 +178,154 @@ def test_what_is_not_ready_can_be_left_out_or_keep_all_from_starting(choice: OnN
     told(story)
 
 
+async def skip_one_that_is_pending(story: Story, name: str = "skip", **more: Any) -> tuple[str, WaveView]:
+    """Start a wave over a group while A is still to be changed, and let a worker do what it can once."""
+    group_id = await ready(story)
+    await story.update(group_id, {A: OTHER, B: CONFIG})
+    (job,) = story.fleet.visible()
+    view = await start(story, group_id, name=name, on_not_ready=OnNotReady.SKIP, **more)
+    process, use_cases = await story.fleet.start_worker()
+    for message in story.fleet.visible():
+        if message is not job:
+            await story.fleet.deliver(message, process, use_cases)
+    return group_id, await read(story, view)
+
+
+def launched(story: Story) -> list[list[str]]:
+    """Tell which source servers are in each recovery job."""
+    jobs = story.fleet.world.servers.jobs
+    return [sorted(each["sourceServerID"] for each in job["participatingServers"]) for job in jobs]
+
+
+def test_one_that_is_pending_keeps_none_of_the_others_when_it_is_skipped() -> None:
+    """`skip` leaves out what is not ready, each source server by its own state: a run over one is no reason for all."""
+
+    async def story(story: Story) -> None:
+        group_id, view = await skip_one_that_is_pending(story)
+        assert launched(story) == [[B]]
+        assert (view.wave.status, view.groups[0].generation) == (WaveStatus.STARTED, 2)
+        ((server, (code, message)),) = named(view).items()
+        assert (server, code) == (A, "NOT_READY")
+        assert message.startswith(f"{A} is pending: generation 2 of {group_id} was not applied to it yet")
+        assert story.fleet.statuses()[group_id]["status"] == "pending"
+        await story.settle()
+        assert story.fleet.statuses()[group_id]["status"] == "ready"
+        assert (instance_type(story, A), launched(story)) == ("r5.large", [[B]])
+        story.watch.check_end(story.wanted)
+
+    told(story)
+
+
+def test_where_all_are_pending_none_is_started_when_they_are_skipped() -> None:
+    """Each is named, nothing is started, and the run goes on at once."""
+
+    async def story(story: Story) -> None:
+        group_id = await story.create("web", A, B)
+        view = await start(story, group_id, on_not_ready=OnNotReady.SKIP)
+        (message,) = (each for each in story.fleet.visible() if each.queue == Queue.URGENT.value)
+        await story.fleet.deliver(message, *await story.fleet.start_worker())
+        view = await read(story, view)
+        assert (view.wave.status, set(named(view)), len(story.fleet.world.servers.jobs)) == (
+            WaveStatus.FAILED,
+            {A, B},
+            0,
+        )
+        assert "heldBy" not in story.fleet.statuses()[group_id]
+        since = story.fleet.world.now()
+        await story.settle()
+        assert story.fleet.statuses()[group_id]["status"] == "ready"
+        assert story.fleet.world.now() - since < timedelta(minutes=5)
+        story.watch.check_end(story.wanted)
+
+    told(story)
+
+
+@pytest.mark.parametrize("is_noted_late", [False, True], ids=["sent before the hold", "noted as sent after it"])
+def test_a_run_that_was_sent_waits_for_the_end_of_the_hold_and_its_time_begins_then(is_noted_late: bool) -> None:
+    """Hours of a hold count for no run: its jobs come in it and write nothing, are sent again, and it settles ready."""
+
+    async def story(story: Story) -> None:
+        world = story.fleet.world
+        world.servers.job_seconds = timedelta(hours=5).total_seconds()
+        group_id, view = await skip_one_that_is_pending(story)
+        if is_noted_late:
+            now = world.now()
+
+            async def note(services: Services, _who: Requester) -> bool:
+                await services.submission._with.runs.mark_sent(group_id, 2, now, look_at=now + timedelta(minutes=10))
+                return True
+
+            await story.ask("note", note)
+        since = len(world.calls)
+        process, use_cases = await story.fleet.start_worker()
+        released_at = None
+        while released_at is None:
+            assert not [call for call in world.calls[since:] if call.is_target_write]
+            status = await story.ask("status", lambda s, _w: s.queries.status(group_id, PAGE))
+            assert status.waiting_for == f"hold: {view.wave.wave_id} is launching this group"
+            await asyncio.sleep(600)
+            await story.fleet.sweep(process, use_cases)
+            await work(story)
+            if "heldBy" not in story.fleet.statuses()[group_id]:
+                released_at = world.now()
+        (*_, head) = story.fleet.heads(group_id)
+        assert head["beginsAt"] <= released_at.isoformat()
+        assert APPLY_ACTOR in {decode_job(each.body, each.queue).actor_name for each in world.queues.messages}
+        await story.settle()
+        assert world.now() - released_at < timedelta(minutes=5)
+        assert story.fleet.statuses()[group_id]["status"] == "ready"
+        assert (instance_type(story, A), launched(story)) == ("r5.large", [[B]])
+        story.watch.check_end(story.wanted)
+
+    told(story)
+
+
+def test_what_is_asked_in_the_hold_of_what_was_pending_comes_after_it() -> None:
+    """A PUT over the run that waits supersedes it, for what is launched too: nothing is written before the end."""
+
+    async def story(story: Story) -> None:
+        world = story.fleet.world
+        world.servers.job_seconds = 1500.0
+        group_id, _ = await skip_one_that_is_pending(story)
+        since = len(world.calls)
+        await story.update(group_id, {A: OTHER, B: THIRD})
+        process, use_cases = await story.fleet.start_worker()
+        for _ in range(20):
+            await work(story)
+            await story.fleet.sweep(process, use_cases)
+            await asyncio.sleep(60)
+            assert not [call for call in world.calls[since:] if call.is_target_write]
+        await story.settle()
+        assert (instance_type(story, A), instance_type(story, B)) == ("r5.large", "c6i.large")
+        story.watch.check_end(story.wanted)
+
+    told(story)
+
+
+@pytest.mark.parametrize("choice", [OnNotReady.APPLY, OnNotReady.SKIP])
+def test_a_recovery_takes_over_from_a_drill_what_was_pending(choice: OnNotReady) -> None:
+    """What the drill kept back is applied first, or is left out and kept back once more; then it settles."""
+
+    async def story(story: Story) -> None:
+        world = story.fleet.world
+        world.servers.job_seconds = 600.0
+        group_id, drill = await skip_one_that_is_pending(story)
+        view = await start(story, group_id, name="recovery", is_drill=False, on_not_ready=choice)
+        world.queues.messages[:] = [each for each in world.queues.messages if APPLY_ACTOR not in each.body]
+        await story.settle()
+        is_whole = choice is OnNotReady.APPLY
+        view = await read(story, view)
+        assert view.wave.status is (WaveStatus.FINISHED if is_whole else WaveStatus.FAILED)
+        assert named(view).keys() == (set() if is_whole else {A})
+        assert launched(story) == [[B], *([[A], [B]] if is_whole else [[B]])]
+        assert named(await read(story, drill)).keys() == {A}
+        assert story.fleet.statuses()[group_id]["status"] == "ready"
+        assert world.now() - view.wave.accepted_at < timedelta(minutes=40)
+        story.watch.check_end(story.wanted)
+
+    told(story)
+
+
 @pytest.mark.parametrize("choice", list(OnNotReady))
 def test_live_verification_finds_what_somebody_changed(choice: OnNotReady) -> None:
     """A template was edited after `ready`: applied before the start, left out, or nothing starts (property 8)."""
@@ -257,6 +405,23 @@ def test_live_verification_of_what_is_right_only_reads() -> None:
         assert not [
             call for call in story.fleet.world.calls[since:] if call.is_target_write and call.operation != START
         ]
+
+    told(story)
+
+
+def test_live_verification_reaches_the_account_as_the_start_does() -> None:
+    """An update named another role and opened no run; the former one is gone: compared and started by the new one."""
+
+    async def story(story: Story) -> None:
+        group_id = await ready(story, assumeRoleName="Former")
+        await story.define(group_id, (A, B), CONFIG, assumeRoleName="New")
+        assert len(story.fleet.heads(group_id)) == 1
+        story.fleet.world.roles_gone.add("Former")
+        await asyncio.sleep(60)
+        view = await start(story, group_id, verify=Verify.LIVE)
+        await story.settle()
+        view = await read(story, view)
+        assert (view.wave.status, named(view)) == (WaveStatus.FINISHED, {})
 
     told(story)
 
@@ -524,6 +689,35 @@ def test_what_a_drill_has_not_started_when_it_is_taken_over_is_not_started() -> 
         assert {code for code, _ in named(await read(story, drill)).values()} == {"HOLD_LOST"}
         assert (await read(story, view)).wave.status is WaveStatus.FINISHED
         assert [job["initiatedBy"] for job in world.servers.jobs] == ["START_RECOVERY"]
+        story.watch.check_end(story.wanted)
+
+    told(story)
+
+
+def test_a_wave_that_is_stopped_leaves_the_run_that_it_waited_for_as_it_is() -> None:
+    """It launched nothing yet, so nothing was kept back: the run's time goes on, and its jobs are not sent again."""
+
+    async def story(story: Story) -> None:
+        group_id = await story.create("web", A, B)
+        story.fleet.world.queues.messages.clear()
+        view = await start(story, group_id)
+        await work(story)
+        story.fleet.world.queues.messages.clear()
+        (before,) = story.fleet.heads(group_id)
+
+        async def stop(services: Services, _who: Requester) -> bool:
+            await services.waves.end_purged(view.wave.wave_id)
+            return True
+
+        await story.ask("purge", stop)
+        process, use_cases = await story.fleet.start_worker()
+        await asyncio.sleep(60)
+        await process.run(lambda: use_cases.start_wave(view.wave.wave_id))
+        assert "heldBy" not in story.fleet.statuses()[group_id]
+        (after,) = story.fleet.heads(group_id)
+        assert after == before
+        assert story.fleet.world.queues.messages == []
+        await story.settle()
         story.watch.check_end(story.wanted)
 
     told(story)

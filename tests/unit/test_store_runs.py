@@ -217,6 +217,26 @@ async def test_sent_jobs_are_marked(store: TwinStore) -> None:
 
 
 @over_the_twin
+async def test_a_run_begins_anew_as_it_was_read(store: TwinStore) -> None:
+    """Its time counts from then and it is unsent; one that was sent since it was read, or again, is left as it is."""
+    opened = await open_run(store)
+    begins_at, look_at = opened.opened_at + timedelta(hours=1), opened.opened_at + timedelta(hours=2)
+    await store.runs.mark_sent("pg-1", 3, EPOCH, look_at=look_at)
+    sent = await store.runs.read_head("pg-1", 3)
+    assert sent is not None
+    for stale in (opened, replace(sent, sent_at=EPOCH + timedelta(seconds=1))):
+        await store.runs.begin("pg-1", stale, begins_at, look_at)
+        assert await store.runs.read_head("pg-1", 3) == sent
+    await store.runs.begin("pg-1", sent, begins_at, look_at)
+    deadline = opened.deadline + timedelta(hours=1)
+    begun = replace(sent, sent_at=None, begins_at=begins_at, deadline=deadline, resend_after=look_at)
+    assert await store.runs.read_head("pg-1", 3) == begun
+    kept = [sent, begun, replace(begun, sent_at=EPOCH)]
+    assert [head.is_kept_back(begins_at - timedelta(seconds=1)) for head in kept] == [False, True, True]
+    assert [head.is_kept_back(begins_at) for head in kept] == [False, True, False]
+
+
+@over_the_twin
 async def test_what_is_due_is_found(store: TwinStore) -> None:
     """Unsettled runs and deleted groups up to now, those that wait longest first; what is closed is not."""
     for number in range(4):

@@ -125,7 +125,7 @@ class AdvanceWave:
 
     async def _look(self, view: WaveView, group: WaveGroup) -> Step:
         if not _is_unready(group):
-            return Step(group, checked=True)
+            return Step(group)
         return await self._readiness.look(view.wave, group, view.parts_of(group.group_id))
 
     async def _advance_group(self, view: WaveView, group: WaveGroup) -> Progress:

@@ -9,19 +9,18 @@ import asyncio
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 
 import structlog
 
 from workers.core.contract import Queue
 from workers.core.errors import AccessDenied, AccountNotInitialized, GroupDeleted, PermanentError, RetryableError
+from workers.core.model.group import Target
 from workers.core.model.waves import OnNotReady, Verify
 from workers.core.plan.drift import describe_drift
 from workers.core.ports import Clock, LaunchTemplateReads
 from workers.core.requests import Requester, RequestKey, RequestRefused
 from workers.core.runs.selection import ApplyRequest
 from workers.core.runs.sending import RunSender
-from workers.core.runs.settle import find_verified
 from workers.core.runs.submission import Submission
 from workers.core.server_plan import NOTHING_SEEN, ServerPlanner
 from workers.core.settings import Settings
@@ -29,10 +28,13 @@ from workers.core.status import Status
 from workers.core.store.groups import GroupStore
 from workers.core.store.holds import Hold
 from workers.core.store.records import GroupStatus, ServerItem
+from workers.core.store.run_writes import begin_run
 from workers.core.store.runs import Run, RunStore
 from workers.core.store.wave_records import FALLBACK, GroupState, LeftOut, Wave, WaveGroup, WavePart
 from workers.core.store.waves import WaveStore
-from workers.core.wave_plan import NOT_READY, explain
+from workers.core.store.writes import Write
+from workers.core.wave_plan import NOT_READY
+from workers.wave.left_out import find_unready, narrow
 from workers.wave.parts import HOLD_LOST
 from workers.wave.steps import NAMED, ONE_MORE_TRY, Wait
 
@@ -60,8 +62,9 @@ class Step:
 
     group: WaveGroup
     wait: Wait | None = None
-    checked: bool = False
-    """Whether it may be held and started now, where it is not yet."""
+    """What is to be come back for; None where it may be held and started now, if it is not yet."""
+    held: Sequence[Write] = ()
+    """The writes that take the hold, over the group as it was read."""
     left_out: Mapping[str, LeftOut] = field(default_factory=dict)
     """The members that are not to be started then."""
 
@@ -126,7 +129,7 @@ class Readiness:
         if status.held_by != wave.wave_id:
             told = f"{group.group_id} is not {wave.wave_id}'s any more: {status.held_by or 'nobody'} has it."
             return Step(_refuse(group, HOLD_LOST, told))
-        if status.status is Status.PENDING:
+        if status.status is Status.PENDING and wave.on_not_ready is not OnNotReady.SKIP:
             return await self._urge(wave, group, status, run)
         return await self._judge(wave, group, parts, _Seen(status, run, await self._runs.read_servers(group.group_id)))
 
@@ -142,11 +145,10 @@ class Readiness:
         Returns:
             The group, launched from now on, and its parts; None where it moved on since it was read.
         """
-        narrowed = tuple(_narrow(part, step.left_out) for part in parts)
+        narrowed = tuple(narrow(part, step.left_out) for part in parts)
         changed = [after for before, after in zip(parts, narrowed, strict=True) if after != before]
         after = replace(step.group, state=GroupState.LAUNCHING)
-        hold = Hold(wave.wave_id, wave.deadline, wave.is_drill)
-        is_held = await self._waves.launch(wave, step.group, after, changed, hold)
+        is_held = await self._waves.launch(wave, step.group, after, changed, step.held)
         return Progress(after, narrowed) if is_held else None
 
     async def _urge(self, wave: Wave, group: WaveGroup, status: GroupStatus, run: Run) -> Step:
@@ -160,11 +162,11 @@ class Readiness:
             await self._runs.mark_urgent(group.group_id, status.generation)
             head = await self._runs.read_head(group.group_id, status.generation)
             now = self._clock()
-            if head is not None and head.sent_at is None:
+            if head is not None and head.is_kept_back(now):
                 # A drill may have kept it back, from which this wave took over: it counts, and is swept, from now on.
                 await self._runs.begin(group.group_id, head, now, now + self._send_after)
             await self._sender.send_members(run, pending, Queue.URGENT)
-            if head is not None and head.sent_at is None:
+            if head is not None and head.is_kept_back(now):
                 await self._sender.mark_sent(run)
             after = replace(group, urged=status.generation, path=FALLBACK)
             if await self._waves.note_group(wave.wave_id, group, after):
@@ -174,9 +176,10 @@ class Readiness:
         return Step(group, Wait("applying", ONE_MORE_TRY, told))
 
     async def _judge(self, wave: Wave, group: WaveGroup, parts: Sequence[WavePart], seen: _Seen) -> Step:
-        """Decide about a group that has settled."""
+        """Decide about a group that is not waited for: it has settled, or what is pending is skipped."""
         members = [member for part in parts for member in part.source_server_ids]
-        unready = self._find_unready(wave, members, seen)
+        oldest = wave.accepted_at - self._max_age
+        unready = find_unready(members, seen.run, seen.servers, seen.status, oldest)
         if wave.verify is Verify.LIVE:
             ready = [member for member in members if member not in unready]
             compared = await self._compare_all(group, seen, ready)
@@ -189,7 +192,19 @@ class Readiness:
             named = "; ".join(each.message for each in list(unready.values())[:NAMED])
             told = f"{len(unready)} source servers of {group.group_id} are not ready: {named}"
             return Step(_refuse(group, NOT_READY, told))
-        return Step(replace(group, generation=seen.status.generation), checked=True, left_out=unready)
+        held = await self._plan_hold(wave, seen)
+        return Step(replace(group, generation=seen.status.generation), held=held, left_out=unready)
+
+    async def _plan_hold(self, wave: Wave, seen: _Seen) -> list[Write]:
+        """Write the hold; of a run that is under way the jobs wait for its end, and its time counts from then."""
+        group_id, status = seen.run.group_id, seen.status
+        hold = Hold(wave.wave_id, wave.deadline, wave.is_drill)
+        writes = [hold.launch(group_id, status)]
+        if status.status is Status.PENDING:
+            head = await self._runs.read_head(group_id, status.generation)
+            if head is not None:
+                writes.append(begin_run(group_id, head, hold.until, hold.until + self._send_after))
+        return writes
 
     async def _compare_all(self, group: WaveGroup, seen: _Seen, ready: Sequence[str]) -> dict[str, LeftOut] | Step:
         """Find which members are not what they were verified to be; a step, where that cannot be told now."""
@@ -199,26 +214,14 @@ class Readiness:
             # EC2 may still answer the state before our own write.
             return Step(group, Wait("written_just_now", self._settle_time))
         try:
-            return await self._compare(seen.run, ready)
+            # StartRecovery's: an update may have changed how to reach the account, and opened no run.
+            definition = await self._groups.read_definition(group.group_id, group.config_version)
+            return await self._compare(seen.run, definition.target, ready)
         except PermanentError as problem:
             return Step(_refuse(group, problem.code, f"{group.group_id} cannot be compared: {problem.message}"))
         except RetryableError as error:
             told = f"{error.operation or 'AWS'}: {error.message}"
             return Step(group, Wait(error.code, error.retry_after or ONE_MORE_TRY, told))
-
-    def _find_unready(self, wave: Wave, members: Sequence[str], seen: _Seen) -> dict[str, LeftOut]:
-        statuses = seen.run.read_statuses(dict(seen.servers))
-        found: dict[str, LeftOut] = {}
-        for member in members:
-            state, item = statuses.get(member), seen.servers.get(member)
-            if state is None:
-                found[member] = LeftOut(member, NOT_READY, f"{member} is no member of the group any more.")
-            elif state is not Status.READY:
-                found[member] = LeftOut(member, NOT_READY, f"{member} is {state.value}{explain(state, item)}")
-            elif not _is_fresh(item, seen.status, wave.accepted_at - self._max_age):
-                told = f"{member} was verified too long ago. Apply the group with force."
-                found[member] = LeftOut(member, NOT_READY, told)
-        return found
 
     async def _apply(self, wave: Wave, group: WaveGroup, unready: Mapping[str, LeftOut], seen: _Seen) -> Step:
         """Open an urgent run for just the members that need it; what else is not ready goes with them."""
@@ -241,16 +244,16 @@ class Readiness:
             group = after
         return Step(group, Wait("applying", ONE_MORE_TRY, f"apply: {len(asked)} source servers of {group.group_id}"))
 
-    async def _compare(self, run: Run, members: Collection[str]) -> dict[str, LeftOut]:
+    async def _compare(self, run: Run, target: Target, members: Collection[str]) -> dict[str, LeftOut]:
         """Compare members with what AWS holds now; by reads only, at the pace of what is urgent."""
         many = len(members) > PAGED_FROM
-        seen = await self._templates.read_all_defaults(run.target) if many else NOTHING_SEEN
+        seen = await self._templates.read_all_defaults(target) if many else NOTHING_SEEN
         gate = asyncio.Semaphore(AT_ONCE)
 
         async def look(member: str) -> LeftOut | None:
             async with gate:
                 try:
-                    steps = await self._planner.plan(run.target, member, run.definition.effective(member), seen)
+                    steps = await self._planner.plan(target, member, run.definition.effective(member), seen)
                 except (AccessDenied, AccountNotInitialized):
                     raise
                 except PermanentError as error:
@@ -271,22 +274,5 @@ def refuse_parts(parts: Sequence[WavePart], code: str, message: str) -> list[Wav
     return [replace(part, error_code=code, error_message=message) for part in parts if not part.is_done]
 
 
-def _is_fresh(item: ServerItem | None, status: GroupStatus, oldest: datetime) -> bool:
-    verified_at = find_verified(item, status) if item is not None else None
-    return verified_at is not None and verified_at >= oldest
-
-
 def _refuse(group: WaveGroup, code: str, message: str) -> WaveGroup:
     return replace(group, error_code=code, error_message=message)
-
-
-def _narrow(part: WavePart, left_out: Mapping[str, LeftOut]) -> WavePart:
-    gone = tuple(left_out[member] for member in part.source_server_ids if member in left_out)
-    if not gone:
-        return part
-    members = tuple(member for member in part.source_server_ids if member not in left_out)
-    snapshots = {each: at for each, at in (part.snapshots or {}).items() if each in members}
-    narrowed = replace(part, source_server_ids=members, left_out=gone, snapshots=snapshots or None)
-    if members:
-        return narrowed
-    return replace(narrowed, error_code=NOT_READY, error_message="None of its source servers is ready.")

@@ -6,7 +6,9 @@ from typing import Any
 import structlog
 
 from tests.fakes.launch_templates import create_version_model
+from tests.fakes.twin.dynamodb import refuse
 from tests.fakes.twin.world import Call, Life, World
+from workers.aws.errors import translate
 from workers.aws.guarding import ask_guard
 from workers.core.clock import Time
 from workers.core.model.group import Target
@@ -42,6 +44,7 @@ class TwinClients:
 
     def __init__(self, world: World, life: Life) -> None:
         backends = {"dynamodb": world.tables, "sqs": world.queues, "drs": world.servers, "ec2": world.servers}
+        self._world = world
         backends |= {"events": world.listeners, "stepfunctions": world.listeners}
         self._clients = {service: TwinClient(world, life, service, backend) for service, backend in backends.items()}
 
@@ -49,8 +52,10 @@ class TwinClients:
         """Answer a client for our tables or queues."""
         return self._clients[service]
 
-    async def target(self, service: str, _target: Target) -> Any:
-        """Answer a client for DRS or EC2."""
+    async def target(self, service: str, target: Target) -> Any:
+        """Answer a client for DRS or EC2; AWS refuses one whose role is there no more."""
+        if target.assume_role_name in self._world.roles_gone:
+            raise translate(refuse("AccessDenied", "AssumeRole"), "sts", "AssumeRole")
         return self._clients[service]
 
     async def account_id(self) -> str:

@@ -179,8 +179,31 @@ class Watch:
         if view.status.status.value == "ready" and set(found) - {"ready"}:
             self.broken.append(f"[2] a reader of {group_id} was told ready and {dict(found)}")
 
+    def _see_start(self, call: Call) -> None:
+        """Nothing is started that is not ready at the generation at which its wave launches the group."""
+        wave_id = call.request["tags"].get("prelaunch:waveId")
+        items = [decode(item) for item in self._fleet.world.tables.every("waves") if item["waveId"] == {"S": wave_id}]
+        launched = {item["groupId"]: item["generation"] for item in items if item["item"].startswith("group#")}
+        for each in call.request["sourceServers"]:
+            server_id = each["sourceServerID"]
+            owner = self._owner_of(server_id)
+            generation = launched.get(owner or "", 0)
+            status = self._fleet.world.tables.peek("groups", owner, "status") if owner and generation else None
+            if owner is None or status is None or status.get("heldBy") != {"S": wave_id}:
+                # It has no launch config, or its wave lost it since.
+                continue
+            record = self._fleet.world.tables.peek("runs", owner, f"server#{server_id}")
+            listing = self._fleet.world.tables.peek("runs", owner, f"list#{generation:010d}")
+            is_listed = listing is not None and server_id in decode(listing)["sourceServerIds"]
+            found = decode(record) if record else {"status": "pending", "generation": 0}
+            if found["status"] != "ready" or (is_listed and found["generation"] < generation):
+                self.broken.append(f"[8] {server_id} is started at generation {generation} of {owner}: {found}")
+
     def _see_write(self, call: Call) -> None:
         """No older generation writes to a source server that a newer one of the same group has verified."""
+        if call.operation == "start_recovery":
+            self._see_start(call)
+            return
         server_id = self._server_of(call)
         run = self._find_run(call.run_id)
         if server_id is None or run is None:

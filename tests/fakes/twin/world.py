@@ -124,6 +124,8 @@ class World:
         self.queues = Queues(STACK, self.seconds)
         self.servers = SourceServers(self.seconds, choose_lag)
         self.listeners = Listeners()
+        self.roles_gone: set[str] = set()
+        """The roles that cannot be assumed any more."""
         self.calls: list[Call] = []
         self.on_call: Callable[[Call], Trouble | Exception | None] = lambda _call: None
         """Decides of each call whether something goes wrong; an exception is what the service answers."""

@@ -1,4 +1,4 @@
-"""Giving a group back that a wave had: what was opened meanwhile begins, and its time with it."""
+"""Giving a group back that a wave had: what was opened or kept back meanwhile begins, and its time with it."""
 
 from dataclasses import replace
 
@@ -63,7 +63,7 @@ class Release:
             writes += freed
         if status.status is Status.PENDING:
             head, now = await self._with.runs.read_head(group_id, status.generation), self._with.clock()
-            if head is not None and head.sent_at is None:
+            if head is not None and head.is_kept_back(now):
                 writes.append(begin_run(group_id, head, now, now + self._periods.send_after))
         try:
             await self._with.tables.transact(writes)

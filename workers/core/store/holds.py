@@ -64,10 +64,9 @@ class Hold:
         }
         return Write("Update", "groups", (group_id, "status"), values, condition=as_read & free)
 
-    def launch(self, group_id: str, generation: int) -> Write:
-        """Keep everybody from a claimed group that has settled at this generation, from now on."""
-        settled = Attr("status").is_in([Status.READY.value, Status.FAILED.value])
-        ours = Attr("generation").eq(generation) & Attr("heldBy").eq(self.wave_id) & settled
+    def launch(self, group_id: str, status: GroupStatus) -> Write:
+        """Keep everybody from a claimed group that is as it was read, from now on."""
+        ours = Attr("heldBy").eq(self.wave_id) & is_status(status)
         return Write("Update", "groups", (group_id, "status"), {"launching": True}, condition=ours)
 
     def check(self, group_id: str) -> Write:

@@ -167,7 +167,7 @@ class RunHead:
     deleted_at: datetime | None = None
     """When the group was deleted; what is recorded after that goes too."""
     begins_at: datetime | None = None
-    """From when its time counts, where that is not its opening: it was opened while a wave launched the group."""
+    """From when its time counts, where that is not its opening: it was unsettled while a wave launched the group."""
     queue: Queue = Queue.NORMAL
     """Where its jobs are sent."""
     changed_by: str = ""
@@ -177,6 +177,10 @@ class RunHead:
     def counts_from(self) -> datetime:
         """Tell from when its time counts."""
         return self.begins_at or self.opened_at
+
+    def is_kept_back(self, now: datetime) -> bool:
+        """Tell whether its jobs are still to be sent: they never were, or a wave that launches its group keeps them."""
+        return self.sent_at is None or now < self.counts_from
 
     @property
     def is_superseded(self) -> bool:

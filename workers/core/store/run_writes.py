@@ -45,12 +45,25 @@ def expire_run(group_id: str, generation: int, at: datetime, **values: str | int
     ]
 
 
-def begin_run(group_id: str, head: RunHead, now: datetime, look_at: datetime) -> Write:
-    """Write that a run's time counts from now: what kept it from being sent has ended."""
-    deadline = head.deadline - head.counts_from + now
-    values = {"beginsAt": to_time(now), "deadline": to_time(deadline), "resendAfter": to_time(look_at)}
-    unsent = Attr("runId").exists() & Attr("sentAt").not_exists()
-    return Write("Update", "runs", (group_id, padded("head", head.generation)), values, condition=unsent)
+def begin_run(group_id: str, head: RunHead, begins_at: datetime, look_at: datetime) -> Write:
+    """
+    Write from when a run's time counts: from now, as nothing keeps its jobs back any more, or until when a wave does.
+
+    Parameters:
+        group_id: The group.
+        head: The run's head as it was read.
+        begins_at: From when its time counts. It is unsent then: its jobs are sent once more, whether they were or not.
+        look_at: When the sweeper is to look whether it was sent.
+
+    Returns:
+        A write that holds unless the run was sent since it was read.
+    """
+    deadline = head.deadline - head.counts_from + begins_at
+    times = {"beginsAt": to_time(begins_at), "deadline": to_time(deadline), "resendAfter": to_time(look_at)}
+    sent_at = Attr("sentAt")
+    as_read = sent_at.not_exists() if head.sent_at is None else sent_at.eq(to_time(head.sent_at))
+    key = (group_id, padded("head", head.generation))
+    return Write("Update", "runs", key, {**times, "sentAt": REMOVE}, condition=Attr("runId").exists() & as_read)
 
 
 def put_event(group_id: str, event: GroupEvent) -> Write:

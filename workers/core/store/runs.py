@@ -245,7 +245,7 @@ class RunStore:
             return
 
     async def begin(self, group_id: str, head: RunHead, now: datetime, look_at: datetime) -> None:
-        """Let a run's time count from now, unless it was sent: nothing keeps its jobs back any more."""
+        """Let a run's time count from now, as nothing keeps its jobs back; unless it was sent since it was read."""
         try:
             await self._tables.write(begin_run(group_id, head, now, look_at))
         except ConditionFailed:

@@ -78,7 +78,7 @@ class WaveStore:
         return await self._do([_update_group(wave_id, before, after), _check_wave(wave_id, GOES_ON)])
 
     async def launch(
-        self, wave: Wave, before: WaveGroup, after: WaveGroup, narrowed: Sequence[WavePart], hold: Hold
+        self, wave: Wave, before: WaveGroup, after: WaveGroup, narrowed: Sequence[WavePart], held: Sequence[Write]
     ) -> bool:
         """
         Hold a group's launch templates, and let its parts start from then on.
@@ -88,14 +88,12 @@ class WaveStore:
             before: The group as it was read.
             after: The group as it is from then on, with the generation that it is launched at.
             narrowed: The parts that are started for fewer source servers than they were accepted with.
-            hold: The wave's.
+            held: The writes that take the wave's hold, over the group as it was read.
 
         Returns:
             Whether that is so now; False where the group, or somebody in it, moved on since it was read.
         """
-        writes = [_update_group(wave.wave_id, before, after), _check_wave(wave.wave_id, IS_STARTABLE)]
-        if after.generation:
-            writes.append(hold.launch(after.group_id, after.generation))
+        writes = [_update_group(wave.wave_id, before, after), _check_wave(wave.wave_id, IS_STARTABLE), *held]
         for part in narrowed:
             unstarted = Attr("groupId").exists() & Attr("startingAt").not_exists() & _unanswered()
             values = {**to_item(part), "sourceServerIds": list(part.source_server_ids)}
