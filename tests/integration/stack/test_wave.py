@@ -353,10 +353,17 @@ async def test_waves_are_listed_newest_first(product: Product) -> None:
     for group_id in groups:
         made.append((await accept(product, group_id)).json()["waveId"])
         product.clock.advance(timedelta(seconds=1))
-    first = (await product.api.get(WAVES, params={"limit": 2})).json()
-    second = (await product.api.get(WAVES, params={"limit": 1, "nextToken": first["nextToken"]})).json()
-    assert [wave["waveId"] for page in (first, second) for wave in page["waves"]] == made[::-1]
-    assert "jobs" not in first["waves"][0]
+    listed: list[Any] = []
+    asked: dict[str, Any] | None = {"limit": 2}
+    while asked is not None:
+        page = (await product.api.get(WAVES, params=asked)).json()
+        assert len(page["waves"]) <= 2
+        listed += page["waves"]
+        asked = {"limit": 2, "nextToken": page["nextToken"]} if "nextToken" in page else None
+    # Other tests' waves stand there too, some of them accepted by a clock that was ahead of this one's.
+    assert [wave["waveId"] for wave in listed if wave["waveId"] in made] == made[::-1]
+    assert [wave["acceptedAt"] for wave in listed] == sorted((wave["acceptedAt"] for wave in listed), reverse=True)
+    assert "jobs" not in listed[0]
 
 
 async def test_an_unknown_wave_is_acknowledged(product: Product) -> None:
