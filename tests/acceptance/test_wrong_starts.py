@@ -107,11 +107,17 @@ def test_help_lists_what_exists_and_nothing_else() -> None:
     assert ran.stderr == ""
     commands = ran.stdout.partition("Commands:\n")[2].splitlines()
     assert [line.split()[0] for line in commands] == [
+        "reapply",
         "status",
         "plan",
         "history",
         "rollback",
         "doctor",
+        "export",
+        "diff",
+        "apply",
+        "schema",
+        "import",
         "local",
         "api",
         "worker",
