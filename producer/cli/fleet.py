@@ -55,10 +55,10 @@ def diff(
     *, file: FleetFile, prune: Prune = False, json: AsJson = False, profile: Profile = None, region: RegionName = None
 ) -> None:
     """
-    Show what applying a file would change, group by group and field by field. Nothing is written.
+    Show what applying a file would change, field by field.
 
-    All of the file is checked, in every account too. Ends with 0 where there is nothing to do, with 1 where something
-    differs.
+    Nothing is written. All of the file is checked, in every account too. Ends with 0 where there is nothing to do,
+    with 1 where something differs.
     """
     with answering(as_json=json, source=name_source(file)):
         fleet = read_fleet(file)

@@ -66,12 +66,13 @@ def import_groups(
     region: RegionName = None,
 ) -> None:
     """
-    Write a fleet's file of what source servers have today: with --live of DRS and EC2, else of a CSV.
+    Write a fleet's file of what source servers have today.
 
-    There is one group a Region and account, or one for each value of a tag. What most of its source servers have is the
-    group's default, what differs stands at the source server: to apply the file right after finds nothing to change in
-    AWS. What prelaunch does not manage, or could not ask for, is left out and named, and so are members of other
-    groups. Nothing is written in AWS or in the stack. Ends with 1 where a source server could not be read.
+    With --live that is what DRS and EC2 hold, else what stands in a CSV. There is one group a Region and account, or
+    one for each value of a tag. What most of its source servers have is the group's default, what differs stands at
+    the source server: to apply the file right after finds nothing to change in AWS. What prelaunch does not manage, or
+    could not ask for, is left out and named, and so are members of other groups. Nothing is written in AWS or in the
+    stack. Ends with 1 where a source server could not be read.
     """
     if live == (file is not None):
         raise typer.BadParameter("name a CSV, or say --live", param_hint="--live")
