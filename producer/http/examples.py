@@ -1,4 +1,8 @@
-"""What /openapi.json shows as examples; tests hold each of them against what is really taken and answered."""
+"""
+What /openapi.json shows as examples; tests hold each of them against what is really taken and answered.
+
+Longer than others: values alone, which tell one story of one group and are made of one another.
+"""
 
 from collections.abc import Mapping
 from http import HTTPStatus

@@ -224,6 +224,8 @@ def test_a_group_whose_wave_is_out_of_time_is_deleted_with_its_leavers() -> None
         await story.delete(group_id)
         await story.create("db", A, launchConfig=OTHER)
         await story.settle()
+        assert group_id not in story.fleet.statuses()
+        assert instance_type(story, A) == "r5.large"
         story.watch.check_end(story.wanted)
 
     told(story)

@@ -3,6 +3,8 @@ Our tables: names, items in Python's types, conditional writes, and the errors t
 
 A failed condition is a decision of the caller's and raises ConditionFailed; contention is retried here with
 jitter; a missing table or endpoint is one clear SetupError. No item is ever written without its caller saying so.
+
+Longer than others: each call of DynamoDB is one method here, and a second module would be a second way to the tables.
 """
 
 import asyncio
