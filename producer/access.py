@@ -70,11 +70,13 @@ class Caller:
     reason: str = ""
     key: str | None = None
     """What the request is named by where its caller gave it no name: a message's id, or the invocation's."""
+    claimed: str = ""
+    """What is known of whoever asks where nobody may, for the log."""
 
     @property
     def name(self) -> str:
         """Tell who asks, for the log."""
-        return self.principal.name if self.principal is not None else "unauthenticated"
+        return self.principal.name if self.principal is not None else self.claimed or "unauthenticated"
 
 
 CALLER = "prelaunch.caller"

@@ -16,6 +16,7 @@ import structlog
 
 from producer.access import Caller, Principal, Role
 from producer.ask import Answer, Operations, open_operations
+from producer.operations import read_named
 from producer.services import Services, new_request_id
 from producer.strict_json import parse_json
 from workers.core.errors import PrelaunchError
@@ -61,6 +62,10 @@ class RequestsDoor:
                 log.warning("requests.not_received", error=error.message)
                 await sleep(REST_SECONDS)
                 continue
+            except Exception:  # a bug in one receive must not end the door
+                log.exception("requests.crashed")
+                await sleep(REST_SECONDS)
+                continue
             await asyncio.gather(*(self.take(delivery) for delivery in deliveries))
 
     async def take(self, delivery: Delivery) -> bool:
@@ -104,8 +109,7 @@ class RequestsDoor:
 
     def _find_caller(self, message: object, delivery: Delivery) -> Caller:
         """Tell who sent a message: SQS knows whose credentials that were; for whom it was is only said."""
-        said = message.get("invokedBy") if isinstance(message, dict) else None
-        who = said if isinstance(said, str) and said else "unknown"
+        who = read_named(message, "invokedBy") or "unknown"
         sender = f"{delivery.sender_id} on behalf of {who}" if delivery.sender_id else who
         # SQS delivers a message more than once: what it asks for is done once.
         return Caller(DOOR, Principal(sender, self._role), key=delivery.message_id)
@@ -124,7 +128,10 @@ class RequestsDoor:
         told: dict[str, Any] = answer.render()
         if answer.asked is not None:
             told = {"operation": answer.asked.operation, **told}
-            told |= {name: value for name, value in answer.asked.envelope.items() if name == "correlationId"}
+        # Also of what is no request: whoever waits for its answer knows it by this alone.
+        correlation_id = read_named(message, "correlationId")
+        if correlation_id is not None:
+            told["correlationId"] = correlation_id
         try:
             await self._source.reply(queue, json.dumps(told))
         except PrelaunchError as error:

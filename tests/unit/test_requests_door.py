@@ -1,0 +1,110 @@
+"""The door of plain JSON messages, over a queue that is a list: what it answers, and what it survives."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import fields
+from typing import Any
+
+import pytest
+
+from producer.ask import Operations
+from producer.http import create_app
+from producer.requests import REST_SECONDS, RequestsDoor
+from producer.services import Services
+from workers.core.clock import read_clock
+from workers.core.queue.errors import QueueMissing
+from workers.core.queue.job import Delivery
+from workers.core.settings import Settings
+
+REPLIES = "prelaunch-replies-of-tests"
+
+
+class Source:
+    """A queue whose messages are given, and what became of them."""
+
+    def __init__(self, *received: list[Delivery] | Exception) -> None:
+        self._received = list(received)
+        self.deleted: list[str] = []
+        self.buried: list[str] = []
+        self.replies: list[dict[str, Any]] = []
+        self.has_dead_letters = True
+
+    async def receive(self) -> list[Delivery]:
+        if not self._received:
+            raise asyncio.CancelledError
+        first = self._received.pop(0)
+        if isinstance(first, Exception):
+            raise first
+        return first
+
+    async def delete(self, delivery: Delivery) -> None:
+        self.deleted.append(delivery.message_id)
+
+    async def bury(self, delivery: Delivery, reason: str) -> None:
+        if not self.has_dead_letters:
+            raise QueueMissing(["prelaunch-requests-dlq"])
+        self.buried.append(reason)
+
+    async def reply(self, queue: str, body: str) -> None:
+        assert queue == REPLIES
+        self.replies.append(json.loads(body))
+
+
+def send(message: object) -> Delivery:
+    return Delivery(
+        message_id="m-1",
+        receipt_handle="r-1",
+        body=json.dumps(message),
+        receive_count=1,
+        first_received_at=read_clock(),
+        group_id=None,
+        sender_id="AIDA1",
+    )
+
+
+async def consume(source: Source) -> list[float]:
+    """Let the door consume what is given; answer how long it rested."""
+    made: Mapping[str, Any] = dict.fromkeys(field.name for field in fields(Services))
+    app = create_app(lambda: nullcontext(Services(**made)), has_callers=True)
+    rested: list[float] = []
+
+    async def rest(seconds: float) -> None:
+        rested.append(seconds)
+
+    async with app.router.lifespan_context(app):
+        door = RequestsDoor(Operations(app), source, Settings())  # type: ignore[arg-type]  # as much of it as is asked
+        with pytest.raises(asyncio.CancelledError):
+            await door.run(rest)
+    return rested
+
+
+@pytest.mark.parametrize(
+    "message",
+    [{"operation": "get_wave"}, {"operation": "sing"}, {"operation": "list_waves", "limit": 0}, {"operation": {}}],
+)
+async def test_whoever_waits_is_answered_whatever_was_wrong(message: dict[str, object]) -> None:
+    """By the correlation id alone he knows which answer is his, also where no request could be made of the message."""
+    source = Source([send({**message, "replyTo": REPLIES, "correlationId": "c-1"})])
+    await consume(source)
+    (reply,) = source.replies
+    assert (reply["correlationId"], reply["statusCode"]) == ("c-1", 400)
+    assert len(source.buried) == 1
+
+
+@pytest.mark.parametrize("given", ["", "x" * 256, "a\nb", 7, ["c-1"]])
+async def test_a_correlation_id_that_is_none_is_not_repeated(given: object) -> None:
+    """The answer says what is wrong with it."""
+    source = Source([send({"operation": "list_waves", "replyTo": REPLIES, "correlationId": given})])
+    await consume(source)
+    (reply,) = source.replies
+    assert "correlationId" not in reply
+    assert [error["pointer"] for error in reply["body"]["errors"]] == ["/correlationId"]
+
+
+async def test_a_bug_in_a_receive_does_not_end_the_door() -> None:
+    """Nobody would notice: the API goes on, and no message is consumed any more."""
+    source = Source(RuntimeError("no such answer is known"), [send({"operation": "sing"})])
+    assert await consume(source) == [REST_SECONDS]
+    assert len(source.buried) == 1
