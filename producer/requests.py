@@ -8,13 +8,13 @@ could ever do goes to the dead-letter queue with the reason. Who waits for the a
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from typing import Any
 
 import structlog
 
-from producer.access import Caller, Principal, Role
+from producer.access import ROLES, Caller, Principal
 from producer.ask import Answer, Operations, open_operations
 from producer.operations import read_named
 from producer.services import Services, new_request_id
@@ -51,7 +51,7 @@ class RequestsDoor:
         self._operations = operations
         self._source = source
         self._stack = settings.stack
-        self._role = Role[settings.requests_role.upper()]
+        self._role = ROLES[settings.requests_role]
 
     async def run(self, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         """Receive and do, again and again, until cancelled."""
@@ -144,12 +144,13 @@ class RequestsDoor:
         return await self._bury(delivery, "prelaunch met an error of its own, which is in its log")
 
     async def _bury(self, delivery: Delivery, reason: str) -> bool:
-        log.warning("request.buried", reason=reason)
-        with suppress(PrelaunchError):
-            # Otherwise it comes again, and is buried then.
+        try:
             await self._source.bury(delivery, reason)
-            return True
-        return False
+        except PrelaunchError as error:
+            log.warning("request.not_buried", reason=reason, code=error.code, error=error.message)
+            return False
+        log.warning("request.buried", reason=reason)
+        return True
 
 
 def consuming(

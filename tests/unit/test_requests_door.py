@@ -8,6 +8,7 @@ from dataclasses import fields
 from typing import Any
 
 import pytest
+import structlog
 
 from producer.ask import Operations
 from producer.http import create_app
@@ -108,3 +109,14 @@ async def test_a_bug_in_a_receive_does_not_end_the_door() -> None:
     source = Source(RuntimeError("no such answer is known"), [send({"operation": "sing"})])
     assert await consume(source) == [REST_SECONDS]
     assert len(source.buried) == 1
+
+
+async def test_what_could_not_be_buried_is_not_said_to_be() -> None:
+    """The log names the queue that is missing, once each time; the message is still there."""
+    source = Source([send({"operation": "sing"})])
+    source.has_dead_letters = False
+    with structlog.testing.capture_logs() as logs:
+        await consume(source)
+    assert [line["event"] for line in logs if "buried" in line["event"]] == ["request.not_buried"]
+    assert "prelaunch-requests-dlq" in str(logs)
+    assert source.deleted == []
