@@ -20,7 +20,7 @@ from mangum import Mangum
 from pydantic import ValidationError
 from starlette.types import Receive, Scope, Send
 
-from producer.access import CALLER, Caller, Principal, Role, read_claims, read_identity
+from producer.access import CALLER, ROLES, Caller, Principal, Unauthenticated, read_claims, read_identity, read_token
 from producer.ask import Answer, Operations
 from producer.http import create_app
 from producer.http.exchange import PROBLEM, REQUEST_ID_HEADER
@@ -29,9 +29,11 @@ from producer.operations import read_named
 from producer.problems import RETRY_AFTER_SECONDS, render_error
 from producer.requests import RequestsDoor
 from producer.services import Services, new_request_id
+from workers.core.contract import REQUESTS
 from workers.core.errors import PrelaunchError, ServiceUnavailable, SetupError
 from workers.core.logs import configure_logs
 from workers.core.queue.job import Delivery
+from workers.core.queue.names import name_queue
 from workers.core.queue.source import read_delivery
 from workers.core.settings import Settings, explain_settings
 
@@ -99,22 +101,39 @@ class Function:
 
         Returns:
             What the kind of event is answered with; a refusal is an answer too.
+
+        Raises:
+            SetupError: Messages that came through another alias, or from another queue.
         """
         alias = _find_alias(context)
         match _find_kind(event):
             case "gateway" if alias in {None, API_ALIAS}:
                 return self._gateway(dict(event), context)
-            case "messages" if alias in {None, REQUESTS_ALIAS}:
+            case "messages":
+                self._check_queue(event["Records"], alias)
                 return self.run(self._take(event["Records"]))
             case _:
                 return self.run(self._invoke(event, alias, context))
+
+    def _check_queue(self, records: list[Event], alias: str | None) -> None:
+        """Refuse messages by an error: any answer without failures would tell SQS to delete them all."""
+        queue = name_queue(self._settings.stack, REQUESTS)
+        sources = {str(record.get("eventSourceARN")) for record in records}
+        if alias in {None, REQUESTS_ALIAS} and all(source.endswith(f":{queue}") for source in sources):
+            return
+        log.warning("requests.misdirected", alias=alias, queues=sorted(sources))
+        raise SetupError(
+            f"Messages are taken from the queue {queue} alone, through the alias {REQUESTS_ALIAS}: let the event source"
+            f" mapping of that queue invoke that alias. These came through {alias or 'no alias'} from"
+            f" {', '.join(sorted(sources))}, and stay there."
+        )
 
     async def _call_as_gateway(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self.app({**scope, CALLER: _find_gateway_caller(scope["aws.event"], self._settings)}, receive, send)
 
     async def _invoke(self, event: object, alias: str | None, context: Any) -> dict[str, Any]:
         request_id = _find_request_id(context)
-        role = Role[alias.upper()] if alias is not None and alias.upper() in Role.__members__ else None
+        role = ROLES.get(alias) if alias is not None else None
         said = read_named(event, "invokedBy")
         who = (f"alias {alias}" if alias is not None else "no alias") + (f" on behalf of {said}" if said else "")
         principal = Principal(who, role) if role is not None else None
@@ -209,11 +228,22 @@ def _find_gateway_caller(event: Event, settings: Settings) -> Caller:
     authorizer, identity = context.get("authorizer") or {}, context.get("identity") or {}
     claims = authorizer.get("claims")
     if isinstance(claims, dict) and claims:
-        return Caller(API, read_claims({**claims, "cognito:groups": _split(claims.get("cognito:groups"))}))
+        told = {**claims, "cognito:groups": _split(claims.get("cognito:groups"))}
+        return _find_token_caller(told, settings.auth_audience)
     arn = identity.get("userArn")
     if isinstance(arn, str) and arn:
         return Caller(API, read_identity(arn, settings.iam_roles))
     return Caller(API, None, reason=NOBODY)
+
+
+def _find_token_caller(claims: Mapping[str, Any], audience: str) -> Caller:
+    """Read who asks by the pool's token; its authorizer takes those of every app client of the pool."""
+    if not audience:
+        return Caller(API, read_claims(claims))
+    try:
+        return Caller(API, read_token(claims, audience))
+    except Unauthenticated as refused:
+        return Caller(API, None, reason=refused.detail)
 
 
 def _split(groups: object) -> list[str]:

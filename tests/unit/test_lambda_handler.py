@@ -93,3 +93,72 @@ def test_wrong_settings_are_named_and_their_values_are_not(monkeypatch: pytest.M
     assert SECRET not in str(raised.value)
     assert raised.value.__cause__ is None
     assert raised.value.__suppress_context__
+
+
+def ask_gateway(stack: SimpleNamespace, claims: dict[str, str], alias: str = "api") -> tuple[int, str]:
+    """Delete a group as API Gateway hands it on; answer the status, and what was said."""
+    stack.is_there = True
+    event = {
+        "resource": "/{proxy+}",
+        "path": "/protection-groups/pg-1",
+        "httpMethod": "DELETE",
+        "requestContext": {"authorizer": {"claims": claims}},
+    }
+    context = SimpleNamespace(invoked_function_arn=f"{CONTEXT.invoked_function_arn}:{alias}")
+    answer = lambda_handler.handle(event, context)
+    lambda_handler._open().close()
+    return answer["statusCode"], str(answer["body"])
+
+
+@pytest.mark.parametrize(
+    ("claims", "is_in"),
+    [
+        ({"token_use": "id", "aud": "ours"}, True),
+        ({"token_use": "access", "client_id": "ours"}, True),
+        ({"token_use": "id", "aud": "another"}, False),
+        ({"token_use": "access", "client_id": "another"}, False),
+        ({"token_use": "access", "aud": "ours"}, False),
+        ({"token_use": "refresh", "aud": "ours"}, False),
+        ({}, False),
+    ],
+)
+def test_a_token_of_another_application_opens_nothing_through_api_gateway_either(
+    stack: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, claims: dict[str, str], is_in: bool
+) -> None:
+    """API Gateway's authorizer takes the tokens of every app client of the pool; ours takes those of one."""
+    monkeypatch.setenv("PRELAUNCH_AUTH_ISSUER", "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_pool")
+    monkeypatch.setenv("PRELAUNCH_AUTH_AUDIENCE", "ours")
+    status, said = ask_gateway(stack, {"sub": "1", "cognito:groups": "admin", **claims})
+    # Nothing is behind the door: who gets in meets that.
+    assert (status == 500) is is_in, said
+    assert status in {401, 500}
+
+
+@pytest.mark.parametrize("alias", ["live", "7", "admin", "requests"])
+def test_api_gateway_s_claims_count_through_no_other_alias(stack: SimpleNamespace, alias: str) -> None:
+    """Whoever may invoke some alias could claim to be anybody there."""
+    status, said = ask_gateway(stack, {"sub": "1", "cognito:groups": "admin"}, alias)
+    assert (status, "operation must be one of" in said) == (400, True)
+
+
+@pytest.mark.parametrize("alias", ["Admin", "ADMIN", "adm"])
+def test_an_alias_is_a_role_by_its_whole_name(stack: SimpleNamespace, alias: str) -> None:
+    """To Lambda, and to IAM's policies, it is another alias."""
+    stack.is_there = True
+    context = SimpleNamespace(invoked_function_arn=f"{CONTEXT.invoked_function_arn}:{alias}")
+    answer = lambda_handler.handle({"operation": "list_waves"}, context)
+    lambda_handler._open().close()
+    assert answer["statusCode"] == 401
+
+
+@pytest.mark.parametrize("alias", ["live", "7", "api", "admin"])
+@pytest.mark.parametrize("queue", ["prelaunch-requests", "prelaunch-jobs", "other-requests", None])
+def test_messages_that_are_not_taken_are_not_deleted(stack: SimpleNamespace, alias: str, queue: str | None) -> None:
+    """What a function answers without an error is a success to SQS: its event source mapping would lose all of them."""
+    stack.is_there = True
+    for invoked in (alias, "requests") if queue != "prelaunch-requests" else (alias,):
+        context = SimpleNamespace(invoked_function_arn=f"{CONTEXT.invoked_function_arn}:{invoked}")
+        record = {"eventSource": "aws:sqs", "eventSourceARN": queue and f"arn:aws:sqs:us-east-1:123456789012:{queue}"}
+        with pytest.raises(SetupError, match="let the event source mapping of that queue invoke that alias"):
+            lambda_handler.handle({"Records": [record]}, context)
+    lambda_handler._open().close()
