@@ -30,6 +30,8 @@ log = structlog.get_logger()
 DOOR = "sqs"
 REST_SECONDS = 5.0
 """After a failed receive."""
+MOST_UNDER_WAY = 30
+"""Requests that are being done when no more are received: each may wait for its run."""
 MOST_FAILURES = 5
 """Receives of a message that fails by a bug of ours, before it is buried."""
 REPLIES = "replies"
@@ -54,19 +56,30 @@ class RequestsDoor:
         self._role = ROLES[settings.requests_role]
 
     async def run(self, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
-        """Receive and do, again and again, until cancelled."""
-        while True:
-            try:
-                deliveries = await self._source.receive()
-            except PrelaunchError as error:
-                log.warning("requests.not_received", error=error.message)
-                await sleep(REST_SECONDS)
-                continue
-            except Exception:  # a bug in one receive must not end the door
-                log.exception("requests.crashed")
-                await sleep(REST_SECONDS)
-                continue
-            await asyncio.gather(*(self.take(delivery) for delivery in deliveries))
+        """Receive and do, again and again, until cancelled; who waits for a run keeps no later message waiting."""
+        under_way: set[asyncio.Task[bool]] = set()
+        try:
+            while True:
+                for delivery in await self._receive(sleep):
+                    task = asyncio.create_task(self.take(delivery))
+                    under_way.add(task)
+                    task.add_done_callback(under_way.discard)
+                while len(under_way) > MOST_UNDER_WAY:
+                    await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in under_way:
+                task.cancel()
+            await asyncio.gather(*under_way, return_exceptions=True)
+
+    async def _receive(self, sleep: Callable[[float], Awaitable[None]]) -> list[Delivery]:
+        try:
+            return await self._source.receive()
+        except PrelaunchError as error:
+            log.warning("requests.not_received", error=error.message)
+        except Exception:  # a bug in one receive must not end the door
+            log.exception("requests.crashed")
+        await sleep(REST_SECONDS)
+        return []
 
     async def take(self, delivery: Delivery) -> bool:
         """

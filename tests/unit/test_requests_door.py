@@ -12,7 +12,7 @@ import structlog
 
 from producer.ask import Operations
 from producer.http import create_app
-from producer.requests import REST_SECONDS, RequestsDoor
+from producer.requests import MOST_UNDER_WAY, REST_SECONDS, RequestsDoor
 from producer.services import Services
 from workers.core.clock import read_clock
 from workers.core.queue.errors import QueueMissing
@@ -20,6 +20,7 @@ from workers.core.queue.job import Delivery
 from workers.core.settings import Settings
 
 REPLIES = "prelaunch-replies-of-tests"
+LATE = "late"
 
 
 class Source:
@@ -31,19 +32,29 @@ class Source:
         self.buried: list[str] = []
         self.replies: list[dict[str, Any]] = []
         self.has_dead_letters = True
+        self.is_empty, self.is_done = asyncio.Event(), asyncio.Event()
+        self.left = sum(len(each) for each in received if isinstance(each, list))
 
     async def receive(self) -> list[Delivery]:
         if not self._received:
-            raise asyncio.CancelledError
+            self.is_empty.set()
+            await asyncio.Event().wait()
         first = self._received.pop(0)
         if isinstance(first, Exception):
             raise first
         return first
 
+    def _count(self) -> None:
+        self.left -= 1
+        if not self.left:
+            self.is_done.set()
+
     async def delete(self, delivery: Delivery) -> None:
+        self._count()
         self.deleted.append(delivery.message_id)
 
     async def bury(self, delivery: Delivery, reason: str) -> None:
+        self._count()
         if not self.has_dead_letters:
             raise QueueMissing(["prelaunch-requests-dlq"])
         self.buried.append(reason)
@@ -53,9 +64,9 @@ class Source:
         self.replies.append(json.loads(body))
 
 
-def send(message: object) -> Delivery:
+def send(message: object, message_id: str = "m-1") -> Delivery:
     return Delivery(
-        message_id="m-1",
+        message_id=message_id,
         receipt_handle="r-1",
         body=json.dumps(message),
         receive_count=1,
@@ -76,8 +87,12 @@ async def consume(source: Source) -> list[float]:
 
     async with app.router.lifespan_context(app):
         door = RequestsDoor(Operations(app), source, Settings())  # type: ignore[arg-type]  # as much of it as is asked
-        with pytest.raises(asyncio.CancelledError):
-            await door.run(rest)
+        running = asyncio.create_task(door.run(rest))
+        async with asyncio.timeout(60):
+            await source.is_empty.wait()
+            await source.is_done.wait()
+        running.cancel()
+        await asyncio.wait([running])
     return rested
 
 
@@ -120,3 +135,38 @@ async def test_what_could_not_be_buried_is_not_said_to_be() -> None:
     assert [line["event"] for line in logs if "buried" in line["event"]] == ["request.not_buried"]
     assert "prelaunch-requests-dlq" in str(logs)
     assert source.deleted == []
+
+
+class Slow(Source):
+    """A queue whose messages are long in being done: until one comes late, or somebody lets them."""
+
+    def __init__(self, *received: list[Delivery]) -> None:
+        super().__init__(*received)
+        self.goes_on = asyncio.Event()
+        self.under_way = 0
+
+    async def bury(self, delivery: Delivery, reason: str) -> None:
+        self.under_way += 1
+        if delivery.message_id == LATE:
+            self.goes_on.set()
+        await self.goes_on.wait()
+        await super().bury(delivery, reason)
+
+
+async def test_who_waits_keeps_no_later_message_waiting() -> None:
+    """A wave that is asked for must not wait until ten runs of others have settled."""
+    source = Slow([send({"operation": "sing"})] * 10, [send({"operation": "sing"}, LATE)])
+    await consume(source)
+    assert len(source.buried) == 11
+
+
+async def test_no_more_are_received_than_can_be_done() -> None:
+    """The rest stays visible to other processes."""
+    source = Slow(*([send({"operation": "sing"})] * 10 for _ in range(9)))
+    running = asyncio.create_task(consume(source))
+    for _ in range(1000):
+        await asyncio.sleep(0)
+    assert source.under_way == MOST_UNDER_WAY + 10
+    source.goes_on.set()
+    await running
+    assert len(source.buried) == 90
