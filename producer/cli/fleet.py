@@ -10,7 +10,7 @@ from producer.cli.answer import ExitStatus, answering, clean, complain, print_js
 from producer.cli.ask import STILL_PENDING, ask, make_requester, wait_until_settled
 from producer.cli.changed import find_failures
 from producer.cli.file import name_source
-from producer.cli.fleet_file import FleetFile, Output, ReadFleet, read_fleet, write_fleet
+from producer.cli.fleet_file import FleetFile, Output, ReadFleet, opening, read_fleet, write_fleet
 from producer.cli.fleet_text import print_differences, say_outcome, summarize
 from producer.cli.options import AsJson, AwsChoice, Profile, RegionName
 from producer.cli.text import Document
@@ -46,9 +46,9 @@ def export(
 
     The same groups make the same file, to the letter: by name, without what says nothing, and without any externalId.
     """
-    with answering(as_json=json):
+    with answering(as_json=json), opening(output) as out:
         document = ask(lambda services: _export(services, groups), AwsChoice(profile, region))
-        write_fleet(document, output=output, head=HEAD, as_json=json)
+        write_fleet(document, file=out, head=HEAD, as_json=json)
 
 
 def diff(
