@@ -7,7 +7,7 @@ changed by itself: what somebody else changed meanwhile is refused for that grou
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeVar
 
 from workers.core.errors import GroupDeleted, PrelaunchError, ServiceUnavailable
@@ -15,6 +15,7 @@ from workers.core.fleet.changes import GroupChange, Kind, compare, remove
 from workers.core.fleet.conflicts import find_file_conflicts
 from workers.core.fleet.file import place_in_file
 from workers.core.fleet.order import Step, order_changes
+from workers.core.fleet.outcome import Outcome
 from workers.core.model.errors import FieldError, GroupTooLarge, InvalidBody
 from workers.core.model.group import GroupDefinition, GroupUpdate
 from workers.core.requests import Conflict, Requester, RequestRefused, group_not_found
@@ -35,19 +36,6 @@ PAGE = 1000
 READ_TRIES = 10
 T = TypeVar("T")
 R = TypeVar("R")
-Refusal = InvalidBody | GroupTooLarge | RequestRefused | PrelaunchError
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of one change."""
-
-    change: GroupChange
-    group_id: str
-    """Empty where a group was to be created and was not."""
-    updated: Updated | None = None
-    error: Refusal | None = None
-    """Why the group stays as it was."""
 
 
 class Fleet:
@@ -131,44 +119,38 @@ class Fleet:
             What became of each change, in the order in which they were made.
         """
         released: dict[str, Updated] = {}
+        failed: set[str] = set()
         for step in order_changes(changes):
             change = step.change
+            if change.name in failed:
+                # It could not let go: the rest of its change would be refused for the same reason.
+                continue
+            before = released.get(change.name)
             group_id = change.head.group_id if change.head is not None else ""
             try:
-                updated = await self._do(step, released, requester)
+                updated = await self._do(step, before, requester)
             except (InvalidBody, GroupTooLarge, RequestRefused, PrelaunchError) as error:
-                yield Outcome(change, group_id, error=error)
+                failed.add(change.name)
+                yield Outcome(change, group_id, released=before, error=error)
                 continue
             if step.only_release is not None and updated is not None:
                 released[change.name] = updated
                 continue
             yield Outcome(change, updated.head.group_id if updated is not None else group_id, updated)
 
-    async def _do(self, step: Step, released: dict[str, Updated], requester: Requester) -> Updated | None:
+    async def _do(self, step: Step, before: Updated | None, requester: Requester) -> Updated | None:
         change = step.change
         if change.wanted is not None and change.head is None:
             head = await self._submission.create_group(change.wanted, requester)
             return Updated(head, change.wanted, None)
         if change.head is None:
             raise ValueError("A change that creates nothing is one of a group that is there.")
+        group_id, version = change.head.group_id, before.head.version if before is not None else change.head.version
         if change.wanted is None:
-            await self._delete(change.head, requester)
+            await self._removal.delete_group(group_id, requester, version=version)
             return None
-        before = released.get(change.name)
-        version = before.head.version if before is not None else change.head.version
-        definition = step.only_release or change.wanted
-        update = GroupUpdate(definition, version, force=False)
-        return await self._changes.update_group(change.head.group_id, update, requester)
-
-    async def _delete(self, head: GroupHead, requester: Requester) -> None:
-        now = await self._with.groups.read_head(head.group_id)
-        if now is not None and now.version != head.version:
-            raise Conflict(
-                f"{head.group_id} has version {now.version}, and version {head.version} of it was to be deleted."
-                " Look at what it is now.",
-                code="VERSION_CONFLICT",
-            )
-        await self._removal.delete_group(head.group_id, requester)
+        update = GroupUpdate(step.only_release or change.wanted, version, force=False)
+        return await self._changes.update_group(group_id, update, requester)
 
     async def _list_ids(self) -> list[str]:
         ids: list[str] = []
