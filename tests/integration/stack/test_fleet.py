@@ -215,3 +215,16 @@ async def test_a_group_that_is_changed_while_it_is_deleted_stays(product: Produc
     (outcome,) = await apply(product, [remove(view.head, view.definition)])
     assert codes_of([outcome]) == {view.head.name: "VERSION_CONFLICT"}
     assert (await product.services.queries.group(view.head.group_id)).definition.description == "by another"
+
+
+async def test_conflicts_and_what_accounts_lack_come_at_once(product: Product) -> None:
+    """Whoever corrects one of them does not meet the other in the next try."""
+    a, b = product.add_servers(2)
+    await product.create([a])
+    lacking = {"subnetId": "subnet-" + "0" * 17}
+    with pytest.raises(InvalidBody) as refused:
+        await plan(product, product.body([a]), product.body([b], launchConfig=lacking))
+    assert [(each.pointer, each.code) for each in refused.value.errors] == [
+        ("/groups/0/sourceServerIds/0", "SERVER_CONFLICT"),
+        ("/groups/1/launchConfig/subnetId", "INVALID_LAUNCH_CONFIG"),
+    ]

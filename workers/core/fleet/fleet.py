@@ -102,9 +102,9 @@ class Fleet:
         changes = [change for change, _ in planned if change is not None]
         if prune:
             changes += await self._plan_removals({each.name for each in wanted})
-        _refuse(find_file_conflicts(changes, await self._find_owners(changes)))
+        conflicts = find_file_conflicts(changes, await self._find_owners(changes))
         checked = await _each([each for each in changes if each.kind is not Kind.NONE], self._check)
-        _refuse([error for errors in checked for error in errors])
+        _refuse([*conflicts, *(error for errors in checked for error in errors)])
         return changes
 
     async def apply(self, changes: Sequence[GroupChange], requester: Requester) -> AsyncIterator[Outcome]:
