@@ -228,3 +228,16 @@ async def test_conflicts_and_what_accounts_lack_come_at_once(product: Product) -
         ("/groups/0/sourceServerIds/0", "SERVER_CONFLICT"),
         ("/groups/1/launchConfig/subnetId", "INVALID_LAUNCH_CONFIG"),
     ]
+
+
+async def test_an_account_is_listed_once_for_all_groups_with_tags(product: Product) -> None:
+    """However many of them a file has: each list is twenty calls where DRS has 4,000 source servers."""
+    access = await open_role(product, "333344445555")
+    tags = [{"team": uuid.uuid4().hex} for _ in range(3)]
+    for each in tags:
+        product.add_servers(1, accountId=access["accountId"], tags=each)
+    bodies = [product.body([], sourceServerIds=None, serverSelectionTags=each, **access) for each in tags]
+    assert [each.error for each in await apply(product, await plan(product, *bodies))] == [None] * 3
+    product.count_anew()
+    assert [each.kind for each in await plan(product, *bodies)] == [Kind.NONE] * 3
+    assert product.calls()["drs.DescribeSourceServers"] == 1

@@ -28,7 +28,7 @@ from workers.core.runs.resources import Resources
 from workers.core.runs.submission import Submission
 from workers.core.store.membership import find_owners, read_shards
 from workers.core.store.records import GroupHead
-from workers.core.validation.validation import Validation
+from workers.core.validation.validation import Selection, Validation
 
 AT_ONCE = 8
 """Groups that are read or checked at the same time."""
@@ -97,7 +97,8 @@ class Fleet:
             Conflict: A source server is another group's, or an account refuses to be asked.
             RetryableError: An account cannot be asked just now.
         """
-        planned = await _each(list(enumerate(wanted)), self._plan_group)
+        selection = Selection(self._validation)
+        planned = await _each(list(enumerate(wanted)), lambda indexed: self._plan_group(*indexed, selection))
         _refuse([error for _, errors in planned for error in errors])
         changes = [change for change, _ in planned if change is not None]
         if prune:
@@ -176,9 +177,8 @@ class Fleet:
         raise ServiceUnavailable(f"{group_id} changes faster than it can be read. Try again.")
 
     async def _plan_group(
-        self, indexed: tuple[int, GroupDefinition]
+        self, index: int, wanted: GroupDefinition, selection: Selection
     ) -> tuple[GroupChange | None, Sequence[FieldError]]:
-        index, wanted = indexed
         try:
             group_id = await self._with.groups.find_named(wanted.name)
             found = await self._read_group(group_id) if group_id is not None else None
@@ -186,10 +186,10 @@ class Fleet:
                 account_id = wanted.target.account_id or self._with.account_id
                 check_access(wanted, account_id, self._with.account_id)
                 placed = replace(wanted, target=replace(wanted.target, account_id=account_id))
-                return compare(await self._validation.select(placed), index), ()
+                return compare(await selection.select(placed), index), ()
             head, stored = found
             placed = place(wanted, head, stored, self._with.account_id)
-            return compare(await self._validation.select(placed), index, head, stored), ()
+            return compare(await selection.select(placed), index, head, stored), ()
         except (InvalidBody, GroupTooLarge, RequestRefused) as error:
             return None, _place_refusal(error, index)
 
