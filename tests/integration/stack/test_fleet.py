@@ -241,3 +241,26 @@ async def test_an_account_is_listed_once_for_all_groups_with_tags(product: Produ
     product.count_anew()
     assert [each.kind for each in await plan(product, *bodies)] == [Kind.NONE] * 3
     assert product.calls()["drs.DescribeSourceServers"] == 1
+
+
+async def test_who_is_being_launched_is_not_let_go_for_another_group(product: Product) -> None:
+    """The whole file is refused: its group would let it go, and no other could have it until the wave is over."""
+    a, b, c = product.add_servers(3)
+    first, second = product.body([a, b], launchConfig=MONITORED), product.body([c], launchConfig=MONITORED)
+    await apply(product, await plan(product, first, second))
+    await product.drain()
+    held = await product.services.fleet.find_named(first["groupName"])
+    answer = await product.api.post("/waves", json={"groupIds": [held]})
+    assert answer.status_code == 202, answer.text
+    await product.drain()
+    moved = [{**first, "sourceServerIds": [b]}, {**second, "sourceServerIds": [c, a]}]
+    with pytest.raises(Conflict) as refused:
+        await plan(product, *moved)
+    (error,) = refused.value.errors
+    assert (error.pointer, error.code) == ("/groups/1/sourceServerIds/1", "SERVER_CONFLICT")
+    assert f"launched with protection group {held} by {answer.json()['waveId']}" in error.message
+    # Somebody has let it go already: it is that group's all the same.
+    await product.update(held or "", {"sourceServerIds": [b]})
+    with pytest.raises(Conflict) as refused:
+        await plan(product, *moved)
+    assert [each.message for each in refused.value.errors] == [error.message]

@@ -27,7 +27,7 @@ from workers.core.runs.removal import Removal
 from workers.core.runs.resources import Resources
 from workers.core.runs.submission import Submission
 from workers.core.store.membership import find_owners, read_shards
-from workers.core.store.records import GroupHead
+from workers.core.store.records import GroupHead, GroupStatus
 from workers.core.validation.validation import Selection, Validation
 
 AT_ONCE = 8
@@ -103,7 +103,8 @@ class Fleet:
         changes = [change for change, _ in planned if change is not None]
         if prune:
             changes += await self._plan_removals({each.name for each in wanted})
-        conflicts = find_file_conflicts(changes, await self._find_owners(changes))
+        owners = await self._find_owners(changes)
+        conflicts = find_file_conflicts(changes, owners, await self._find_launching(set(owners.values())))
         checked = await _each([each for each in changes if each.kind is not Kind.NONE], self._check)
         _refuse([*conflicts, *(error for errors in checked for error in errors)])
         return changes
@@ -208,6 +209,11 @@ class Fleet:
             found = find_owners(shards, members)
             owners.update({(account_id, region, member): owner for member, owner in found.items()})
         return owners
+
+    async def _find_launching(self, group_ids: Collection[str]) -> dict[str, GroupStatus]:
+        found, now = await self._with.groups.read_many(sorted(group_ids)), self._with.clock()
+        statuses = {group_id: status for group_id, (_, status) in found.items()}
+        return {each: status for each, status in statuses.items() if status is not None and status.is_launching(now)}
 
     async def _check(self, change: GroupChange) -> Sequence[FieldError]:
         """Ask the account what the change names; nothing is asked for what stays as it is."""
