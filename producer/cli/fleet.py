@@ -1,5 +1,6 @@
 """`prelaunch export`, `diff`, `apply` and `schema`: a stack's groups as a file. Nothing is decided here."""
 
+import asyncio
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -31,6 +32,7 @@ from workers.core.status import Status
 HEAD = """Groups of prelaunch. 'prelaunch diff -f FILE' shows what differs, 'prelaunch apply -f FILE' changes it.
 An externalId is never written here; a group that has one keeps it."""
 
+DO_THE_REST = "The same file, applied again, does the rest."
 APPLY_AGAIN = "When the cause is gone apply the file again."
 
 Prune = Annotated[bool, typer.Option("--prune", help="Delete groups that are not in the file; asks first.")]
@@ -158,13 +160,18 @@ async def _carry_out(
 
 
 async def _apply(services: Services, changes: Sequence[GroupChange], *, as_json: bool) -> list[Outcome]:
-    outcomes = []
-    async for outcome in services.fleet.apply(changes, make_requester(services)):
-        outcomes.append(outcome)
-        if outcome.error is not None:
-            _tell(outcome)
-        elif not as_json:
-            print_text(say_outcome(render_outcome(outcome)))
+    outcomes: list[Outcome] = []
+    try:
+        async for outcome in services.fleet.apply(changes, make_requester(services)):
+            outcomes.append(outcome)
+            if outcome.error is not None:
+                _tell(outcome)
+            elif not as_json:
+                print_text(say_outcome(render_outcome(outcome)))
+    except asyncio.CancelledError:
+        asked = sum(each.kind is not Kind.NONE for each in changes)
+        complain(f"Ended after {len(outcomes)} of {asked} groups; their runs go on. {DO_THE_REST}")
+        raise
     adrift = find_adrift(outcomes)
     if adrift:
         complain(f"In no group now: {', '.join(adrift)}. {APPLY_AGAIN}")
