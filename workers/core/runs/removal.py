@@ -41,26 +41,28 @@ class Removal:
         self._with = resources
         self._periods = periods
 
-    async def delete_group(self, group_id: str, requester: Requester) -> None:
+    async def delete_group(self, group_id: str, requester: Requester, *, version: int | None = None) -> None:
         """
         Delete a group; its source servers and what was applied to them stay as they are.
 
         Parameters:
             group_id: The group.
             requester: Who asks; with a key, a repetition of what deleted it is no error.
+            version: The one that is to be deleted, and no other; None: whichever there is.
 
         Raises:
             NotFound: There is no such group.
-            Conflict: `NOT_READY`: a wave launches it.
+            Conflict: `NOT_READY`: a wave launches it; `VERSION_CONFLICT`: it has another version.
             ServiceUnavailable: The stack's tables are too contended or do not answer.
         """
-        await self._with.receipts.do_once(requester, partial(self._delete, group_id, requester), _leave)
+        await self._with.receipts.do_once(requester, partial(self._delete, group_id, requester, version), _leave)
 
-    async def _delete(self, group_id: str, requester: Requester) -> None:
+    async def _delete(self, group_id: str, requester: Requester, version: int | None) -> None:
         for _ in range(DELETE_TRIES):
             head = await self._with.groups.read_head(group_id)
             if head is None:
                 raise group_not_found(group_id)
+            _check_version(head, version)
             with unless_deleted(group_id):
                 writes = await self._plan(head, requester)
             if await self._with.tables.commit(writes, lambda: self._is_gone(group_id)):
@@ -119,6 +121,16 @@ async def clear_group(group_id: str, groups: GroupStore, runs: RunStore) -> None
 
 async def _leave(_receipt: Receipt) -> None:
     """Repeat nothing: the group is deleted."""
+
+
+def _check_version(head: GroupHead, version: int | None) -> None:
+    if version in {None, head.version}:
+        return
+    raise Conflict(
+        f"{head.group_id} has version {head.version}, and version {version} of it was to be deleted. Look at what it is"
+        " now.",
+        code="VERSION_CONFLICT",
+    )
 
 
 def _check_launched(group_id: str, status: GroupStatus, now: datetime) -> None:
