@@ -51,6 +51,10 @@ class Role(IntEnum):
     """Create, change and delete groups."""
 
 
+ROLES: Mapping[str, Role] = {role.name.lower(): role for role in Role}
+"""By the names that groups of a user pool, aliases and settings say them with, to the letter."""
+
+
 @dataclass(frozen=True, slots=True)
 class Principal:
     """Who asks, as the token that was checked says, or whoever else told callers apart."""
@@ -70,11 +74,13 @@ class Caller:
     reason: str = ""
     key: str | None = None
     """What the request is named by where its caller gave it no name: a message's id, or the invocation's."""
+    claimed: str = ""
+    """What is known of whoever asks where nobody may, for the log."""
 
     @property
     def name(self) -> str:
         """Tell who asks, for the log."""
-        return self.principal.name if self.principal is not None else "unauthenticated"
+        return self.principal.name if self.principal is not None else self.claimed or "unauthenticated"
 
 
 CALLER = "prelaunch.caller"
@@ -153,7 +159,7 @@ class Access:
             raise Unauthenticated("The token is another issuer's.") from error
         except jwt.PyJWTError as error:
             raise Unauthenticated("The token is none that the user pool has signed.") from error
-        return _read_principal(claims, self._audience)
+        return read_token(claims, self._audience)
 
     def _find_key(self, token: str) -> jwt.PyJWK:
         header = jwt.get_unverified_header(token)
@@ -187,8 +193,8 @@ def read_claims(claims: Mapping[str, Any]) -> Principal:
     """Read who asks from the claims of a token that somebody else has checked: shape {claim: value}."""
     name = claims.get("username") or claims.get("cognito:username") or claims.get("sub") or "unknown"
     groups = claims.get("cognito:groups")
-    named = {str(each).upper() for each in groups} if isinstance(groups, list) else set()
-    return Principal(str(name), max((role for role in Role if role.name in named), default=None))
+    named = groups if isinstance(groups, list) else []
+    return Principal(str(name), max((role for said, role in ROLES.items() if said in named), default=None))
 
 
 def read_identity(arn: str, roles: Mapping[str, str]) -> Principal:
@@ -204,7 +210,7 @@ def read_identity(arn: str, roles: Mapping[str, str]) -> Principal:
     """
     known = {_without_path(each): name for each, name in roles.items()}
     name = known.get(_without_path(arn))
-    return Principal(arn, Role[name.upper()] if name is not None else None)
+    return Principal(arn, ROLES[name] if name is not None else None)
 
 
 def _without_path(arn: str) -> str:
@@ -217,8 +223,21 @@ def _without_path(arn: str) -> str:
     return f"{found['partition']}:{found['account']}:{kind}/{names[0] if kind != found['kind'] else names[-1]}"
 
 
-def _read_principal(claims: dict[str, Any], audience: str) -> Principal:
-    audience_claim = _AUDIENCE_CLAIM.get(str(claims["token_use"]))
+def read_token(claims: Mapping[str, Any], audience: str) -> Principal:
+    """
+    Read who asks from the claims of a token of the pool, which must have been issued for us.
+
+    Parameters:
+        claims: Of a token that somebody has checked, but for whom it is: shape {claim: value}.
+        audience: The id of our app client.
+
+    Returns:
+        Who asks.
+
+    Raises:
+        Unauthenticated: It was issued for another application, or is of another kind.
+    """
+    audience_claim = _AUDIENCE_CLAIM.get(str(claims.get("token_use")))
     if audience_claim is None:
         raise Unauthenticated("The token is neither an access token nor an ID token.")
     if claims.get(audience_claim) != audience:

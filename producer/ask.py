@@ -5,7 +5,6 @@ The doors of messages and invocations tell callers apart; the application believ
 put a Caller into a scope.
 """
 
-import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
@@ -21,12 +20,13 @@ from producer.access import CALLER, Caller, Role, check_role, find_principal
 from producer.change_events import read_check
 from producer.http.app import create_app
 from producer.http.exchange import REQUEST_ID_HEADER
-from producer.operations import CHECK_DRIFT, Asked, list_operations, read_message
-from producer.problems import render_error
+from producer.operations import CHECK_DRIFT, Asked, list_operations, read_message, read_named
+from producer.problems import RETRY_AFTER_SECONDS, render_error
 from producer.services import Services
+from producer.strict_json import write_json
 from workers.core.drift_checks import DriftChecks
 from workers.core.errors import PrelaunchError
-from workers.core.model.errors import InvalidBody
+from workers.core.model.errors import InvalidBody, show
 from workers.core.requests import Requester, RequestRefused
 
 log = structlog.get_logger()
@@ -106,21 +106,19 @@ class Operations:
         Returns:
             The answer; a refusal is one too.
         """
+        request_id = read_named(message, "requestId") or request_id
         try:
             asked = read_message(message, self._known)
+            content = write_json(asked.body) if asked.body is not None else None
         except InvalidBody as refused:
-            status, document = render_error(refused)
-            return Answer(status, {**document, "requestId": request_id}, {REQUEST_ID_HEADER: request_id}, None)
-        request_id = asked.envelope.get("requestId", request_id)
+            return _refuse(refused, message, caller, request_id)
         headers = {REQUEST_ID_HEADER: request_id}
         if asked.operation == CHECK_DRIFT:
             return await self._check_drift(asked, caller, request_id)
         if "idempotencyKey" in asked.envelope:
             headers["Idempotency-Key"] = asked.envelope["idempotencyKey"]
-        content = None
-        if asked.body is not None:
+        if content is not None:
             headers["Content-Type"] = "application/json"
-            content = json.dumps(asked.body).encode()
         async with httpx.AsyncClient(transport=httpx.ASGITransport(self._with(caller)), base_url=_BASE_URL) as client:
             url = httpx.URL(asked.path, query=asked.query.encode())
             answer = await client.request(asked.method, url, content=content, headers=headers)
@@ -132,7 +130,6 @@ class Operations:
         return Answer(answer.status_code, answer.json() if answer.content else None, shown, asked)
 
     async def _check_drift(self, asked: Asked, caller: Caller, request_id: str) -> Answer:
-        headers = {REQUEST_ID_HEADER: request_id}
         try:
             principal = find_principal(caller)
             check_role(principal, Role.OPERATOR)
@@ -140,19 +137,29 @@ class Operations:
             checks: DriftChecks = self._app.state.services.drift_checks
             sent = await checks.ask(read_check(asked.body or {}), requester)
         except (InvalidBody, RequestRefused, PrelaunchError) as error:
-            status, document = render_error(error)
-            log.warning(
-                "request.refused",
-                operation=CHECK_DRIFT,
-                principal=caller.name,
-                code=document["code"],
-                reason=document["detail"],
-            )
-            return Answer(status, {**document, "requestId": request_id}, headers, asked)
-        return Answer(HTTPStatus.ACCEPTED, {"sentMessages": sent}, headers, asked)
+            return _refuse(error, {"operation": CHECK_DRIFT}, caller, request_id, asked)
+        return Answer(HTTPStatus.ACCEPTED, {"sentMessages": sent}, {REQUEST_ID_HEADER: request_id}, asked)
 
     def _with(self, caller: Caller) -> Any:
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
             await self._app({**scope, CALLER: caller}, receive, send)
 
         return app
+
+
+def _refuse(error: Exception, message: object, caller: Caller, request_id: str, asked: Asked | None = None) -> Answer:
+    """Answer what no route was asked about, and log who asked for what, as the routes do."""
+    status, document = render_error(error)
+    headers = {REQUEST_ID_HEADER: request_id}
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    log.warning(
+        "request.refused",
+        request_id=request_id,
+        door=caller.door,
+        operation=show(message.get("operation")) if isinstance(message, dict) else None,
+        principal=caller.name,
+        code=document["code"],
+        reason=str(error),
+    )
+    return Answer(status, {**document, "requestId": request_id}, headers, asked)

@@ -8,6 +8,7 @@ says who may invoke which alias. Nothing is ever trusted for what stands in the 
 
 import asyncio
 import functools
+import json
 import logging
 from collections.abc import Coroutine, Mapping
 from contextlib import AsyncExitStack
@@ -16,19 +17,25 @@ from typing import Any, TypeVar
 
 import structlog
 from mangum import Mangum
+from pydantic import ValidationError
 from starlette.types import Receive, Scope, Send
 
-from producer.access import CALLER, Caller, Principal, Role, read_claims, read_identity
-from producer.ask import Operations
+from producer.access import CALLER, ROLES, Caller, Principal, Unauthenticated, read_claims, read_identity, read_token
+from producer.ask import Answer, Operations
 from producer.http import create_app
-from producer.http.exchange import PROBLEM
+from producer.http.exchange import PROBLEM, REQUEST_ID_HEADER
 from producer.main import open_services
+from producer.operations import read_named
+from producer.problems import RETRY_AFTER_SECONDS, render_error
 from producer.requests import RequestsDoor
 from producer.services import Services, new_request_id
+from workers.core.contract import REQUESTS
+from workers.core.errors import PrelaunchError, ServiceUnavailable, SetupError
 from workers.core.logs import configure_logs
 from workers.core.queue.job import Delivery
+from workers.core.queue.names import name_queue
 from workers.core.queue.source import read_delivery
-from workers.core.settings import Settings
+from workers.core.settings import Settings, explain_settings
 
 log = structlog.get_logger()
 
@@ -39,6 +46,8 @@ REQUESTS_ALIAS = "requests"
 DIRECT = "lambda"
 API = "http"
 NOBODY = "API Gateway has not told who asks: give its method an authorizer of the kind Cognito, or AWS_IAM."
+UNOPENED = "prelaunch could not be opened; its log says why."
+"""All that a stranger is told: what is missing names tables, queues and accounts."""
 UNTOLD = (
     "This invocation came through no alias that says what it may: invoke the function by one of its aliases reader, "
     "operator or admin."
@@ -66,7 +75,11 @@ class Function:
             self._call_as_gateway, lifespan="off", text_mime_types=["text/", "application/json", PROBLEM]
         )
         lifespan = self.app.router.lifespan_context(self.app)
-        self.run(self._closing.enter_async_context(lifespan))
+        try:
+            self.run(self._closing.enter_async_context(lifespan))
+        except BaseException:
+            self._runner.close()
+            raise
         self._operations = Operations(self.app)
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
@@ -88,25 +101,43 @@ class Function:
 
         Returns:
             What the kind of event is answered with; a refusal is an answer too.
+
+        Raises:
+            SetupError: Messages that came through another alias, or from another queue.
         """
         alias = _find_alias(context)
         match _find_kind(event):
             case "gateway" if alias in {None, API_ALIAS}:
                 return self._gateway(dict(event), context)
-            case "messages" if alias in {None, REQUESTS_ALIAS}:
+            case "messages":
+                self._check_queue(event["Records"], alias)
                 return self.run(self._take(event["Records"]))
             case _:
                 return self.run(self._invoke(event, alias, context))
+
+    def _check_queue(self, records: list[Event], alias: str | None) -> None:
+        """Refuse messages by an error: any answer without failures would tell SQS to delete them all."""
+        queue = name_queue(self._settings.stack, REQUESTS)
+        sources = {str(record.get("eventSourceARN")) for record in records}
+        if alias in {None, REQUESTS_ALIAS} and all(source.endswith(f":{queue}") for source in sources):
+            return
+        log.warning("requests.misdirected", alias=alias, queues=sorted(sources))
+        raise SetupError(
+            f"Messages are taken from the queue {queue} alone, through the alias {REQUESTS_ALIAS}: let the event source"
+            f" mapping of that queue invoke that alias. These came through {alias or 'no alias'} from"
+            f" {', '.join(sorted(sources))}, and stay there."
+        )
 
     async def _call_as_gateway(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self.app({**scope, CALLER: _find_gateway_caller(scope["aws.event"], self._settings)}, receive, send)
 
     async def _invoke(self, event: object, alias: str | None, context: Any) -> dict[str, Any]:
-        request_id = str(getattr(context, "aws_request_id", "") or new_request_id())
-        role = Role[alias.upper()] if alias is not None and alias.upper() in Role.__members__ else None
-        said = event.get("invokedBy") if isinstance(event, dict) else None
-        who = f"alias {alias}" + (f" on behalf of {said}" if isinstance(said, str) and said else "")
-        caller = Caller(DIRECT, Principal(who, role) if role is not None else None, reason=UNTOLD, key=request_id)
+        request_id = _find_request_id(context)
+        role = ROLES.get(alias) if alias is not None else None
+        said = read_named(event, "invokedBy")
+        who = (f"alias {alias}" if alias is not None else "no alias") + (f" on behalf of {said}" if said else "")
+        principal = Principal(who, role) if role is not None else None
+        caller = Caller(DIRECT, principal, reason=UNTOLD, key=request_id, claimed=who)
         return (await self._operations.ask(event, caller, request_id)).render()
 
     async def _take(self, records: list[Event]) -> dict[str, Any]:
@@ -128,15 +159,45 @@ def handle(event: Any, context: Any) -> Any:
 
     Returns:
         To API Gateway its proxy response, to SQS which messages come again, to others {statusCode, headers, body}.
+
+    Raises:
+        PrelaunchError: The function could not be opened for messages; all of them come again. Others are answered 503.
     """
-    return _open().handle(event, context)
+    try:
+        function = _open()
+    except PrelaunchError as error:
+        log.error("function.not_opened", code=error.code, reason=error.message)  # noqa: TRY400  # it says it all
+        if _find_kind(event) == "messages":
+            raise
+        return _answer_unopened(event, context)
+    return function.handle(event, context)
 
 
 @functools.cache
 def _open() -> Function:
     configure_logs()
     logging.getLogger("mangum").setLevel(logging.WARNING)
-    return Function(Settings())
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        # Its own words repeat the values, and Lambda tells whoever invoked what was raised.
+        raise SetupError(f"The settings are wrong: {explain_settings(error)}.") from None
+    return Function(settings)
+
+
+def _answer_unopened(event: object, context: Any) -> dict[str, Any]:
+    """Answer as every door does what cannot be had now: the next invocation tries to open the function again."""
+    request_id = _find_request_id(context)
+    status, document = render_error(ServiceUnavailable(UNOPENED))
+    headers = {REQUEST_ID_HEADER: request_id, "Retry-After": str(RETRY_AFTER_SECONDS)}
+    answer = Answer(status, {**document, "requestId": request_id}, headers, None).render()
+    if _find_kind(event) != "gateway":
+        return answer
+    return {**answer, "headers": {**headers, "Content-Type": PROBLEM}, "body": json.dumps(answer["body"])}
+
+
+def _find_request_id(context: Any) -> str:
+    return str(getattr(context, "aws_request_id", "") or new_request_id())
 
 
 def _find_kind(event: object) -> str:
@@ -167,11 +228,22 @@ def _find_gateway_caller(event: Event, settings: Settings) -> Caller:
     authorizer, identity = context.get("authorizer") or {}, context.get("identity") or {}
     claims = authorizer.get("claims")
     if isinstance(claims, dict) and claims:
-        return Caller(API, read_claims({**claims, "cognito:groups": _split(claims.get("cognito:groups"))}))
+        told = {**claims, "cognito:groups": _split(claims.get("cognito:groups"))}
+        return _find_token_caller(told, settings.auth_audience)
     arn = identity.get("userArn")
     if isinstance(arn, str) and arn:
         return Caller(API, read_identity(arn, settings.iam_roles))
     return Caller(API, None, reason=NOBODY)
+
+
+def _find_token_caller(claims: Mapping[str, Any], audience: str) -> Caller:
+    """Read who asks by the pool's token; its authorizer takes those of every app client of the pool."""
+    if not audience:
+        return Caller(API, read_claims(claims))
+    try:
+        return Caller(API, read_token(claims, audience))
+    except Unauthenticated as refused:
+        return Caller(API, None, reason=refused.detail)
 
 
 def _split(groups: object) -> list[str]:

@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
 from producer.http.asking import query_names
+from producer.http.exchange import REQUEST_ID
 from workers.core.model.errors import FieldError, InvalidBody, show
 
 ROUTES: Mapping[str, str] = {
@@ -40,11 +41,15 @@ CHECK_DRIFT = "check_drift"
 """The one operation that is no route: what it takes are CloudTrail's events, as EventBridge sends them."""
 ENVELOPE = ("operation", "body", "invokedBy", "idempotencyKey", "requestId", "replyTo", "correlationId")
 """Members of every message that are no part of what is asked."""
-HEADERS = ("idempotencyKey", "requestId")
-"""Those that go on as headers of the request."""
 LONGEST_NAME = 64
-_TEXT = re.compile("[^\x00-\x1f\ud800-\udfff]{1,255}")
-_PRINTABLE = re.compile("[!-~]([ -~]{0,253}[!-~])?")
+LONGEST_QUERY = 16_384
+"""Characters of a request's parameters, encoded as in an address; of four times as many no request can be made."""
+_ANY = (re.compile("[^\x00-\x1f\ud800-\udfff]{1,255}"), "1 to 255 printable characters")
+_ALLOWED = {
+    "idempotencyKey": (re.compile("[!-~]([ -~]{0,253}[!-~])?"), "1 to 255 printable ASCII characters"),
+    "requestId": (REQUEST_ID, "1 to 128 printable ASCII characters without blanks"),
+}
+"""What goes on as a header of the request has to be one."""
 _NAME = re.compile(rf"(?!\.\.?$)[^/\x00-\x1f\ud800-\udfff]{{1,{LONGEST_NAME}}}")
 """What stays one step of a path: with a slash, or dots alone, it would lead to another route."""
 _HALF = re.compile("[\ud800-\udfff]")
@@ -137,17 +142,35 @@ def read_message(message: object, operations: Mapping[str, Operation]) -> Asked:
     if faults:
         raise _wrong(faults)
     shown = urlencode({each: _write(value) for each, value in query.items()})
+    if len(shown) > LONGEST_QUERY:
+        told = f"What is given for {', '.join(query)} is too long: {len(shown)} characters, of {LONGEST_QUERY} at most."
+        raise _wrong([("", told)])
     return Asked(name, operation.method, path, shown, body if operation.takes_body else None, envelope)
 
 
 def _read_envelope(message: Mapping[str, Any]) -> tuple[dict[str, str], list[tuple[str, str]]]:
     given = {name: message[name] for name in ENVELOPE[2:] if message.get(name) is not None}
-    faults = []
-    for name, value in given.items():
-        allowed, kind = (_PRINTABLE, "printable ASCII") if name in HEADERS else (_TEXT, "printable")
-        if not isinstance(value, str) or not allowed.fullmatch(value):
-            faults.append((f"/{name}", f"{name} must be 1 to 255 {kind} characters, not {show(value)}."))
+    faults = [
+        (f"/{name}", f"{name} must be {_ALLOWED.get(name, _ANY)[1]}, not {show(value)}.")
+        for name, value in given.items()
+        if read_named(message, name) is None
+    ]
     return given, faults
+
+
+def read_named(message: object, name: str) -> str | None:
+    """
+    Read what stands in the envelope of a message, of which perhaps no request can be made.
+
+    Parameters:
+        message: Any JSON value.
+        name: The member's; none of operation and body.
+
+    Returns:
+        It; None where it is not there, or not what it has to be.
+    """
+    value = message.get(name) if isinstance(message, dict) else None
+    return value if isinstance(value, str) and _ALLOWED.get(name, _ANY)[0].fullmatch(value) else None
 
 
 def _read_asked(message: Mapping[str, Any]) -> tuple[dict[str, Any], list[tuple[str, str]]]:

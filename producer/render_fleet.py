@@ -5,7 +5,7 @@ from typing import Any
 
 from producer.problems import render_error
 from workers.core.fleet.changes import FieldChange, GroupChange, Kind
-from workers.core.fleet.fleet import Outcome
+from workers.core.fleet.outcome import Outcome
 
 
 def render_differences(changes: Iterable[GroupChange]) -> dict[str, Any]:
@@ -31,11 +31,11 @@ def render_change(change: GroupChange) -> dict[str, Any]:
 
 def render_outcome(outcome: Outcome) -> dict[str, Any]:
     """Render what became of one change."""
-    updated = outcome.updated
+    stored = outcome.updated or outcome.released
     return {
         **render_change(outcome.change),
         "groupId": outcome.group_id or None,
-        "version": updated.head.version if updated is not None else None,
+        "version": stored.head.version if stored is not None else None,
         "error": render_error(outcome.error)[1] if outcome.error is not None else None,
     }
 

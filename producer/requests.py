@@ -8,14 +8,15 @@ could ever do goes to the dead-letter queue with the reason. Who waits for the a
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from typing import Any
 
 import structlog
 
-from producer.access import Caller, Principal, Role
+from producer.access import ROLES, Caller, Principal
 from producer.ask import Answer, Operations, open_operations
+from producer.operations import read_named
 from producer.services import Services, new_request_id
 from producer.strict_json import parse_json
 from workers.core.errors import PrelaunchError
@@ -29,6 +30,8 @@ log = structlog.get_logger()
 DOOR = "sqs"
 REST_SECONDS = 5.0
 """After a failed receive."""
+MOST_UNDER_WAY = 30
+"""Requests that are being done when no more are received: each may wait for its run."""
 MOST_FAILURES = 5
 """Receives of a message that fails by a bug of ours, before it is buried."""
 REPLIES = "replies"
@@ -50,18 +53,33 @@ class RequestsDoor:
         self._operations = operations
         self._source = source
         self._stack = settings.stack
-        self._role = Role[settings.requests_role.upper()]
+        self._role = ROLES[settings.requests_role]
 
     async def run(self, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
-        """Receive and do, again and again, until cancelled."""
-        while True:
-            try:
-                deliveries = await self._source.receive()
-            except PrelaunchError as error:
-                log.warning("requests.not_received", error=error.message)
-                await sleep(REST_SECONDS)
-                continue
-            await asyncio.gather(*(self.take(delivery) for delivery in deliveries))
+        """Receive and do, again and again, until cancelled; who waits for a run keeps no later message waiting."""
+        under_way: set[asyncio.Task[bool]] = set()
+        try:
+            while True:
+                for delivery in await self._receive(sleep):
+                    task = asyncio.create_task(self.take(delivery))
+                    under_way.add(task)
+                    task.add_done_callback(under_way.discard)
+                while len(under_way) > MOST_UNDER_WAY:
+                    await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in under_way:
+                task.cancel()
+            await asyncio.gather(*under_way, return_exceptions=True)
+
+    async def _receive(self, sleep: Callable[[float], Awaitable[None]]) -> list[Delivery]:
+        try:
+            return await self._source.receive()
+        except PrelaunchError as error:
+            log.warning("requests.not_received", error=error.message)
+        except Exception:  # a bug in one receive must not end the door
+            log.exception("requests.crashed")
+        await sleep(REST_SECONDS)
+        return []
 
     async def take(self, delivery: Delivery) -> bool:
         """
@@ -104,8 +122,7 @@ class RequestsDoor:
 
     def _find_caller(self, message: object, delivery: Delivery) -> Caller:
         """Tell who sent a message: SQS knows whose credentials that were; for whom it was is only said."""
-        said = message.get("invokedBy") if isinstance(message, dict) else None
-        who = said if isinstance(said, str) and said else "unknown"
+        who = read_named(message, "invokedBy") or "unknown"
         sender = f"{delivery.sender_id} on behalf of {who}" if delivery.sender_id else who
         # SQS delivers a message more than once: what it asks for is done once.
         return Caller(DOOR, Principal(sender, self._role), key=delivery.message_id)
@@ -124,7 +141,10 @@ class RequestsDoor:
         told: dict[str, Any] = answer.render()
         if answer.asked is not None:
             told = {"operation": answer.asked.operation, **told}
-            told |= {name: value for name, value in answer.asked.envelope.items() if name == "correlationId"}
+        # Also of what is no request: whoever waits for its answer knows it by this alone.
+        correlation_id = read_named(message, "correlationId")
+        if correlation_id is not None:
+            told["correlationId"] = correlation_id
         try:
             await self._source.reply(queue, json.dumps(told))
         except PrelaunchError as error:
@@ -137,12 +157,13 @@ class RequestsDoor:
         return await self._bury(delivery, "prelaunch met an error of its own, which is in its log")
 
     async def _bury(self, delivery: Delivery, reason: str) -> bool:
-        log.warning("request.buried", reason=reason)
-        with suppress(PrelaunchError):
-            # Otherwise it comes again, and is buried then.
+        try:
             await self._source.bury(delivery, reason)
-            return True
-        return False
+        except PrelaunchError as error:
+            log.warning("request.not_buried", reason=reason, code=error.code, error=error.message)
+            return False
+        log.warning("request.buried", reason=reason)
+        return True
 
 
 def consuming(

@@ -1,7 +1,9 @@
 """`prelaunch export`, `diff`, `apply` and `schema`: a stack's groups as a file. Nothing is decided here."""
 
+import asyncio
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Annotated
 
 import typer
@@ -10,7 +12,7 @@ from producer.cli.answer import ExitStatus, answering, clean, complain, print_js
 from producer.cli.ask import STILL_PENDING, ask, make_requester, wait_until_settled
 from producer.cli.changed import find_failures
 from producer.cli.file import name_source
-from producer.cli.fleet_file import FleetFile, Output, ReadFleet, read_fleet, write_fleet
+from producer.cli.fleet_file import FleetFile, Output, ReadFleet, opening, read_fleet, write_fleet
 from producer.cli.fleet_text import print_differences, say_outcome, summarize
 from producer.cli.options import AsJson, AwsChoice, Profile, RegionName
 from producer.cli.text import Document
@@ -19,16 +21,32 @@ from producer.problems import render_error
 from producer.render import render_group
 from producer.render_fleet import render_differences, render_outcome
 from producer.services import Services
+from workers.core.errors import PrelaunchError
 from workers.core.fleet.changes import GroupChange, Kind
 from workers.core.fleet.file import render_fleet
-from workers.core.fleet.fleet import Outcome
+from workers.core.fleet.outcome import Outcome, find_adrift
 from workers.core.model.launch_config import Json
+from workers.core.requests import RequestRefused
 from workers.core.status import Status
 
 HEAD = """Groups of prelaunch. 'prelaunch diff -f FILE' shows what differs, 'prelaunch apply -f FILE' changes it.
 An externalId is never written here; a group that has one keeps it."""
 
+DO_THE_REST = "The same file, applied again, does the rest."
+APPLY_AGAIN = "When the cause is gone apply the file again."
+
 Prune = Annotated[bool, typer.Option("--prune", help="Delete groups that are not in the file; asks first.")]
+
+
+@dataclass(slots=True)
+class Waited:
+    """What became of the groups that were waited for."""
+
+    groups: list[Document] = field(default_factory=list)
+    has_failed: bool = False
+    """Whether one is not ready, or not there any more."""
+    unreachable: PrelaunchError | None = None
+    """Why the others were not waited for."""
 
 
 def export(
@@ -46,9 +64,9 @@ def export(
 
     The same groups make the same file, to the letter: by name, without what says nothing, and without any externalId.
     """
-    with answering(as_json=json):
+    with answering(as_json=json), opening(output) as out:
         document = ask(lambda services: _export(services, groups), AwsChoice(profile, region))
-        write_fleet(document, output=output, head=HEAD, as_json=json)
+        write_fleet(document, file=out, head=HEAD, as_json=json)
 
 
 def diff(
@@ -98,12 +116,14 @@ def apply(
         fleet = read_fleet(file)
         changes = ask(lambda services: _plan(services, fleet, prune=prune), aws)
         _ask_first(changes, yes=yes)
-        outcomes, groups = ask(lambda services: _carry_out(services, changes, as_json=json, wait=wait), aws)
-    failed = any(each.error is not None for each in outcomes) or any(_is_unready(each) for each in groups)
+        outcomes, waited = ask(lambda services: _carry_out(services, changes, as_json=json, wait=wait), aws)
+    failed = waited.has_failed or any(each.error is not None for each in outcomes)
     if json:
-        print_json(_render(changes, outcomes, groups, waited=wait))
+        print_json(_render(changes, outcomes, waited.groups if wait else None))
     else:
         print_text(summarize([render_outcome(each) for each in outcomes], len(fleet.groups)))
+    if waited.unreachable is not None:
+        raise typer.Exit(ExitStatus.NOT_REACHABLE)
     raise typer.Exit(ExitStatus.FAILED if failed else ExitStatus.WELL)
 
 
@@ -134,19 +154,27 @@ def _ask_first(changes: Sequence[GroupChange], *, yes: bool) -> None:
 
 async def _carry_out(
     services: Services, changes: Sequence[GroupChange], *, as_json: bool, wait: bool
-) -> tuple[list[Outcome], list[Document]]:
+) -> tuple[list[Outcome], Waited]:
     outcomes = await _apply(services, changes, as_json=as_json)
-    return outcomes, await _wait(services, changes) if wait else []
+    return outcomes, await _wait(services, changes) if wait else Waited()
 
 
 async def _apply(services: Services, changes: Sequence[GroupChange], *, as_json: bool) -> list[Outcome]:
-    outcomes = []
-    async for outcome in services.fleet.apply(changes, make_requester(services)):
-        outcomes.append(outcome)
-        if outcome.error is not None:
-            _tell(outcome)
-        elif not as_json:
-            print_text(say_outcome(render_outcome(outcome)))
+    outcomes: list[Outcome] = []
+    try:
+        async for outcome in services.fleet.apply(changes, make_requester(services)):
+            outcomes.append(outcome)
+            if outcome.error is not None:
+                _tell(outcome)
+            elif not as_json:
+                print_text(say_outcome(render_outcome(outcome)))
+    except asyncio.CancelledError:
+        asked = sum(each.kind is not Kind.NONE for each in changes)
+        complain(f"Ended after {len(outcomes)} of {asked} groups; their runs go on. {DO_THE_REST}")
+        raise
+    adrift = find_adrift(outcomes)
+    if adrift:
+        complain(f"In no group now: {', '.join(adrift)}. {APPLY_AGAIN}")
     return outcomes
 
 
@@ -154,41 +182,59 @@ def _tell(outcome: Outcome) -> None:
     if outcome.error is None:
         return
     _, problem = render_error(outcome.error)
-    complain(f"{clean(outcome.change.name)} stays as it was: {problem['code']}: {clean(problem['detail'])}")
+    let_go = f" has let go of {', '.join(outcome.change.leaving)}, and" if outcome.released is not None else ""
+    complain(
+        f"{clean(outcome.change.name)}{let_go} is not as in the file: {problem['code']}: {clean(problem['detail'])}"
+    )
     for error in problem["errors"]:
         if error["message"] != problem["detail"]:
             complain(f"  {clean(error['message'])}")
 
 
-async def _wait(services: Services, changes: Sequence[GroupChange]) -> list[Document]:
-    """Wait for every group of the file; one that could not be created is not there to be waited for."""
-    groups: list[Document] = []
+async def _wait(services: Services, changes: Sequence[GroupChange]) -> Waited:
+    """Wait for every group of the file; what was changed is told whatever becomes of that."""
+    waited = Waited()
     for change in changes:
         if change.wanted is None:
             continue
-        group_id = change.head.group_id if change.head is not None else await services.fleet.find_named(change.name)
-        if group_id is None:
-            continue
-        if not await wait_until_settled(services, group_id, change.name):
-            complain(f"{clean(change.name)}: {STILL_PENDING}")
-        view = await services.queries.group(group_id)
-        groups.append(render_group(view))
-        for member, _, code, why in await find_failures(services, view):
-            complain(f"{clean(change.name)}: {member} failed: {code}: {why}")
-    return groups
+        try:
+            group = await _wait_for(services, change)
+        except RequestRefused as refused:
+            complain(f"{clean(change.name)}: {clean(refused.detail)}")
+            waited.has_failed = True
+        except PrelaunchError as error:
+            complain(f"It could not be waited for {clean(change.name)} and what comes after it: {error.message}")
+            waited.unreachable = error
+            break
+        else:
+            waited.groups += [group] if group is not None else []
+            waited.has_failed |= group is not None and _is_unready(group)
+    return waited
+
+
+async def _wait_for(services: Services, change: GroupChange) -> Document | None:
+    """Answer the group when it has settled; None where it could not be created."""
+    group_id = change.head.group_id if change.head is not None else await services.fleet.find_named(change.name)
+    if group_id is None:
+        return None
+    if not await wait_until_settled(services, group_id, change.name):
+        complain(f"{clean(change.name)}: {STILL_PENDING}")
+    view = await services.queries.group(group_id)
+    for member, _, code, why in await find_failures(services, view):
+        complain(f"{clean(change.name)}: {member} failed: {code}: {why}")
+    return render_group(view)
 
 
 def _is_unready(group: Document) -> bool:
     return group["launchConfigStatus"]["status"] in {Status.FAILED, Status.PENDING}
 
 
-def _render(
-    changes: Sequence[GroupChange], outcomes: Sequence[Outcome], groups: Sequence[Document], *, waited: bool
-) -> Document:
+def _render(changes: Sequence[GroupChange], outcomes: Sequence[Outcome], waited: Sequence[Document] | None) -> Document:
     done = {each.change.name: render_outcome(each) for each in outcomes}
     untouched = [Outcome(each, each.head.group_id if each.head else "") for each in changes if each.name not in done]
-    statuses = {each["groupName"]: each["launchConfigStatus"] for each in groups}
     rendered = [*done.values(), *map(render_outcome, untouched)]
-    if waited:
+    if waited is not None:
+        statuses = {each["groupName"]: each["launchConfigStatus"] for each in waited}
         rendered = [{**each, "launchConfigStatus": statuses.get(each["groupName"])} for each in rendered]
-    return {"groups": sorted(rendered, key=lambda each: str(each["groupName"]))}
+    groups_by_name = sorted(rendered, key=lambda each: str(each["groupName"]))
+    return {"groups": groups_by_name, "sourceServersInNoGroup": find_adrift(outcomes)}

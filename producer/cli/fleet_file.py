@@ -1,12 +1,9 @@
 """The file of a fleet at the command line: read with its lines, written whole or not at all."""
 
-import contextlib
-import os
-import tempfile
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,6 +11,7 @@ import typer
 from producer.cli.answer import print_json, print_text
 from producer.cli.file import name_source, read_bytes
 from producer.cli.options import read_settings
+from producer.cli.whole_file import FileUnwritable, WholeFile
 from producer.main import find_regions
 from producer.strict_yaml import Node, dump_yaml, locate, parse_yaml
 from workers.core.fleet.file import parse_fleet
@@ -73,42 +71,50 @@ def read_fleet(name: str) -> ReadFleet:
         return ReadFleet(name_source(name), parse_fleet(root.to_json(), regions=find_regions(read_settings())), root)
 
 
-def write_fleet(document: Mapping[str, Json], *, output: str | None, head: str, as_json: bool) -> None:
+@contextmanager
+def opening(output: str | None) -> Iterator[WholeFile | None]:
+    """
+    Find out whether a fleet's file can be written, before anything is asked for that is to stand in it.
+
+    Parameters:
+        output: The file's name; None for standard output.
+
+    Yields:
+        The file; None for standard output.
+
+    Raises:
+        RequestRefused: It cannot be written.
+    """
+    file = None
+    try:
+        file = WholeFile(output, "the file") if output is not None else None
+        yield file
+    except FileUnwritable as error:
+        raise RequestRefused(f"T{str(error)[1:]}.", code="INVALID_BODY") from error
+    finally:
+        if file is not None:
+            file.close()
+
+
+def write_fleet(document: Mapping[str, Json], *, file: WholeFile | None, head: str, as_json: bool) -> None:
     """
     Write a fleet's file; one that is there is replaced whole, or stays as it was.
 
     Parameters:
         document: What it holds.
-        output: The file's name; None for standard output.
+        file: The file; None for standard output.
         head: What stands above it as a comment, a line or several.
         as_json: Whether it is written as JSON, which has no comments.
-
-    Raises:
-        RequestRefused: It cannot be written.
     """
-    if output is None and as_json:
+    if file is None and as_json:
         print_json(document)
         return
     comment = "".join(f"# {line}\n" for line in head.splitlines())
-    text = f"{comment}{dump_yaml(document)}"
-    if output is None:
+    text = f"{json.dumps(document, indent=2)}\n" if as_json else f"{comment}{dump_yaml(document)}"
+    if file is None:
         print_text(text.rstrip("\n"))
-        return
-    _replace_file(Path(output), text)
-
-
-def _replace_file(path: Path, text: str) -> None:
-    try:
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with contextlib.ExitStack() as undoing:
-            undoing.callback(Path(name).unlink, missing_ok=True)
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(text)
-            Path(name).chmod(0o644)
-            Path(name).replace(path)
-            undoing.pop_all()
-    except OSError as error:
-        raise RequestRefused(f"{path} cannot be written: {error.strerror}.", code="INVALID_BODY") from error
+    else:
+        file.write(text)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from producer.cli.answer import ExitStatus, answering, clean, complain
 from producer.cli.ask import ask
 from producer.cli.file import STANDARD_INPUT, name_source, read_bytes
-from producer.cli.fleet_file import Output, write_fleet
+from producer.cli.fleet_file import Output, opening, write_fleet
 from producer.cli.options import AsJson, AwsChoice, Profile, RegionName
 from producer.services import Services
 from workers.core.fleet.file import render_fleet
@@ -79,12 +79,12 @@ def import_groups(
     if external_id is not None and role is None:
         raise typer.BadParameter("it needs --role, which it opens", param_hint="--external-id")
     targets = [_read_place(each, role, external_id) for each in places or []]
-    with answering(as_json=json, source=name_source(file) if file is not None else None):
+    with answering(as_json=json, source=name_source(file) if file is not None else None), opening(output) as out:
         if file is not None:
             imported = _read_csv(file, targets, by_tag)
         else:
             imported = ask(lambda services: _read_live(services, targets, by_tag), AwsChoice(profile, region))
-        write_fleet(render_fleet(imported.groups), output=output, head=HEAD, as_json=json)
+        write_fleet(render_fleet(imported.groups), file=out, head=HEAD, as_json=json)
     for note in imported.notes:
         complain(_say(note))
     for note in imported.unread:

@@ -145,8 +145,8 @@ def require(role: Role) -> Callable[[Request], Awaitable[None]]:
     async def admit(request: Request) -> None:
         exchange = exchange_of(request)
         client = request.client.host if request.client else "unknown"
-        exchange.principal = f"unauthenticated@{client}"
         access, caller = request.app.state.access, _caller_of(request)
+        exchange.principal = (caller.claimed if caller is not None else "") or f"unauthenticated@{client}"
         if access is None and caller is None:
             # Nobody is told apart then, and the door listens on loopback only: the address is all that is known.
             return

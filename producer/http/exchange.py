@@ -26,7 +26,8 @@ log = structlog.get_logger()
 
 PROBLEM = "application/problem+json"
 REQUEST_ID_HEADER = "X-Request-Id"
-_REQUEST_ID = re.compile(r"[!-~]{1,128}")
+REQUEST_ID = re.compile(r"[!-~]{1,128}")
+"""What a request may be named by; another name is not taken on."""
 _NO_ROUTE = "none"
 BUG_DETAIL = "prelaunch met an error of its own, which is in its log. Nothing says that the request had no effect."
 
@@ -85,7 +86,7 @@ class Exchanges:
             await self._app(scope, receive, send)
             return
         given = Headers(scope=scope).get(REQUEST_ID_HEADER, "")
-        exchange = Exchange(given if _REQUEST_ID.fullmatch(given) else new_request_id())
+        exchange = Exchange(given if REQUEST_ID.fullmatch(given) else new_request_id())
         is_head = scope["method"] == "HEAD"
         # A HEAD is a GET whose content is not sent (RFC 9110): no route has to say so.
         inner = {**scope, "method": "GET" if is_head else scope["method"]}

@@ -8,6 +8,7 @@ leads to 127.0.0.1 it can read the answers too. What it cannot do is lie about H
 import re
 from http import HTTPStatus
 
+import structlog
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -15,7 +16,11 @@ from producer.access import CALLER, Forbidden
 from producer.http.exchange import answer_problem, exchange_of
 from producer.problems import problem
 
+log = structlog.get_logger()
+
 LOOPBACK = "127.0.0.1"
+LONGEST_TOLD = 200
+"""Characters of a path that the log repeats: none of a route of ours is as long."""
 OPEN_TO_NEIGHBOURS = "Without authentication this door answers programs on its own machine"
 _NAMES = frozenset({LOOPBACK, "localhost", "[::1]"})
 _HOST = re.compile(r"(?P<name>\[[0-9a-f:]+\]|[^:\[\]]+)(:[0-9]*)?", re.IGNORECASE)
@@ -35,8 +40,10 @@ class NeighboursOnly:
         if detail is None:
             await self._app(scope, receive, send)
             return
+        request = Request(scope)
+        _tell(request, detail)
         _, document = problem(HTTPStatus.FORBIDDEN, Forbidden.code, detail)
-        await answer_problem(exchange_of(Request(scope)), document)(scope, receive, send)
+        await answer_problem(exchange_of(request), document)(scope, receive, send)
 
     def _find_fault(self, request: Request) -> str | None:
         hosts = request.headers.getlist("Host")
@@ -47,3 +54,18 @@ class NeighboursOnly:
         if any(origin.lower() != own for origin in request.headers.getlist("Origin")):
             return f"{OPEN_TO_NEIGHBOURS}, no web page; the header Origin names one."
         return None
+
+
+def _tell(request: Request, reason: str) -> None:
+    """Log who asked for what: no route has looked at it, and Host and Origin may hold anything."""
+    client = request.client.host if request.client else "unknown"
+    exchange_of(request).principal = f"unauthenticated@{client}"
+    log.warning(
+        "access.refused",
+        principal=f"unauthenticated@{client}",
+        client=client,
+        method=request.method,
+        path=request.scope["path"][:LONGEST_TOLD],
+        code=Forbidden.code,
+        reason=reason,
+    )

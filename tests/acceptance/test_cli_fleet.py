@@ -9,7 +9,15 @@ import pytest
 
 from infra.local.process import StandIn
 from producer.strict_yaml import dump_yaml, parse_yaml
-from tests.acceptance.commands import count_calls, make_environment, run, run_on_terminal, running, terminate
+from tests.acceptance.commands import (
+    count_calls,
+    make_environment,
+    run,
+    run_on_terminal,
+    running,
+    terminate,
+    wait_until,
+)
 from tests.acceptance.in_process import Command
 from tests.acceptance.test_cli_group import FAILED, WRONG_USE, command, environment, shared_aws
 from tests.unit.test_fleet_csv import ROW as CSV_ROW
@@ -180,6 +188,29 @@ def test_pruning_is_asked_for(environment: dict[str, str], command: Command, tmp
     assert [line.split(" (")[0] for line in printed.splitlines()] == ["goes", "kept", "too", "3 groups changed."]
     assert [read_members(command, group) for group in ("kept", "goes", "too")] == [sorted([a, b]), [], []]
     assert command("apply", "-f", file, "--prune", "--yes")[1] == "Nothing to do: 1 group as in the file.\n"
+
+
+def test_a_group_that_is_deleted_meanwhile_costs_no_other_its_answer(
+    command: Command, environment: dict[str, str], shared_aws: StandIn, tmp_path: Path
+) -> None:
+    """Every group of the file is told of, and one that is gone while it is waited for ends with 1."""
+    a, b = make_servers(shared_aws, 2)
+    file = write(tmp_path / "fleet.yaml", make_group("gone 1", [a]), make_group("gone 2", [b], launchConfig={}))
+    log = tmp_path / "log"
+    with running(environment, "apply", "-f", file, "--wait", "--json", log=log) as waiting:
+        wait_until(lambda: command("group", "get", "gone 2")[0] == 0, "both groups")
+        assert command("group", "delete", "gone 1", "--yes")[0] == 0
+        assert waiting.stdout
+        document = json.loads(waiting.stdout.read())
+        assert waiting.wait() == FAILED
+    assert [(each["groupName"], each["change"], each["error"]) for each in document["groups"]] == [
+        ("gone 1", "create", None),
+        ("gone 2", "create", None),
+    ]
+    statuses = [each["launchConfigStatus"] for each in document["groups"]]
+    assert (statuses[0], statuses[1]["status"]) == (None, "not_configured")
+    assert "prelaunch: gone 1: " in log.read_text()
+    assert command("group", "delete", "gone 2", "--yes")[0] == 0
 
 
 def test_the_schema_is_printed(command: Command) -> None:

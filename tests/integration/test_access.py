@@ -71,7 +71,7 @@ async def test_an_id_token_is_as_good_as_an_access_token(pool: UserPool, access:
 
 async def test_groups_that_are_no_list_are_no_role(pool: UserPool, access: Access) -> None:
     """A claim of another shape than Cognito's gives no rights, and breaks nothing."""
-    for odd in ("admin", {"admin": True}, 3, None):
+    for odd in ("admin", {"admin": True}, 3, None, ["Admin"], ["adm\u0131n"], [["admin"]]):
         token = pool.sign({**pool.claims(), "cognito:groups": odd})
         assert (await access.authenticate(token)).role is None
 

@@ -33,8 +33,9 @@ from producer.cli.reapply.outcome import (
 from producer.cli.reapply.pace import Pace, say_duration
 from producer.cli.reapply.planning import find_listed
 from producer.cli.reapply.remedies import REMEDIES, find_remedy
-from producer.cli.reapply.report import Report, ReportUnwritable, make_cell, render_csv
+from producer.cli.reapply.report import Report, make_cell, render_csv
 from producer.cli.reapply.telling import FAILURES_SHOWN, list_watching, print_summary
+from producer.cli.whole_file import FileUnwritable
 from tests.fakes.runs import MEMBERS
 from workers.core.errors import ServiceUnavailable, SetupError
 from workers.core.requests import NotFound
@@ -128,7 +129,7 @@ def test_a_report_that_cannot_be_written_is_found_out_at_once(tmp_path: Path, na
     os.mkfifo(tmp_path / "pipe.csv")
     (tmp_path / "round.csv").symlink_to(tmp_path / "round.csv")
     before = sorted(tmp_path.iterdir())
-    with pytest.raises(ReportUnwritable, match=why):
+    with pytest.raises(FileUnwritable, match=why):
         Report(f"{tmp_path}/{name}")
     assert sorted(tmp_path.iterdir()) == before
 
@@ -138,7 +139,7 @@ def test_a_report_that_cannot_be_written_in_the_end_says_so(tmp_path: Path) -> N
     report = Report(str(tmp_path / "there.csv"))
     report.close()
     tmp_path.rmdir()
-    with pytest.raises(ReportUnwritable, match="cannot be written"):
+    with pytest.raises(FileUnwritable, match="cannot be written"):
         report.write(render_summary(Summary("req-1")))
     tmp_path.mkdir()
 

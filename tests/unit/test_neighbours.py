@@ -6,6 +6,7 @@ from contextlib import nullcontext
 import httpx
 import pytest
 import pytest_asyncio
+import structlog
 
 from producer.access import Access
 from producer.http import create_app
@@ -71,6 +72,22 @@ async def refuse(door: httpx.AsyncClient, headers: list[tuple[str, str]], named:
 async def test_a_name_of_somebody_elses_reaches_nothing(door: httpx.AsyncClient, host: str) -> None:
     """A site's own name that leads to this machine (DNS rebinding) is refused on every route, before all else."""
     await refuse(door, [("Host", host)], "Host")
+
+
+async def test_a_refusal_is_logged_with_who_and_what(door: httpx.AsyncClient) -> None:
+    """A page that tries is seen; what it sent beside its path is in no log."""
+    with structlog.testing.capture_logs() as logs:
+        await door.delete(f"{GROUPS}/pg-1?{'x' * 9}=1", headers={"Host": "rebound.example", "X-Other": "rebound"})
+        await door.get(f"/{'p' * 5000}", headers={"Host": "rebound.example"})
+    first, second = (line for line in logs if line["event"] == "access.refused")
+    assert (first["principal"], first["method"], first["path"]) == (
+        "unauthenticated@127.0.0.1",
+        "DELETE",
+        f"{GROUPS}/pg-1",
+    )
+    assert len(second["path"]) == 200
+    assert [line["principal"] for line in logs if line["event"] == "request.answered"] == [first["principal"]] * 2
+    assert "rebound" not in str(logs)
 
 
 async def test_two_hosts_are_none(door: httpx.AsyncClient) -> None:

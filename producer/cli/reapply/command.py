@@ -15,8 +15,9 @@ from producer.cli.reapply.following import Following
 from producer.cli.reapply.interruption import Interrupted, Interruption, heed_signals
 from producer.cli.reapply.outcome import Asked, Summary, render_summary
 from producer.cli.reapply.planning import plan_all
-from producer.cli.reapply.report import Report, ReportUnwritable
+from producer.cli.reapply.report import Report
 from producer.cli.reapply.telling import print_summary
+from producer.cli.whole_file import FileUnwritable
 from producer.services import Services
 from workers.core.clock import read_clock
 
@@ -141,14 +142,14 @@ def reapply(
 def _open_report(name: str) -> Report:
     try:
         return Report(name)
-    except ReportUnwritable as error:
+    except FileUnwritable as error:
         raise typer.BadParameter(str(error), param_hint="--report") from error
 
 
 def _write_report(report: Report, document: dict[str, object]) -> bool:
     try:
         report.write(document)
-    except ReportUnwritable as error:
+    except FileUnwritable as error:
         complain(f"What is told here was done, but {error}.")
         return False
     return True

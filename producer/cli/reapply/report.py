@@ -8,21 +8,16 @@ text in it does nothing to the spreadsheet that opens it.
 import csv
 import io
 import json
-import os
-import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from producer.cli.answer import clean
 from producer.cli.reapply.outcome import COLUMNS
+from producer.cli.whole_file import FileUnwritable, WholeFile
 
 FORMULA = ("=", "+", "-", "@", "|", "%", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """What spreadsheets take for the beginning of a formula, also in full width."""
-
-
-class ReportUnwritable(Exception):
-    """The report cannot be written; its text says why."""
 
 
 class Report:
@@ -35,30 +30,17 @@ class Report:
 
     def __init__(self, name: str) -> None:
         self._is_csv = _read_kind(name)
-        try:
-            # What a link points to is replaced, and the link stays.
-            self._path = Path(name).resolve()
-            _check_place(self._path)
-            self._part = self._path.with_name(f".{self._path.name}.{secrets.token_hex(4)}.part")
-            self._part.open("x").close()
-        except (OSError, ValueError, RuntimeError) as error:
-            raise ReportUnwritable(_explain(name, error)) from error
+        self._file = WholeFile(name, "the report")
 
     def write(self, document: Mapping[str, Any]) -> None:
-        """Write it, in the place of what was there; ReportUnwritable says why that failed."""
-        text = render_csv(document["sourceServers"]) if self._is_csv else json.dumps(document, indent=2) + "\n"
-        try:
-            with self._part.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            self._part.replace(self._path)
-        except OSError as error:
-            raise ReportUnwritable(_explain(str(self._path), error)) from error
+        """Write it, in the place of what was there; FileUnwritable says why that failed."""
+        self._file.write(
+            render_csv(document["sourceServers"]) if self._is_csv else json.dumps(document, indent=2) + "\n"
+        )
 
     def close(self) -> None:
         """Leave nothing behind but what was written whole."""
-        self._part.unlink(missing_ok=True)
+        self._file.close()
 
 
 def render_csv(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -97,19 +79,5 @@ def make_cell(value: object) -> str:
 def _read_kind(name: str) -> bool:
     kind = Path(name).suffix.lower()
     if kind not in {".csv", ".json"}:
-        raise ReportUnwritable(f"{clean(name)!r} ends neither with .csv nor with .json: which kind of report is it?")
+        raise FileUnwritable(f"{clean(name)!r} ends neither with .csv nor with .json: which kind of report is it?")
     return kind == ".csv"
-
-
-def _check_place(path: Path) -> None:
-    if path.is_dir():
-        raise IsADirectoryError(None, "it is a directory")
-    if path.exists() and not path.is_file():
-        raise OSError(None, "it is no ordinary file")
-    if path.exists() and not os.access(path, os.W_OK):
-        raise PermissionError(None, "it is there and may not be written")
-
-
-def _explain(name: str, error: Exception) -> str:
-    reason = getattr(error, "strerror", None) or str(error)
-    return f"the report {clean(name)!r} cannot be written: {reason}"

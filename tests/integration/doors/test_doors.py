@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from producer.operations import CHECK_DRIFT, ROUTES
-from tests.integration.doors.doors import DOORS, Answered, Doors, make_context
+from tests.integration.doors.doors import DOORS, REPLIES, Answered, Doors, make_context
 
 REGION = "us-east-1"
 CONFIG = {"instanceType": "m5.xlarge", "targetInstanceTypeRightSizingMethod": "NONE"}
@@ -219,3 +219,17 @@ def test_a_check_for_drift_is_sent_to_the_workers(doors: Doors, door: str) -> No
     answer = ask(doors, door, {"operation": CHECK_DRIFT, **asked})
     assert (answer.status, answer.document) == (202, {"sentMessages": 1})
     assert len(doors.take("jobs")) == 1
+
+
+def test_a_delete_that_comes_twice_is_done_once_and_answered_alike(doors: Doors) -> None:
+    """Its process may die between the doing and the deletion of the message: what is done is no dead letter."""
+    doors.take("requests-dlq")
+    message = {"operation": "delete_protection_group", "groupId": group_id(doors), "replyTo": doors.replies}
+    record = doors.make_record(message)
+    for _ in range(2):
+        left = doors.function.handle({"Records": [record]}, make_context("requests"))
+        assert left == {"batchItemFailures": []}
+        (reply,) = doors.take(REPLIES)
+        assert json.loads(reply["Body"])["statusCode"] == 204
+    assert doors.take("requests-dlq") == []
+    assert doors.ask_by_message({"operation": "delete_protection_group", "groupId": message["groupId"]}).status == 404

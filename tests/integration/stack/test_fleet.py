@@ -6,13 +6,15 @@ from typing import Any
 
 import pytest
 
+from producer.render_fleet import render_outcome
 from tests.integration.product import TESTER, Product
 from workers.core.fleet.changes import FieldChange, GroupChange, Kind, remove
 from workers.core.fleet.file import parse_fleet, render_fleet
-from workers.core.fleet.fleet import Outcome
+from workers.core.fleet.outcome import Outcome, find_adrift
 from workers.core.model.errors import InvalidBody
 from workers.core.model.group import Target
 from workers.core.requests import Conflict, RequestRefused
+from workers.core.runs.removal import Removal
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 SECRET = "the-external-id"
@@ -161,3 +163,104 @@ async def test_what_another_account_holds_becomes_groups_by_a_tag(product: Produ
     assert again.groups == []
     (change,) = await plan(product, {**exported[0], "autoRepair": True})
     assert change.fields == (FieldChange("autoRepair", False, None, True, True),)
+
+
+async def test_a_group_that_only_let_go_is_told_as_that(product: Product) -> None:
+    """In a circle one lets go first. Where the rest of its change fails it is not as it was, and that is told."""
+    a, b, c, d = product.add_servers(4)
+    first, second = product.body([a, b], groupName="circle 1 " + a), product.body([c, d], groupName="circle 2 " + a)
+    await apply(product, await plan(product, first, second))
+    changes = await plan(
+        product, {**first, "sourceServerIds": [c, b]}, {**second, "sourceServerIds": [a, d], "description": "of two"}
+    )
+    heads = [change.head for change in changes if change.head is not None]
+    await product.update(heads[1].group_id, {"description": "by another"})
+    other, one = await apply(product, changes)
+    assert codes_of([one, other]) == {first["groupName"]: "SERVER_CONFLICT", second["groupName"]: "VERSION_CONFLICT"}
+    assert (other.released, other.updated) == (None, None)
+    assert one.released is not None
+    assert (one.released.head.version, one.released.definition.source_server_ids) == (2, (b,))
+    assert render_outcome(one)["version"] == 2
+    assert find_adrift([other, one]) == [a]
+
+
+async def test_a_group_that_could_not_let_go_fails_once(product: Product) -> None:
+    """The rest of its change is not tried: it is told of once, and so is everybody who waited for it."""
+    a, b, c, d = product.add_servers(4)
+    first, second = product.body([a, b]), product.body([c, d])
+    await apply(product, await plan(product, first, second))
+    changes = await plan(product, {**first, "sourceServerIds": [c, b]}, {**second, "sourceServerIds": [a, d]})
+    heads = [change.head for change in changes if change.head is not None]
+    await product.update(heads[0].group_id, {"description": "by another"})
+    outcomes = await apply(product, changes)
+    assert [(each.change.name, codes_of([each])[each.change.name]) for each in outcomes] == [
+        (first["groupName"], "VERSION_CONFLICT"),
+        (second["groupName"], "SERVER_CONFLICT"),
+    ]
+    assert find_adrift(outcomes) == []
+
+
+async def test_a_group_that_is_changed_while_it_is_deleted_stays(product: Product, monkeypatch: Any) -> None:
+    """Also by a change that comes between the look at its version and the transaction that deletes it."""
+    (member,) = product.add_servers(1)
+    view = await product.services.queries.group(await product.create([member]))
+    look = Removal._plan  # the instant between the two
+
+    async def change_before(removal: Removal, *args: Any) -> Any:
+        monkeypatch.setattr(Removal, "_plan", look)
+        await product.update(view.head.group_id, {"description": "by another"})
+        return await look(removal, *args)
+
+    monkeypatch.setattr(Removal, "_plan", change_before)
+    (outcome,) = await apply(product, [remove(view.head, view.definition)])
+    assert codes_of([outcome]) == {view.head.name: "VERSION_CONFLICT"}
+    assert (await product.services.queries.group(view.head.group_id)).definition.description == "by another"
+
+
+async def test_conflicts_and_what_accounts_lack_come_at_once(product: Product) -> None:
+    """Whoever corrects one of them does not meet the other in the next try."""
+    a, b = product.add_servers(2)
+    await product.create([a])
+    lacking = {"subnetId": "subnet-" + "0" * 17}
+    with pytest.raises(InvalidBody) as refused:
+        await plan(product, product.body([a]), product.body([b], launchConfig=lacking))
+    assert [(each.pointer, each.code) for each in refused.value.errors] == [
+        ("/groups/0/sourceServerIds/0", "SERVER_CONFLICT"),
+        ("/groups/1/launchConfig/subnetId", "INVALID_LAUNCH_CONFIG"),
+    ]
+
+
+async def test_an_account_is_listed_once_for_all_groups_with_tags(product: Product) -> None:
+    """However many of them a file has: each list is twenty calls where DRS has 4,000 source servers."""
+    access = await open_role(product, "333344445555")
+    tags = [{"team": uuid.uuid4().hex} for _ in range(3)]
+    for each in tags:
+        product.add_servers(1, accountId=access["accountId"], tags=each)
+    bodies = [product.body([], sourceServerIds=None, serverSelectionTags=each, **access) for each in tags]
+    assert [each.error for each in await apply(product, await plan(product, *bodies))] == [None] * 3
+    product.count_anew()
+    assert [each.kind for each in await plan(product, *bodies)] == [Kind.NONE] * 3
+    assert product.calls()["drs.DescribeSourceServers"] == 1
+
+
+async def test_who_is_being_launched_is_not_let_go_for_another_group(product: Product) -> None:
+    """The whole file is refused: its group would let it go, and no other could have it until the wave is over."""
+    a, b, c = product.add_servers(3)
+    first, second = product.body([a, b], launchConfig=MONITORED), product.body([c], launchConfig=MONITORED)
+    await apply(product, await plan(product, first, second))
+    await product.drain()
+    held = await product.services.fleet.find_named(first["groupName"])
+    answer = await product.api.post("/waves", json={"groupIds": [held]})
+    assert answer.status_code == 202, answer.text
+    await product.drain()
+    moved = [{**first, "sourceServerIds": [b]}, {**second, "sourceServerIds": [c, a]}]
+    with pytest.raises(Conflict) as refused:
+        await plan(product, *moved)
+    (error,) = refused.value.errors
+    assert (error.pointer, error.code) == ("/groups/1/sourceServerIds/1", "SERVER_CONFLICT")
+    assert f"launched with protection group {held} by {answer.json()['waveId']}" in error.message
+    # Somebody has let it go already: it is that group's all the same.
+    await product.update(held or "", {"sourceServerIds": [b]})
+    with pytest.raises(Conflict) as refused:
+        await plan(product, *moved)
+    assert [each.message for each in refused.value.errors] == [error.message]

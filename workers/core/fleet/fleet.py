@@ -7,7 +7,7 @@ changed by itself: what somebody else changed meanwhile is refused for that grou
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeVar
 
 from workers.core.errors import GroupDeleted, PrelaunchError, ServiceUnavailable
@@ -15,6 +15,7 @@ from workers.core.fleet.changes import GroupChange, Kind, compare, remove
 from workers.core.fleet.conflicts import find_file_conflicts
 from workers.core.fleet.file import place_in_file
 from workers.core.fleet.order import Step, order_changes
+from workers.core.fleet.outcome import Outcome
 from workers.core.model.errors import FieldError, GroupTooLarge, InvalidBody
 from workers.core.model.group import GroupDefinition, GroupUpdate
 from workers.core.requests import Conflict, Requester, RequestRefused, group_not_found
@@ -26,8 +27,8 @@ from workers.core.runs.removal import Removal
 from workers.core.runs.resources import Resources
 from workers.core.runs.submission import Submission
 from workers.core.store.membership import find_owners, read_shards
-from workers.core.store.records import GroupHead
-from workers.core.validation.validation import Validation
+from workers.core.store.records import GroupHead, GroupStatus
+from workers.core.validation.validation import Selection, Validation
 
 AT_ONCE = 8
 """Groups that are read or checked at the same time."""
@@ -35,19 +36,6 @@ PAGE = 1000
 READ_TRIES = 10
 T = TypeVar("T")
 R = TypeVar("R")
-Refusal = InvalidBody | GroupTooLarge | RequestRefused | PrelaunchError
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of one change."""
-
-    change: GroupChange
-    group_id: str
-    """Empty where a group was to be created and was not."""
-    updated: Updated | None = None
-    error: Refusal | None = None
-    """Why the group stays as it was."""
 
 
 class Fleet:
@@ -109,14 +97,16 @@ class Fleet:
             Conflict: A source server is another group's, or an account refuses to be asked.
             RetryableError: An account cannot be asked just now.
         """
-        planned = await _each(list(enumerate(wanted)), self._plan_group)
+        selection = Selection(self._validation)
+        planned = await _each(list(enumerate(wanted)), lambda indexed: self._plan_group(*indexed, selection))
         _refuse([error for _, errors in planned for error in errors])
         changes = [change for change, _ in planned if change is not None]
         if prune:
             changes += await self._plan_removals({each.name for each in wanted})
-        _refuse(find_file_conflicts(changes, await self._find_owners(changes)))
+        owners = await self._find_owners(changes)
+        conflicts = find_file_conflicts(changes, owners, await self._find_launching(set(owners.values())))
         checked = await _each([each for each in changes if each.kind is not Kind.NONE], self._check)
-        _refuse([error for errors in checked for error in errors])
+        _refuse([*conflicts, *(error for errors in checked for error in errors)])
         return changes
 
     async def apply(self, changes: Sequence[GroupChange], requester: Requester) -> AsyncIterator[Outcome]:
@@ -131,44 +121,38 @@ class Fleet:
             What became of each change, in the order in which they were made.
         """
         released: dict[str, Updated] = {}
+        failed: set[str] = set()
         for step in order_changes(changes):
             change = step.change
+            if change.name in failed:
+                # It could not let go: the rest of its change would be refused for the same reason.
+                continue
+            before = released.get(change.name)
             group_id = change.head.group_id if change.head is not None else ""
             try:
-                updated = await self._do(step, released, requester)
+                updated = await self._do(step, before, requester)
             except (InvalidBody, GroupTooLarge, RequestRefused, PrelaunchError) as error:
-                yield Outcome(change, group_id, error=error)
+                failed.add(change.name)
+                yield Outcome(change, group_id, released=before, error=error)
                 continue
             if step.only_release is not None and updated is not None:
                 released[change.name] = updated
                 continue
             yield Outcome(change, updated.head.group_id if updated is not None else group_id, updated)
 
-    async def _do(self, step: Step, released: dict[str, Updated], requester: Requester) -> Updated | None:
+    async def _do(self, step: Step, before: Updated | None, requester: Requester) -> Updated | None:
         change = step.change
         if change.wanted is not None and change.head is None:
             head = await self._submission.create_group(change.wanted, requester)
             return Updated(head, change.wanted, None)
         if change.head is None:
             raise ValueError("A change that creates nothing is one of a group that is there.")
+        group_id, version = change.head.group_id, before.head.version if before is not None else change.head.version
         if change.wanted is None:
-            await self._delete(change.head, requester)
+            await self._removal.delete_group(group_id, requester, version=version)
             return None
-        before = released.get(change.name)
-        version = before.head.version if before is not None else change.head.version
-        definition = step.only_release or change.wanted
-        update = GroupUpdate(definition, version, force=False)
-        return await self._changes.update_group(change.head.group_id, update, requester)
-
-    async def _delete(self, head: GroupHead, requester: Requester) -> None:
-        now = await self._with.groups.read_head(head.group_id)
-        if now is not None and now.version != head.version:
-            raise Conflict(
-                f"{head.group_id} has version {now.version}, and version {head.version} of it was to be deleted."
-                " Look at what it is now.",
-                code="VERSION_CONFLICT",
-            )
-        await self._removal.delete_group(head.group_id, requester)
+        update = GroupUpdate(step.only_release or change.wanted, version, force=False)
+        return await self._changes.update_group(group_id, update, requester)
 
     async def _list_ids(self) -> list[str]:
         ids: list[str] = []
@@ -194,9 +178,8 @@ class Fleet:
         raise ServiceUnavailable(f"{group_id} changes faster than it can be read. Try again.")
 
     async def _plan_group(
-        self, indexed: tuple[int, GroupDefinition]
+        self, index: int, wanted: GroupDefinition, selection: Selection
     ) -> tuple[GroupChange | None, Sequence[FieldError]]:
-        index, wanted = indexed
         try:
             group_id = await self._with.groups.find_named(wanted.name)
             found = await self._read_group(group_id) if group_id is not None else None
@@ -204,10 +187,10 @@ class Fleet:
                 account_id = wanted.target.account_id or self._with.account_id
                 check_access(wanted, account_id, self._with.account_id)
                 placed = replace(wanted, target=replace(wanted.target, account_id=account_id))
-                return compare(await self._validation.select(placed), index), ()
+                return compare(await selection.select(placed), index), ()
             head, stored = found
             placed = place(wanted, head, stored, self._with.account_id)
-            return compare(await self._validation.select(placed), index, head, stored), ()
+            return compare(await selection.select(placed), index, head, stored), ()
         except (InvalidBody, GroupTooLarge, RequestRefused) as error:
             return None, _place_refusal(error, index)
 
@@ -226,6 +209,11 @@ class Fleet:
             found = find_owners(shards, members)
             owners.update({(account_id, region, member): owner for member, owner in found.items()})
         return owners
+
+    async def _find_launching(self, group_ids: Collection[str]) -> dict[str, GroupStatus]:
+        found, now = await self._with.groups.read_many(sorted(group_ids)), self._with.clock()
+        statuses = {group_id: status for group_id, (_, status) in found.items()}
+        return {each: status for each, status in statuses.items() if status is not None and status.is_launching(now)}
 
     async def _check(self, change: GroupChange) -> Sequence[FieldError]:
         """Ask the account what the change names; nothing is asked for what stays as it is."""

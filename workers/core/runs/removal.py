@@ -9,6 +9,7 @@ server when it goes on, and takes that back itself. If it dies in between the it
 """
 
 from datetime import datetime
+from functools import partial
 
 import structlog
 
@@ -21,6 +22,7 @@ from workers.core.runs.opening import new_event
 from workers.core.runs.resources import Resources
 from workers.core.store.groups import GroupStore, check_status, delete_head
 from workers.core.store.holds import delete_status
+from workers.core.store.receipts import Receipt
 from workers.core.store.records import GroupEvent, GroupHead, GroupStatus, to_time
 from workers.core.store.run_writes import expire_run, put_clearing, put_event
 from workers.core.store.runs import RunStore
@@ -39,23 +41,28 @@ class Removal:
         self._with = resources
         self._periods = periods
 
-    async def delete_group(self, group_id: str, requester: Requester) -> None:
+    async def delete_group(self, group_id: str, requester: Requester, *, version: int | None = None) -> None:
         """
         Delete a group; its source servers and what was applied to them stay as they are.
 
         Parameters:
             group_id: The group.
-            requester: Who asks.
+            requester: Who asks; with a key, a repetition of what deleted it is no error.
+            version: The one that is to be deleted, and no other; None: whichever there is.
 
         Raises:
             NotFound: There is no such group.
-            Conflict: `NOT_READY`: a wave launches it.
+            Conflict: `NOT_READY`: a wave launches it; `VERSION_CONFLICT`: it has another version.
             ServiceUnavailable: The stack's tables are too contended or do not answer.
         """
+        await self._with.receipts.do_once(requester, partial(self._delete, group_id, requester, version), _leave)
+
+    async def _delete(self, group_id: str, requester: Requester, version: int | None) -> None:
         for _ in range(DELETE_TRIES):
             head = await self._with.groups.read_head(group_id)
             if head is None:
                 raise group_not_found(group_id)
+            _check_version(head, version)
             with unless_deleted(group_id):
                 writes = await self._plan(head, requester)
             if await self._with.tables.commit(writes, lambda: self._is_gone(group_id)):
@@ -82,6 +89,7 @@ class Removal:
             *(self._with.tellings.group_deleted(head, status, event.at) if status is not None else []),
             put_event(head.group_id, event),
             put_clearing(head.group_id, event.at + self._periods.clear_after),
+            *self._with.receipts.put(requester, Receipt(head.group_id)),
         ]
 
     async def _plan_leaving(self, head: GroupHead, status: GroupStatus | None) -> list[Write]:
@@ -109,6 +117,20 @@ async def clear_group(group_id: str, groups: GroupStore, runs: RunStore) -> None
     """
     await runs.delete_servers(group_id)
     await groups.delete_definitions(group_id)
+
+
+async def _leave(_receipt: Receipt) -> None:
+    """Repeat nothing: the group is deleted."""
+
+
+def _check_version(head: GroupHead, version: int | None) -> None:
+    if version in {None, head.version}:
+        return
+    raise Conflict(
+        f"{head.group_id} has version {head.version}, and version {version} of it was to be deleted. Look at what it is"
+        " now.",
+        code="VERSION_CONFLICT",
+    )
 
 
 def _check_launched(group_id: str, status: GroupStatus, now: datetime) -> None:

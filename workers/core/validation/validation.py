@@ -50,6 +50,25 @@ class Check:
             self._passed.append(asked)
 
 
+class Selection:
+    """Members by tags for many groups: each account and Region is listed once."""
+
+    def __init__(self, validation: "Validation") -> None:
+        self._validation = validation
+        self._listed: dict[Target, Mapping[str, SourceServer]] = {}
+        self._listing: dict[Target, asyncio.Lock] = {}
+
+    async def select(self, definition: GroupDefinition) -> GroupDefinition:
+        """Give a group the members that its tags select, as `Validation.select` does."""
+        if not definition.selection_tags:
+            return definition
+        target = definition.target
+        async with self._listing.setdefault(target, asyncio.Lock()):
+            if target not in self._listed:
+                self._listed[target] = await self._validation.list_source_servers(target)
+        return select_members(definition, _match(definition, self._listed[target]))
+
+
 class Validation:
     """Checks groups against the accounts that they are in."""
 
@@ -74,7 +93,7 @@ class Validation:
         """
         if not definition.selection_tags:
             return definition
-        return select_members(definition, await self._find_matching(definition))
+        return select_members(definition, _match(definition, await self.list_source_servers(definition.target)))
 
     async def find_unlisted(self, definition: GroupDefinition) -> list[str]:
         """
@@ -93,13 +112,27 @@ class Validation:
         if not definition.selection_tags:
             return []
         members = frozenset(definition.source_server_ids)
-        return [each for each in await self._find_matching(definition) if each not in members]
+        servers = await self.list_source_servers(definition.target)
+        return [each for each in _match(definition, servers) if each not in members]
 
-    async def _find_matching(self, definition: GroupDefinition) -> list[str]:
+    async def list_source_servers(self, target: Target) -> Mapping[str, SourceServer]:
+        """
+        List every source server of an account and Region.
+
+        Parameters:
+            target: The account and Region.
+
+        Returns:
+            The source servers by id.
+
+        Raises:
+            Conflict: The account refuses to be asked.
+            RetryableError: It could not be asked just now.
+        """
         # DRS filters by ids, hardware and staging account only (botocore's model): every page is read.
-        asking = {"servers": self._accounts.list_source_servers(definition.target)}
-        servers: Mapping[str, SourceServer] = (await ask_all(definition.target, asking))["servers"]
-        return find_matching(definition.selection_tags, {name: each.tags for name, each in servers.items()})
+        asking = {"servers": self._accounts.list_source_servers(target)}
+        servers: Mapping[str, SourceServer] = (await ask_all(target, asking))["servers"]
+        return servers
 
     async def check(self, definition: GroupDefinition, source_server_ids: Collection[str]) -> None:
         """
@@ -144,6 +177,10 @@ class Validation:
         if names.addresses:
             asking["interfaces"] = accounts.find_interfaces(target, names.addresses)
         return Holdings(**await ask_all(target, asking))
+
+
+def _match(definition: GroupDefinition, servers: Mapping[str, SourceServer]) -> list[str]:
+    return find_matching(definition.selection_tags, {name: each.tags for name, each in servers.items()})
 
 
 async def ask_all(target: Target, asking: Mapping[str, Awaitable[Any]]) -> dict[str, Any]:
