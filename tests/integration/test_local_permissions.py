@@ -1,6 +1,7 @@
 """What tells of permissions, quotas and ages and does nothing: dry runs, simulations, Service Quotas, a metric."""
 
 import json
+import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -41,6 +42,29 @@ def simulate(client: Clients, arn: str, *actions: str, **more: Any) -> list[tupl
 def test_a_dry_run_of_a_read_reads_nothing(client: Clients, operation: str) -> None:
     """DryRunOperation, and no answer."""
     assert code_of(getattr(client("ec2"), operation), DryRun=True) == "DryRunOperation"
+
+
+@pytest.mark.parametrize("operation", [each for each in READS if "launch" not in each and each != "describe_instances"])
+def test_what_ec2_has_more_of_than_a_page_comes_in_pages(client: Clients, operation: str) -> None:
+    """Each item once, MaxResults of them a page; without it all at once."""
+    ec2 = client("ec2")
+    ec2.create_network_interface(SubnetId=ec2.describe_subnets()["Subnets"][0]["SubnetId"])
+    for _ in range(5):
+        group = ec2.create_security_group(GroupName=f"paged {uuid.uuid4().hex}", Description="-")["GroupId"]
+        ec2.create_network_interface(SubnetId=ec2.describe_subnets()["Subnets"][0]["SubnetId"], Groups=[group])
+    ask = getattr(ec2, operation)
+    whole = ask()
+    (member,) = (name for name, value in whole.items() if isinstance(value, list))
+    pages, request = [], {"MaxResults": 5}
+    while True:
+        page = ask(**request)
+        pages.append(page[member])
+        if "NextToken" not in page:
+            break
+        request["NextToken"] = page["NextToken"]
+    assert [each for page in pages for each in page] == whole[member]
+    assert len(pages) >= 2
+    assert {len(page) for page in pages[:-1]} == {5}
 
 
 def test_a_dry_run_of_a_write_writes_nothing(local: StandIn, client: Clients) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from workers.core.model.group import GroupDefinition, parse_group
 from workers.core.model.launch_config import Json, LaunchConfig
-from workers.core.validation.holdings import Holdings, Interface, SourceServer, Subnet
+from workers.core.validation.holdings import Holdings, InstanceProfile, Interface, SourceServer, Subnet
 from workers.core.validation.names import Names, find_names
 from workers.core.validation.validation import find_errors
 
@@ -27,7 +27,11 @@ HELD = Holdings(
     },
     security_groups={GROUP: "vpc-1", ELSEWHERE: "vpc-2"},
     instance_types=frozenset({"m5.xlarge"}),
-    instance_profiles=frozenset({"web"}),
+    instance_profiles={
+        "web": InstanceProfile("recovered", has_policy=True),
+        "hollow": InstanceProfile(None, has_policy=False),
+        "plain": InstanceProfile("app", has_policy=False),
+    },
     instances=frozenset({"i-00000000000000001"}),
     interfaces=(
         Interface("eni-1", OURS, "10.0.1.17", None),
@@ -86,6 +90,24 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
         (
             f"There is no instance profile wep in {WHERE}. Name one that is there; its role needs the policy"
             " AWSElasticDisasterRecoveryRecoveryInstancePolicy."
+        ),
+    ),
+    (
+        {"instanceProfileName": "hollow"},
+        "instanceProfileName",
+        (
+            f"The instance profile hollow in {WHERE} holds no role. Put one into it that has the policy"
+            " AWSElasticDisasterRecoveryRecoveryInstancePolicy, without which a recovery instance cannot talk to DRS,"
+            " or name another."
+        ),
+    ),
+    (
+        {"instanceProfileName": "plain"},
+        "instanceProfileName",
+        (
+            "The policy AWSElasticDisasterRecoveryRecoveryInstancePolicy is not attached to the role app of the"
+            f" instance profile plain in {WHERE}, and without it a recovery instance cannot talk to DRS. Attach it, or"
+            " name another."
         ),
     ),
     (

@@ -63,8 +63,8 @@ class Report:
         gone = await self._find_once(_Asked(run.group_id, run.head.generation, run))
         if work.source_server_id in gone:
             raise DriftFound(
-                f"{work.source_server_id} could not be launched any more: {gone[work.source_server_id]} No apply brings"
-                " that back: update the group."
+                f"{work.source_server_id} is not fit to be launched any more: {gone[work.source_server_id]} No apply"
+                " mends that: bring it back yourself, or update the group."
             )
         return brought
 

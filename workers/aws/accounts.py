@@ -3,20 +3,34 @@ What a target account holds: source servers, subnets, security groups, instance 
 
 Names are asked for by filters and not as ids: an id that does not exist fails the whole call, a filter's value that
 matches nothing is left out. A filter takes 200 values, a page of EC2 or IAM holds 1,000 items (EC2's and IAM's API
-references); of DRS's source servers 200 ids a call (botocore's model).
+references); of DRS's source servers 200 ids a call (botocore's model). Where so many are named that the list of all is
+shorter than that, the list is read.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from ipaddress import IPv4Network
 from typing import Any
 
 from workers.aws.calls import Calls
 from workers.core.model.group import Target
-from workers.core.validation.holdings import Interface, SourceServer, Subnet
+from workers.core.validation.holdings import InstanceProfile, Interface, SourceServer, Subnet, build_policy_arn
 
 NAMES_A_CALL = 200
 PAGE = 1000
+PAGES_OF_SUBNETS = 1
+"""An account has five VPCs in a Region and 200 subnets in each, unless it asked for more (AWS, Amazon VPC quotas)."""
+PAGES_OF_SECURITY_GROUPS = 3
+"""And 2,500 security groups in a Region."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    operation: str
+    member: str
+    filter_name: str
+    key: str
 
 
 class AwsTargetAccounts:
@@ -38,7 +52,8 @@ class AwsTargetAccounts:
 
     async def find_subnets(self, target: Target, subnet_ids: Collection[str]) -> Mapping[str, Subnet]:
         """Find subnets by id."""
-        return _subnets(await self._find(target, "DescribeSubnets", "Subnets", "subnet-id", subnet_ids))
+        asked = _Asked("DescribeSubnets", "Subnets", "subnet-id", "SubnetId")
+        return _subnets(await self._find_or_list(target, asked, subnet_ids, PAGES_OF_SUBNETS))
 
     async def list_subnets(self, target: Target) -> Mapping[str, Subnet]:
         """List every subnet."""
@@ -46,7 +61,8 @@ class AwsTargetAccounts:
 
     async def find_security_groups(self, target: Target, group_ids: Collection[str]) -> Mapping[str, str]:
         """Find the VPC of each security group by its id."""
-        found = await self._find(target, "DescribeSecurityGroups", "SecurityGroups", "group-id", group_ids)
+        asked = _Asked("DescribeSecurityGroups", "SecurityGroups", "group-id", "GroupId")
+        found = await self._find_or_list(target, asked, group_ids, PAGES_OF_SECURITY_GROUPS)
         return {each["GroupId"]: each["VpcId"] for each in found}
 
     async def find_instance_types(self, target: Target, names: Collection[str]) -> Collection[str]:
@@ -61,16 +77,14 @@ class AwsTargetAccounts:
         )
         return frozenset(each["InstanceType"] for each in found)
 
-    async def find_instance_profiles(self, target: Target, names: Collection[str]) -> Collection[str]:
-        """Find which of these instance profiles there are: one page of all for the most part, not a call a name."""
-        request: dict[str, Any] = {"MaxItems": PAGE}
-        found: set[str] = set()
-        while True:
-            page = await self._calls.call(target, "iam", "ListInstanceProfiles", request)
-            found |= {each["InstanceProfileName"] for each in page["InstanceProfiles"]} & set(names)
-            if len(found) == len(set(names)) or not page.get("IsTruncated"):
-                return frozenset(found)
-            request["Marker"] = page["Marker"]
+    async def find_instance_profiles(self, target: Target, names: Collection[str]) -> Mapping[str, InstanceProfile]:
+        """Find instance profiles by name: a page of all and a page of roles for the most part, not a call a name."""
+        profiles = self._list_iam(target, "ListInstanceProfiles", "InstanceProfiles", {})
+        found = {each["InstanceProfileName"]: each async for each in profiles if each["InstanceProfileName"] in names}
+        partitions = {each["Arn"].split(":")[1] for each in found.values() if each["Roles"]}
+        fit = {role for partition in partitions async for role in self._list_fit_roles(target, partition)}
+        roles = {name: next((role["RoleName"] for role in each["Roles"]), None) for name, each in found.items()}
+        return {name: InstanceProfile(role, role in fit) for name, role in roles.items()}
 
     async def find_instances(self, target: Target, instance_ids: Collection[str]) -> Collection[str]:
         """Find which of these instances there are."""
@@ -113,6 +127,50 @@ class AwsTargetAccounts:
             return [each async for each in self._page(target, operation, member, request)]
 
         return [each for page in await asyncio.gather(*map(find, _cut(values))) for each in page]
+
+    async def _find_or_list(self, target: Target, asked: "_Asked", names: Collection[str], pages: int) -> list[Any]:
+        found: dict[str, Any] = {}
+        missing = set(names)
+        if len(_cut(missing)) > pages:
+            found, is_all = await self._list(target, asked, pages)
+            missing = set() if is_all else missing - found.keys()
+        found |= {
+            each[asked.key]: each
+            for each in await self._find(target, asked.operation, asked.member, asked.filter_name, missing)
+        }
+        return [found[name] for name in sorted(names) if name in found]
+
+    async def _list(self, target: Target, asked: "_Asked", pages: int) -> tuple[dict[str, Any], bool]:
+        """List so many pages at the most, and tell whether that was all."""
+        found: dict[str, Any] = {}
+        request: dict[str, Any] = {"MaxResults": PAGE}
+        for _ in range(pages):
+            page = await self._calls.call(target, "ec2", asked.operation, request)
+            found |= {each[asked.key]: each for each in page[asked.member]}
+            if not page.get("NextToken"):
+                return found, True
+            request["NextToken"] = page["NextToken"]
+        return found, False
+
+    def _list_fit_roles(self, target: Target, partition: str) -> AsyncIterator[str]:
+        request = {
+            "PolicyArn": build_policy_arn(partition),
+            "EntityFilter": "Role",
+        }
+        roles = self._list_iam(target, "ListEntitiesForPolicy", "PolicyRoles", request)
+        return (role["RoleName"] async for role in roles)
+
+    async def _list_iam(
+        self, target: Target, operation: str, member: str, request: Mapping[str, Any]
+    ) -> AsyncIterator[Any]:
+        asking = {**request, "MaxItems": PAGE}
+        while True:
+            page = await self._calls.call(target, "iam", operation, asking)
+            for each in page[member]:
+                yield each
+            if not page.get("IsTruncated"):
+                return
+            asking["Marker"] = page["Marker"]
 
     async def _page(
         self, target: Target, operation: str, member: str, request: Mapping[str, Any]

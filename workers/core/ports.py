@@ -15,7 +15,7 @@ from workers.core.model.group import Target
 from workers.core.model.launch_config import Json
 from workers.core.plan.observed import ObservedConfiguration, ObservedTemplate
 from workers.core.plan.plan import CreateTemplateVersion
-from workers.core.validation.holdings import Interface, SourceServer, Subnet
+from workers.core.validation.holdings import InstanceProfile, Interface, SourceServer, Subnet
 
 Clock = Callable[[], datetime]
 """Answers the present, aware, in UTC."""
@@ -183,8 +183,8 @@ class TargetAccounts(Protocol):
     async def find_instance_types(self, target: Target, names: Collection[str]) -> Collection[str]:
         """Find which of these instance types EC2 offers in the Region."""
 
-    async def find_instance_profiles(self, target: Target, names: Collection[str]) -> Collection[str]:
-        """Find which of these instance profiles there are."""
+    async def find_instance_profiles(self, target: Target, names: Collection[str]) -> Mapping[str, InstanceProfile]:
+        """Find instance profiles by name."""
 
     async def find_instances(self, target: Target, instance_ids: Collection[str]) -> Collection[str]:
         """Find which of these instances there are."""

@@ -5,12 +5,13 @@ It holds what an operator would miss at once: disks of different types, IMDSv2, 
 a second network interface. Code that writes a template without inheriting from it loses them: that must show.
 """
 
+import json
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
 from moto.ec2.models import ec2_backends
-from moto.iam.models import iam_backends
+from moto.iam.models import AWSManagedPolicy, iam_backends
 from moto.utilities.utils import get_partition
 
 from infra.local.drs.servers import HARDWARES, Hardware
@@ -19,6 +20,9 @@ MANAGED_TAG = "AWSElasticDisasterRecoveryManaged"
 """The tag by which DRS's own policy, and its users' policies, allow writes to the template."""
 SERVER_TAG = "AWSElasticDisasterRecoverySourceServerID"
 INSTANCE_PROFILE = "AWSElasticDisasterRecoveryRecoveryInstanceProfile"
+INSTANCE_ROLE = "AWSElasticDisasterRecoveryRecoveryInstanceRole"
+INSTANCE_POLICY = "AWSElasticDisasterRecoveryRecoveryInstancePolicy"
+"""AWS's managed policy, by which what DRS launched talks to DRS; its path is /service-role/ (AWS managed policies)."""
 
 _FIRST_HOST = 10
 
@@ -45,8 +49,22 @@ def find_landing(account_id: str, region: str) -> Landing:
 def make_instance_profile(account_id: str, region: str) -> None:
     """Make the instance profile that DRS makes when it is initialised, unless it is there: its templates name it."""
     iam = iam_backends[account_id][get_partition(region)]
-    if INSTANCE_PROFILE not in iam.instance_profiles:
-        iam.create_instance_profile(INSTANCE_PROFILE, "/service-role/", [])
+    if INSTANCE_PROFILE in iam.instance_profiles:
+        return
+    # AWS's own policies are in every account; moto has them only if it is told to load all thousand.
+    now = "2021-11-17T10:20:00+00:00"
+    about = {"Path": "/service-role/", "Document": _write_document([]), "CreateDate": now, "UpdateDate": now}
+    policy = AWSManagedPolicy.from_data(INSTANCE_POLICY, account_id, region, about)
+    iam.managed_policies[policy.arn] = policy
+    trust = {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    document = json.dumps(_write_document([trust]))
+    iam.create_role(INSTANCE_ROLE, document, "/service-role/", None, "", [], "3600")
+    iam.attach_role_policy(policy.arn, INSTANCE_ROLE)
+    iam.create_instance_profile(INSTANCE_PROFILE, "/service-role/", [INSTANCE_ROLE])
+
+
+def _write_document(statements: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"Version": "2012-10-17", "Statement": statements}
 
 
 def choose_hardware(number: int, landing: Landing) -> Hardware:

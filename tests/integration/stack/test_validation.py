@@ -14,6 +14,7 @@ ACCOUNT = "123456789012"
 WHERE = f"account {ACCOUNT}, {REGION}"
 NO_SUBNET, NO_GROUP, NO_SERVER = "subnet-0123456789abcdef0", "sg-0123456789abcdef0", "s-0123456789abcdefg"
 PROFILE = "AWSElasticDisasterRecoveryRecoveryInstanceProfile"
+POLICY = "AWSElasticDisasterRecoveryRecoveryInstancePolicy"
 
 
 def check_nothing_is_done(product: Product) -> None:
@@ -126,8 +127,68 @@ async def test_300_source_servers_cost_at_most_12_calls(product: Product) -> Non
         "ec2.DescribeInstanceTypeOfferings": 1,
         "ec2.DescribeNetworkInterfaces": 2,
         "iam.ListInstanceProfiles": 1,
+        "iam.ListEntitiesForPolicy": 1,
     }
     assert sum(calls.values()) <= 12
+
+
+async def test_300_source_servers_that_share_nothing_cost_12_describe_calls(product: Product) -> None:
+    """Each names a subnet, five security groups, a type, an address and an instance that no other names."""
+    members, groups = product.add_servers(300), product.add_security_groups(1500)
+    ec2 = product.client("ec2")
+    (subnet,) = ec2.describe_subnets(SubnetIds=[product.subnet_id])["Subnets"]
+    blocks = list(IPv4Network("10.77.0.0/16").subnets(new_prefix=26))[:300]
+    vpc_id = subnet["VpcId"]
+    ec2.associate_vpc_cidr_block(VpcId=vpc_id, CidrBlock="10.77.0.0/16")
+    subnets = [ec2.create_subnet(VpcId=vpc_id, CidrBlock=str(each))["Subnet"]["SubnetId"] for each in blocks]
+    made = ec2.run_instances(ImageId="ami-12c6146b", MinCount=300, MaxCount=300, SubnetId=product.subnet_id)
+    offered = ec2.describe_instance_type_offerings(LocationType="region")["InstanceTypeOfferings"]
+    servers = [
+        override(
+            member,
+            subnetId=subnets[number],
+            securityGroupIds=groups[number * 5 : number * 5 + 5],
+            staticPrivateIp=str(blocks[number][20]),
+            instanceType=offered[number]["InstanceType"],
+            launchIntoInstanceProperties={"launchIntoEC2InstanceID": made["Instances"][number]["InstanceId"]},
+        )
+        for number, member in enumerate(members)
+    ]
+    defaults = {
+        "targetInstanceTypeRightSizingMethod": "NONE",
+        "copyPrivateIp": False,
+        "copyTags": False,
+        "instanceProfileName": PROFILE,
+    }
+    product.count_anew()
+    answer = await product.api.post(GROUPS, json=product.body(members, launchConfig=defaults, servers=servers))
+    assert answer.status_code == 201, answer.text
+    calls = asked(product)
+    assert sum(number for name, number in calls.items() if ".Describe" in name) <= 12, calls
+    assert calls["ec2.DescribeSecurityGroups"] == 2, "1,500 and few more are two pages of the list"
+    assert calls["ec2.DescribeSubnets"] == 1
+
+
+async def test_a_profile_without_the_policy_of_drs_is_refused(product: Product) -> None:
+    """A recovery instance that got it could not talk to DRS; attached, the same body is taken."""
+    iam = product.client("iam")
+    iam.create_role(RoleName="app", AssumeRolePolicyDocument="{}")
+    iam.create_instance_profile(InstanceProfileName="app-profile")
+    body = product.body(product.add_servers(1), launchConfig={"instanceProfileName": "app-profile"})
+    (error,) = (await refuse(product, body))["errors"]
+    assert error["pointer"] == "/launchConfig/instanceProfileName"
+    assert error["message"] == (
+        f"The instance profile app-profile in {WHERE} holds no role. Put one into it that has the policy {POLICY},"
+        " without which a recovery instance cannot talk to DRS, or name another."
+    )
+    iam.add_role_to_instance_profile(InstanceProfileName="app-profile", RoleName="app")
+    (error,) = (await refuse(product, body))["errors"]
+    assert error["message"] == (
+        f"The policy {POLICY} is not attached to the role app of the instance profile app-profile in {WHERE}, and"
+        " without it a recovery instance cannot talk to DRS. Attach it, or name another."
+    )
+    iam.attach_role_policy(RoleName="app", PolicyArn=f"arn:aws:iam::aws:policy/service-role/{POLICY}")
+    assert (await product.api.post(GROUPS, json=body)).status_code == 201
 
 
 async def test_an_update_asks_about_what_it_changes(product: Product) -> None:

@@ -10,6 +10,7 @@ from workers.core.contract import WATCH_ACTOR, Queue
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 ACCOUNT = "123456789012"
+POLICY = "arn:aws:iam::aws:policy/service-role/AWSElasticDisasterRecoveryRecoveryInstancePolicy"
 DESCRIBES = ("ec2.DescribeSubnets", "ec2.DescribeSecurityGroups", "iam.ListInstanceProfiles")
 
 
@@ -38,8 +39,21 @@ def make_subnet(product: Product) -> str:
 
 
 def make_profile(product: Product) -> str:
-    product.client("iam").create_instance_profile(InstanceProfileName="short-lived")
+    iam = product.client("iam")
+    iam.create_role(RoleName="short-lived", AssumeRolePolicyDocument="{}")
+    iam.attach_role_policy(RoleName="short-lived", PolicyArn=POLICY)
+    iam.create_instance_profile(InstanceProfileName="short-lived")
+    iam.add_role_to_instance_profile(InstanceProfileName="short-lived", RoleName="short-lived")
     return "short-lived"
+
+
+def delete_profile(product: Product) -> None:
+    iam = product.client("iam")
+    iam.remove_role_from_instance_profile(InstanceProfileName="short-lived", RoleName="short-lived")
+    iam.delete_instance_profile(InstanceProfileName="short-lived")
+    if iam.list_attached_role_policies(RoleName="short-lived")["AttachedPolicies"]:
+        iam.detach_role_policy(RoleName="short-lived", PolicyArn=POLICY)
+    iam.delete_role(RoleName="short-lived")
 
 
 async def make_ready(product: Product, members: list[str], **named: Any) -> str:
@@ -63,7 +77,7 @@ async def test_what_was_deleted_after_ready_is_reported_with_its_name(product: P
         case _:
             gone = make_profile(product)
             group_id = await make_ready(product, members, instanceProfileName=gone)
-            product.client("iam").delete_instance_profile(InstanceProfileName=gone)
+            delete_profile(product)
     await watch(product)
     await work(product, group_id)
     calls, writes = product.calls(), product.aws_writes()
@@ -71,12 +85,44 @@ async def test_what_was_deleted_after_ready_is_reported_with_its_name(product: P
     assert (status["status"], status["failedServers"]) == ("failed", 30)
     error = status["serverConfigs"][members[7]]["errors"][0]
     assert error["code"] == "DRIFT_FOUND"
-    assert error["message"].startswith(f"{members[7]} could not be launched any more: There is no")
+    assert error["message"].startswith(f"{members[7]} is not fit to be launched any more: There is no")
     assert gone in error["message"]
     assert "update the group" in error["message"]
     assert writes == {}
     # Once for all that the run lists: one call for each kind that they name.
     assert sum(calls.get(name, 0) for name in DESCRIBES) == (2 if field == "securityGroupIds" else 1)
+
+
+async def test_a_profile_that_lost_its_policy_after_ready_is_reported(product: Product) -> None:
+    """The instance would start and could not talk to DRS; the role and the policy are named."""
+    group_id = await make_ready(product, product.add_servers(1), instanceProfileName=make_profile(product))
+    try:
+        product.client("iam").detach_role_policy(RoleName="short-lived", PolicyArn=POLICY)
+        await watch(product)
+        await work(product, group_id)
+        (error,) = (await product.status(group_id))["errors"]
+    finally:
+        delete_profile(product)
+    assert error["code"] == "DRIFT_FOUND"
+    assert f"{POLICY.rpartition('/')[2]} is not attached to the role short-lived of the instance profile" in str(error)
+
+
+async def test_what_an_account_tells_counts_where_it_does_not_tell_all(product: Product) -> None:
+    """Who may not ask for the policy's roles is told of a subnet that is gone all the same."""
+    gone = make_subnet(product)
+    named = {"subnetId": gone, "instanceProfileName": make_profile(product)}
+    group_id = await make_ready(product, product.add_servers(2), **named)
+    product.client("ec2").delete_subnet(SubnetId=gone)
+    product.faults({"service": "iam", "operation": "ListEntitiesForPolicy", "code": "AccessDenied"})
+    try:
+        await watch(product)
+        await work(product, group_id)
+    finally:
+        product.faults()
+        delete_profile(product)
+    status = await product.status(group_id)
+    assert (status["status"], status["failedServers"]) == ("failed", 2)
+    assert gone in str(status["errors"])
 
 
 async def test_what_is_there_is_no_finding(product: Product) -> None:

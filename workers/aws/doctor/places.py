@@ -13,6 +13,7 @@ from workers.core.doctor.resources import CALLED, DRY_RUNS, list_drs_writes
 from workers.core.errors import AccessDenied, PrelaunchError
 from workers.core.model.group import Target
 from workers.core.ports import Clock
+from workers.core.validation.holdings import build_policy_arn
 
 DRY_RUN_PASSED = "DryRunOperation"
 """What EC2 answers to a dry run of a call that may be made (EC2's API reference, common parameters)."""
@@ -58,7 +59,7 @@ class AwsPlaces:
         """Tell which calls of runs, waves and checks the caller may make, tried on that source server."""
         template_id, reading = await self._read_template_id(target, source_server_id)
         verdicts = await asyncio.gather(
-            *(self._try_call(target, service, operation) for service, operation in CALLED if operation != READ),
+            *(self._try_call(target, *called, caller) for called in CALLED if called[1] != READ),
             *(self._dry_run(target, operation, template_id) for operation in DRY_RUNS),
         )
         return [reading, *verdicts, *await self._simulate(target, caller, source_server_id)]
@@ -87,10 +88,12 @@ class AwsPlaces:
             return None, _judge(action, error)
         return found.get("ec2LaunchTemplateID"), Verdict(action, True)
 
-    async def _try_call(self, target: Target, service: str, operation: str) -> Verdict:
-        most = {"MaxItems": 1} if service == "iam" else {"maxResults": 1}
+    async def _try_call(self, target: Target, service: str, operation: str, caller: str) -> Verdict:
+        request: dict[str, Any] = {"MaxItems": 1} if service == "iam" else {"maxResults": 1}
+        if operation == "ListEntitiesForPolicy":
+            request["PolicyArn"] = build_policy_arn(caller.split(":")[1])
         try:
-            await self._calls.call(target, service, operation, most)
+            await self._calls.call(target, service, operation, request)
         except PrelaunchError as error:
             return _judge(f"{service}:{operation}", error)
         return Verdict(f"{service}:{operation}", True)

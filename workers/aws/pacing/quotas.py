@@ -37,6 +37,7 @@ QUOTAS = {
     ("ec2", "DescribeInstances"): EC2_READ,
     ("ec2", "DescribeNetworkInterfaces"): EC2_READ,
     ("iam", "GetRole"): IAM_READ,
+    ("iam", "ListEntitiesForPolicy"): IAM_READ,
     ("iam", "ListInstanceProfiles"): IAM_READ,
     ("iam", "SimulatePrincipalPolicy"): IAM_READ,
     ("service-quotas", "ListServiceQuotas"): IAM_READ,

@@ -44,6 +44,7 @@ CALLED = (
     ("drs", "DescribeJobs"),
     ("drs", "GetLaunchConfiguration"),
     ("iam", "ListInstanceProfiles"),
+    ("iam", "ListEntitiesForPolicy"),
 )
 """Reads that have no DryRun: to make them is the only sure way, and changes nothing."""
 

@@ -4,6 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 
+RECOVERY_POLICY = "AWSElasticDisasterRecoveryRecoveryInstancePolicy"
+"""By it a recovery instance talks to DRS: the role of its instance profile needs it (AWS managed policy reference)."""
+
+
+def build_policy_arn(partition: str) -> str:
+    """Build the ARN of RECOVERY_POLICY in a partition, such as `aws` (AWS managed policy reference)."""
+    return f"arn:{partition}:iam::aws:policy/service-role/{RECOVERY_POLICY}"
+
 
 @dataclass(frozen=True, slots=True)
 class SourceServer:
@@ -23,6 +31,16 @@ class Subnet:
     vpc_id: str
     network: IPv4Network | None
     """None where it has IPv6 addresses only."""
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceProfile:
+    """An instance profile of IAM."""
+
+    role: str | None
+    """The name of the role in it; IAM holds one at the most."""
+    has_policy: bool
+    """Whether RECOVERY_POLICY is attached to that role."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +65,7 @@ class Holdings:
     security_groups: Mapping[str, str] = field(default_factory=dict)
     """Id to the VPC's."""
     instance_types: frozenset[str] = frozenset()
-    instance_profiles: frozenset[str] = frozenset()
+    instance_profiles: Mapping[str, InstanceProfile] = field(default_factory=dict)
     """By name."""
     instances: frozenset[str] = frozenset()
     """By id."""

@@ -9,11 +9,16 @@ import asyncio
 from collections.abc import Awaitable, Collection
 from typing import Any
 
+import structlog
+
+from workers.core.errors import PrelaunchError
 from workers.core.model.group import GroupDefinition
 from workers.core.ports import TargetAccounts
 from workers.core.validation.holdings import Holdings, SourceServer
 from workers.core.validation.names import find_names
 from workers.core.validation.rules import Configured, find_gone
+
+log = structlog.get_logger()
 
 
 class Missing:
@@ -31,11 +36,12 @@ class Missing:
             members: The source servers.
 
         Returns:
-            Each such member, and in words what is gone; nothing is asked where nothing of the kind is named.
+            Each such member, and in words what is gone; nothing is asked where nothing of the kind is named. Where the
+            account tells of one kind only that is counted, and the log has what was not told.
 
         Raises:
-            PermanentError: The account refuses to be asked.
-            RetryableError: It cannot be asked just now.
+            PermanentError: The account refuses to be asked, and of what it told nothing is gone.
+            RetryableError: It cannot be asked just now, and of what it told nothing is gone.
         """
         configs = {member: definition.effective(member) for member in sorted(members)}
         names, target = find_names(configs), definition.target
@@ -46,9 +52,18 @@ class Missing:
             asking["security_groups"] = self._accounts.find_security_groups(target, names.security_groups)
         if names.instance_profiles:
             asking["instance_profiles"] = self._accounts.find_instance_profiles(target, names.instance_profiles)
-        answers = dict(zip(asking, await asyncio.gather(*asking.values()), strict=True))
+        said = dict(zip(asking, await asyncio.gather(*asking.values(), return_exceptions=True), strict=True))
+        unsaid = [each for each in said.values() if isinstance(each, BaseException)]
+        answers = {kind: each for kind, each in said.items() if not isinstance(each, BaseException)}
         held, where = Holdings({}, **answers), f"account {target.account_id}, {target.region}"
         found = {
-            member: find_gone(Configured(SourceServer(), config, where), held) for member, config in configs.items()
+            member: find_gone(Configured(SourceServer(), config, where), held, answers)
+            for member, config in configs.items()
         }
-        return {member: " ".join(each.message for each in gone) for member, gone in found.items() if gone}
+        gone = {member: " ".join(each.message for each in misfits) for member, misfits in found.items() if misfits}
+        for error in unsaid:
+            if not gone or not isinstance(error, PrelaunchError):
+                raise error
+            known = {"account_id": target.account_id, "region": target.region}
+            log.warning("holdings.not_read", **known, code=error.code, error=error.message)
+        return gone

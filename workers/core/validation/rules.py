@@ -4,13 +4,13 @@ Compare an effective launch config with what its account holds. Pure: a rule loo
 A rule refuses only what is known to be wrong. Where the account was not asked, or the field is not ours, it is silent.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
 from workers.core.model.conflicts import Conflict
 from workers.core.model.launch_config import LaunchConfig
-from workers.core.validation.holdings import Holdings, Interface, SourceServer
+from workers.core.validation.holdings import RECOVERY_POLICY, Holdings, Interface, SourceServer
 from workers.core.validation.names import read_address, read_launch_into, read_text
 
 RESERVED_AT_START = 4
@@ -41,10 +41,24 @@ def find_misfits(configured: Configured, held: Holdings) -> list[Conflict]:
     return [conflict for rule in _RULES for conflict in rule(configured, held)]
 
 
-def find_gone(configured: Configured, held: Holdings) -> list[Conflict]:
-    """Find, of what can go away after it was checked, what an effective launch config names and is not there."""
-    gone = (_unknown_subnet, _unknown_security_groups, _unknown_profile)
-    return [conflict for rule in gone for conflict in rule(configured, held)]
+def find_gone(configured: Configured, held: Holdings, kinds: Collection[str]) -> list[Conflict]:
+    """
+    Find, of what can go away after it was checked, what an effective launch config names and is not there.
+
+    Parameters:
+        configured: The source server.
+        held: What the account holds of what is named.
+        kinds: The members of `held` that were read; of others nothing is known.
+
+    Returns:
+        The misfits.
+    """
+    rules = {
+        "subnets": _unknown_subnet,
+        "security_groups": _unknown_security_groups,
+        "instance_profiles": _unfit_profile,
+    }
+    return [conflict for kind, rule in rules.items() if kind in kinds for conflict in rule(configured, held)]
 
 
 def _unknown_subnet(asked: Configured, held: Holdings) -> list[Conflict]:
@@ -80,14 +94,28 @@ def _type_not_offered(asked: Configured, held: Holdings) -> list[Conflict]:
     return [Conflict("instanceType", f"EC2 offers no instance type {name} in {asked.where}. Choose one that it does.")]
 
 
-def _unknown_profile(asked: Configured, held: Holdings) -> list[Conflict]:
+def _unfit_profile(asked: Configured, held: Holdings) -> list[Conflict]:
     name = read_text(asked.config, "instanceProfileName")
-    if name is None or name in held.instance_profiles:
+    if name is None:
         return []
-    message = (
-        f"There is no instance profile {name} in {asked.where}. Name one that is there; its role needs the policy"
-        " AWSElasticDisasterRecoveryRecoveryInstancePolicy."
-    )
+    profile = held.instance_profiles.get(name)
+    if profile is None:
+        message = (
+            f"There is no instance profile {name} in {asked.where}. Name one that is there; its role needs the policy"
+            f" {RECOVERY_POLICY}."
+        )
+    elif profile.role is None:
+        message = (
+            f"The instance profile {name} in {asked.where} holds no role. Put one into it that has the policy"
+            f" {RECOVERY_POLICY}, without which a recovery instance cannot talk to DRS, or name another."
+        )
+    elif not profile.has_policy:
+        message = (
+            f"The policy {RECOVERY_POLICY} is not attached to the role {profile.role} of the instance profile {name} in"
+            f" {asked.where}, and without it a recovery instance cannot talk to DRS. Attach it, or name another."
+        )
+    else:
+        return []
     return [Conflict("instanceProfileName", message)]
 
 
@@ -170,7 +198,7 @@ _RULES: tuple[Callable[[Configured, Holdings], list[Conflict]], ...] = (
     _unknown_subnet,
     _unknown_security_groups,
     _type_not_offered,
-    _unknown_profile,
+    _unfit_profile,
     _unknown_instance,
     _licence_without_host,
     _misplaced_address,
