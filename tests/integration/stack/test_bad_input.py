@@ -400,6 +400,34 @@ async def test_right_sizing_that_nobody_of_ours_named(product: Product) -> None:
     }
 
 
+async def test_a_static_address_where_drs_copies_one(product: Product) -> None:
+    """On in DRS and not named by us: the source server fails alone, unwritten, until copyPrivateIp is set to false."""
+    member, other = product.add_servers(2)
+    product.client("drs").update_launch_configuration(sourceServerID=member, copyPrivateIp=True)
+    copied = primary(product, member)["PrivateIpAddress"]
+    group_id = await product.create([member, other], launchConfig={}, servers=static(member, other))
+    product.count_anew()
+    await product.drain()
+    assert await read_one_error(product, group_id, member, ready=1) == {
+        "code": "INVALID_LAUNCH_CONFIG",
+        "message": REFUSED["an address that the copied one overwrites"][2],
+    }
+    assert product.aws_writes() == {"ec2.CreateLaunchTemplateVersion": 1, "ec2.ModifyLaunchTemplate": 1}
+    assert primary(product, member)["PrivateIpAddress"] == copied
+    await product.update(group_id, {"servers": static(member, other, copyPrivateIp=False)})
+    await product.drain()
+    assert (await product.status(group_id))["status"] == "ready"
+    assert primary(product, member)["PrivateIpAddress"] == "172.31.9.200"
+
+
+def static(*members: str, **more: Any) -> list[dict[str, Any]]:
+    addresses = {member: f"172.31.9.{200 + number}" for number, member in enumerate(members)}
+    return [
+        {"sourceServerId": member, "launchConfig": {"staticPrivateIp": address, **more}}
+        for member, address in addresses.items()
+    ]
+
+
 async def test_an_address_that_a_copy_left_behind(product: Product) -> None:
     """Somebody's copyPrivateIp, switched off, leaves its address in the template; null takes it out, as planned."""
     (member,) = product.add_servers(1)
