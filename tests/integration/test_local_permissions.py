@@ -67,6 +67,25 @@ def test_what_ec2_has_more_of_than_a_page_comes_in_pages(client: Clients, operat
     assert {len(page) for page in pages[:-1]} == {5}
 
 
+def test_who_a_policy_bounds_is_listed_beside_who_has_it(client: Clients) -> None:
+    """Unless PolicyUsageFilter asks for one of the two: a boundary grants nothing."""
+    iam = client("iam", access_key_id=ACCOUNT)
+    document = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "ec2:*", "Resource": "*"}]}
+    arn = iam.create_policy(PolicyName="both", PolicyDocument=json.dumps(document))["Policy"]["Arn"]
+    iam.create_role(RoleName="bounded", AssumeRolePolicyDocument="{}", PermissionsBoundary=arn)
+    iam.create_role(RoleName="attached", AssumeRolePolicyDocument="{}")
+    iam.attach_role_policy(RoleName="attached", PolicyArn=arn)
+
+    def listed(**how: str) -> set[str]:
+        answer = iam.list_entities_for_policy(PolicyArn=arn, **how)
+        return {role["RoleName"] for role in answer["PolicyRoles"]}
+
+    assert listed() == listed(EntityFilter="Role") == {"bounded", "attached"}
+    assert listed(PolicyUsageFilter="PermissionsPolicy") == {"attached"}
+    assert listed(PolicyUsageFilter="PermissionsBoundary") == {"bounded"}
+    assert listed(EntityFilter="User") == set()
+
+
 def test_a_dry_run_of_a_write_writes_nothing(local: StandIn, client: Clients) -> None:
     """One that may not be made is UnauthorizedOperation, also then; a template that is not there is told as that."""
     ec2 = client("ec2", access_key_id=ACCOUNT)

@@ -153,9 +153,11 @@ class AwsTargetAccounts:
         return found, False
 
     def _list_fit_roles(self, target: Target, partition: str) -> AsyncIterator[str]:
+        # Without PolicyUsageFilter also roles that the policy bounds are listed: a boundary grants nothing.
         request = {
             "PolicyArn": build_policy_arn(partition),
             "EntityFilter": "Role",
+            "PolicyUsageFilter": "PermissionsPolicy",
         }
         roles = self._list_iam(target, "ListEntitiesForPolicy", "PolicyRoles", request)
         return (role["RoleName"] async for role in roles)

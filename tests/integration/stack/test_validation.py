@@ -171,8 +171,9 @@ async def test_300_source_servers_that_share_nothing_cost_12_describe_calls(prod
 
 async def test_a_profile_without_the_policy_of_drs_is_refused(product: Product) -> None:
     """A recovery instance that got it could not talk to DRS; attached, the same body is taken."""
-    iam = product.client("iam")
-    iam.create_role(RoleName="app", AssumeRolePolicyDocument="{}")
+    iam, policy_arn = product.client("iam"), f"arn:aws:iam::aws:policy/service-role/{POLICY}"
+    # As a permissions boundary the policy grants nothing (IAM user guide).
+    iam.create_role(RoleName="app", AssumeRolePolicyDocument="{}", PermissionsBoundary=policy_arn)
     iam.create_instance_profile(InstanceProfileName="app-profile")
     body = product.body(product.add_servers(1), launchConfig={"instanceProfileName": "app-profile"})
     (error,) = (await refuse(product, body))["errors"]
@@ -187,7 +188,7 @@ async def test_a_profile_without_the_policy_of_drs_is_refused(product: Product) 
         f"The policy {POLICY} is not attached to the role app of the instance profile app-profile in {WHERE}, and"
         " without it a recovery instance cannot talk to DRS. Attach it, or name another."
     )
-    iam.attach_role_policy(RoleName="app", PolicyArn=f"arn:aws:iam::aws:policy/service-role/{POLICY}")
+    iam.attach_role_policy(RoleName="app", PolicyArn=policy_arn)
     assert (await product.api.post(GROUPS, json=body)).status_code == 201
 
 
