@@ -117,7 +117,8 @@ async def test_300_source_servers_cost_at_most_12_calls(product: Product) -> Non
         servers.append(override(member, **config))
     defaults = {"targetInstanceTypeRightSizingMethod": "NONE", "instanceProfileName": PROFILE}
     product.count_anew()
-    answer = await product.api.post(GROUPS, json=product.body(members, launchConfig=defaults, servers=servers))
+    with product.unhurried():
+        answer = await product.api.post(GROUPS, json=product.body(members, launchConfig=defaults, servers=servers))
     assert answer.status_code == 201, answer.text
     calls = asked(product)
     assert calls == {
@@ -161,7 +162,8 @@ async def test_300_source_servers_that_share_nothing_cost_12_describe_calls(prod
         "instanceProfileName": PROFILE,
     }
     product.count_anew()
-    answer = await product.api.post(GROUPS, json=product.body(members, launchConfig=defaults, servers=servers))
+    with product.unhurried():
+        answer = await product.api.post(GROUPS, json=product.body(members, launchConfig=defaults, servers=servers))
     assert answer.status_code == 201, answer.text
     calls = asked(product)
     assert sum(number for name, number in calls.items() if ".Describe" in name) <= 12, calls
