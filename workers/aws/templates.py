@@ -12,7 +12,7 @@ from typing import Any
 from botocore.model import ListShape, Shape, StructureShape
 
 from workers.aws.calls import Calls
-from workers.core.errors import InvalidLaunchConfig, StaleTemplate, VersionRefused
+from workers.core.errors import AccessDenied, InvalidLaunchConfig, StaleTemplate, VersionRefused
 from workers.core.model.group import Target
 from workers.core.plan.observed import ObservedTemplate
 from workers.core.plan.plan import CreateTemplateVersion
@@ -23,6 +23,9 @@ PAGE = 200
 
 LIMIT_CODES = "LimitExceeded"
 """How EC2's codes for a limit that is reached end; that for 10,000 versions of a launch template is not documented."""
+DENIED_CODE = "UnauthorizedOperation"
+MANAGED_TAG = "AWSElasticDisasterRecoveryManaged"
+"""By it DRS's policies let a launch template be written (DRS user guide; AWS managed policies)."""
 
 
 class Ec2LaunchTemplates:
@@ -85,10 +88,7 @@ class Ec2LaunchTemplates:
         }
         if step.inherits:
             request["SourceVersion"] = str(step.source_version)
-        try:
-            answer = await self._calls.call(target, "ec2", "CreateLaunchTemplateVersion", request, guard=guard)
-        except InvalidLaunchConfig as error:
-            raise _explain_limit(error, step.template_id) from error
+        answer = await self._write(target, "CreateLaunchTemplateVersion", request, guard)
         warnings = (answer.get("Warning") or {}).get("Errors") or []
         version = int(answer["LaunchTemplateVersion"]["VersionNumber"])
         if warnings:
@@ -110,20 +110,33 @@ class Ec2LaunchTemplates:
             # Always a new token: a repeated one would turn a repair into a success that does nothing.
             "ClientToken": str(uuid.uuid4()),
         }
-        await self._calls.call(target, "ec2", "ModifyLaunchTemplate", request, guard=guard)
+        await self._write(target, "ModifyLaunchTemplate", request, guard)
+
+    async def _write(self, target: Target, operation: str, request: dict[str, Any], guard: Guard) -> Any:
+        try:
+            return await self._calls.call(target, "ec2", operation, request, guard=guard)
+        except (AccessDenied, InvalidLaunchConfig) as error:
+            advice = _advise(error, operation, request["LaunchTemplateId"])
+            if advice is None:
+                raise
+            raise type(error)(
+                f"{error.message} {advice}", code=error.code, request_id=error.request_id, operation=error.operation
+            ) from error
 
 
-def _explain_limit(error: InvalidLaunchConfig, template_id: str) -> InvalidLaunchConfig:
-    """Say what to do where a launch template is full; any other refusal is what EC2 says of it."""
-    if not error.code.endswith(LIMIT_CODES):
-        return error
-    return InvalidLaunchConfig(
-        f"{error.message} {template_id} can hold no more versions: delete old ones (ec2"
-        " delete-launch-template-versions, never the default one), then apply again.",
-        code=error.code,
-        request_id=error.request_id,
-        operation=error.operation,
-    )
+def _advise(error: AccessDenied | InvalidLaunchConfig, operation: str, template_id: str) -> str | None:
+    """Say what to do where EC2 does not; None where its words are enough."""
+    if error.code.endswith(LIMIT_CODES):
+        return (
+            f"{template_id} can hold no more versions: delete old ones (ec2 delete-launch-template-versions, never the"
+            " default one), then apply again."
+        )
+    if error.code == DENIED_CODE:
+        return (
+            f"Allow ec2:{operation} on {template_id}. Where a policy allows that by the tag {MANAGED_TAG}, see whether"
+            " the launch template has it still; then apply again."
+        )
+    return None
 
 
 def _observe(template_id: str, version: Mapping[str, Any], shape: Shape, begun_at: datetime) -> ObservedTemplate:

@@ -18,6 +18,7 @@ from workers.core.contract import WATCH_ACTOR, Queue
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 ACCOUNT = "123456789012"
+GROUPS = "/protection-groups"
 WHERE = f"account {ACCOUNT}, {REGION}"
 INSTANCE = "i-0123456789abcdef0"
 GROUP = "sg-0123456789abcdef0"
@@ -113,6 +114,40 @@ REFUSED: Mapping[str, tuple[dict[str, Any], str, str]] = {
         "copyPrivateIp",
         f"copyPrivateIp cannot be null: {_BOOLEAN}",
     ),
+    "a way of right-sizing that DRS does not know": (
+        {"targetInstanceTypeRightSizingMethod": "FAST"},
+        "targetInstanceTypeRightSizingMethod",
+        'targetInstanceTypeRightSizingMethod must be "NONE", "BASIC" or "IN_AWS", not "FAST".',
+    ),
+    "a disposition that DRS does not know": (
+        {"launchDisposition": "PAUSED"},
+        "launchDisposition",
+        'launchDisposition must be "STOPPED" or "STARTED", not "PAUSED".',
+    ),
+    "a name that is longer than DRS takes": (
+        {"name": "n" * 129},
+        "name",
+        (
+            "name must be text of 1 to 128 characters without control characters (null empties it), not"
+            f' "{"n" * 79}\u2026.'
+        ),
+    ),
+    "an instance whose id is none": (
+        {"launchIntoInstanceProperties": {"launchIntoEC2InstanceID": "i-1"}},
+        "launchIntoInstanceProperties/launchIntoEC2InstanceID",
+        (
+            "launchIntoInstanceProperties.launchIntoEC2InstanceID must be an EC2 instance id such as"
+            ' i-0123456789abcdef0, not "i-1".'
+        ),
+    ),
+    "a tag by which DRS finds its own": (
+        {"tags": {"AWSElasticDisasterRecoveryManaged": "no"}},
+        "tags/AWSElasticDisasterRecoveryManaged",
+        (
+            'The tag "AWSElasticDisasterRecoveryManaged" is managed by DRS, which finds its own by such tags; leave it'
+            " out."
+        ),
+    ),
     "a licence of one's own on shared hardware": (
         {"licensing": {"osByol": True}, "tenancy": "dedicated"},
         "licensing",
@@ -149,9 +184,9 @@ async def test_what_cannot_be_is_refused_in_words(product: Product, trap: str) -
     member = find_windows(product)
     body = product.body([member], launchConfig=None, servers=[{"sourceServerId": member, "launchConfig": config}])
     product.count_anew()
-    answer = await product.api.post("/protection-groups", json=body)
+    answer = await product.api.post(GROUPS, json=body)
     assert answer.status_code == 400, answer.text
-    words = f"{field} cannot be set. {message}" if "managed by DRS" in message else message
+    words = f"{field} cannot be set. {message}" if _is_managed(message) else message
     assert problem_of(answer)["errors"] == [
         {
             "pointer": f"/servers/0/launchConfig/{field}",
@@ -161,6 +196,10 @@ async def test_what_cannot_be_is_refused_in_words(product: Product, trap: str) -
         }
     ]
     assert product.writes().keys() <= {"dynamodb.UpdateItem"}, "more than turns to ask was written"
+
+
+def _is_managed(message: str) -> bool:
+    return "managed by DRS" in message and not message.startswith("The tag ")
 
 
 def find_windows(product: Product) -> str:
@@ -316,6 +355,41 @@ async def test_a_disconnected_server_has_no_template(product: Product) -> None:
     assert await fail_one(product, member, other) == _no_template(member)
 
 
+async def test_a_template_that_lost_the_tag_of_drs(product: Product) -> None:
+    """Whoever may write by that tag alone is denied the write of this one: EC2's words, and no version is left."""
+    member, other = product.add_servers(2)
+    product.local.control("PATCH", f"servers/{member}", {"drsTag": False})
+    assert await fail_one(product, member, other) == {
+        "code": "UnauthorizedOperation",
+        "message": "You are not authorized to perform this operation. Allow ec2:CreateLaunchTemplateVersion on"
+        f" {product.template_id(member)}. Where a policy allows that by the tag AWSElasticDisasterRecoveryManaged, see"
+        " whether the launch template has it still; then apply again.",
+        "operation": "ec2.CreateLaunchTemplateVersion",
+    }
+    assert product.version_count(member) == 1
+
+
+async def test_more_servers_than_an_account_can_have(product: Product) -> None:
+    """And ids that DRS never gives, or that are there twice: each at its place."""
+    answer = await product.api.post(GROUPS, json=product.body([f"s-{number:017d}" for number in range(4001)]))
+    assert (answer.status_code, problem_of(answer)["detail"]) == (
+        413,
+        "A protection group holds at most 4000 source servers; this one has 4001. Split it into several groups.",
+    )
+    member = "s-0123456789abcdefg"
+    answer = await product.api.post(GROUPS, json=product.body([member, "s-1", member]))
+    assert [(error["pointer"], error["message"]) for error in problem_of(answer)["errors"]] == [
+        (
+            "/sourceServerIds/1",
+            (
+                '"s-1" does not belong here: sourceServerIds must be a list of source server ids, each s- and 17'
+                " letters or digits."
+            ),
+        ),
+        ("/sourceServerIds/2", f"{member} stands in sourceServerIds twice; take one out."),
+    ]
+
+
 async def test_an_account_in_which_drs_is_not_initialised(product: Product) -> None:
     """Refused at the door with what to do; where it comes later, every source server fails in DRS's words."""
     account_id = "400000000001"
@@ -330,7 +404,7 @@ async def test_an_account_in_which_drs_is_not_initialised(product: Product) -> N
     assert {(each["code"], each["message"]) for each in status["errors"]} == {
         ("UninitializedAccountException", "The account has not been initialized for AWS Elastic Disaster Recovery."),
     }
-    answer = await product.api.post("/protection-groups", json=product.body(others, **access))
+    answer = await product.api.post(GROUPS, json=product.body(others, **access))
     assert (answer.status_code, problem_of(answer)["code"]) == (409, "ACCOUNT_NOT_INITIALIZED")
     where = f"account {account_id}, {REGION}"
     assert problem_of(answer)["detail"] == (
@@ -426,6 +500,25 @@ def static(*members: str, **more: Any) -> list[dict[str, Any]]:
         {"sourceServerId": member, "launchConfig": {"staticPrivateIp": address, **more}}
         for member, address in addresses.items()
     ]
+
+
+async def test_a_source_network_that_moves_the_subnet(product: Product) -> None:
+    """DRS rewrites the subnet after it was ready: the watch names both, and an apply puts ours back."""
+    member, other = product.add_servers(2)
+    described = product.client("ec2").describe_subnets(Filters=[{"Name": "default-for-az", "Values": ["true"]}])
+    ours, moved = (each["SubnetId"] for each in described["Subnets"][:2])
+    group_id = await product.create_ready([member, other], launchConfig={"subnetId": ours})
+    product.local.control("PATCH", f"servers/{member}", {"subnetId": moved})
+    await watch(product, member)
+    assert await read_one_error(product, group_id, member, ready=1) == {
+        "code": "DRIFT_FOUND",
+        "message": f"Changed since it was applied: subnetId = '{moved}' instead of '{ours}'. {NOT_REPAIRED}",
+    }
+    assert primary(product, member)["SubnetId"] == moved
+    await product.apply(group_id, onlyFailed=True)
+    await product.drain()
+    assert (await product.status(group_id))["status"] == "ready"
+    assert primary(product, member)["SubnetId"] == ours
 
 
 async def test_an_address_that_a_copy_left_behind(product: Product) -> None:
