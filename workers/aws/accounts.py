@@ -23,6 +23,8 @@ PAGES_OF_SUBNETS = 1
 """An account has five VPCs in a Region and 200 subnets in each, unless it asked for more (AWS, Amazon VPC quotas)."""
 PAGES_OF_SECURITY_GROUPS = 3
 """And 2,500 security groups in a Region."""
+ENDED = ("shutting-down", "terminated")
+"""States of an instance that is no more: EC2 describes it for about an hour all the same (EC2's API reference)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,8 @@ class AwsTargetAccounts:
     async def find_instances(self, target: Target, instance_ids: Collection[str]) -> Collection[str]:
         """Find which of these instances there are."""
         found = await self._find(target, "DescribeInstances", "Reservations", "instance-id", instance_ids)
-        return frozenset(instance["InstanceId"] for each in found for instance in each["Instances"])
+        instances = [instance for each in found for instance in each["Instances"]]
+        return frozenset(each["InstanceId"] for each in instances if each["State"]["Name"] not in ENDED)
 
     async def find_interfaces(self, target: Target, addresses: Collection[str]) -> Sequence[Interface]:
         """Find the network interfaces that hold one of these private IPv4 addresses, in whatever subnet."""

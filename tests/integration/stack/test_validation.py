@@ -171,6 +171,21 @@ async def test_300_source_servers_that_share_nothing_cost_12_describe_calls(prod
     assert calls["ec2.DescribeSubnets"] == 1
 
 
+async def test_an_instance_that_was_terminated_is_none_to_launch_into(product: Product) -> None:
+    """EC2 describes it for a while all the same."""
+    ec2 = product.client("ec2")
+    (made,) = ec2.run_instances(ImageId="ami-12c6146b", MinCount=1, MaxCount=1, SubnetId=product.subnet_id)["Instances"]
+    into = {"launchIntoInstanceProperties": {"launchIntoEC2InstanceID": made["InstanceId"]}}
+    body = product.body(product.add_servers(1), launchConfig={**into, "copyPrivateIp": False, "copyTags": False})
+    ec2.terminate_instances(InstanceIds=[made["InstanceId"]])
+    assert ec2.describe_instances(InstanceIds=[made["InstanceId"]])["Reservations"]
+    (error,) = (await refuse(product, body))["errors"]
+    assert (error["pointer"], error["message"]) == (
+        "/launchConfig/launchIntoInstanceProperties",
+        f"There is no instance {made['InstanceId']} in {WHERE} to launch into. Name one that is there.",
+    )
+
+
 async def test_a_profile_without_the_policy_of_drs_is_refused(product: Product) -> None:
     """A recovery instance that got it could not talk to DRS; attached, the same body is taken."""
     iam, policy_arn = product.client("iam"), f"arn:aws:iam::aws:policy/service-role/{POLICY}"
