@@ -186,6 +186,28 @@ async def test_an_instance_that_was_terminated_is_none_to_launch_into(product: P
     )
 
 
+async def test_every_check_has_its_turn_from_the_fleets_buckets(product: Product) -> None:
+    """What the checks call is taken from what workers may call, and never beside it."""
+    config = {
+        "subnetId": product.subnet_id,
+        "securityGroupIds": [product.security_group_id],
+        "instanceType": "m5.xlarge",
+        "targetInstanceTypeRightSizingMethod": "NONE",
+        "instanceProfileName": PROFILE,
+    }
+    (subnet,) = product.client("ec2").describe_subnets(SubnetIds=[product.subnet_id])["Subnets"]
+    (member,) = product.add_servers(1)
+    address = str(IPv4Network(subnet["CidrBlock"])[77])
+    product.count_anew()
+    await product.create([member], launchConfig=config, servers=[override(member, staticPrivateIp=address)])
+    pages = (
+        product.client("dynamodb").get_paginator("scan").paginate(TableName=f"{product.settings.stack}-rate-buckets")
+    )
+    reserved = {item["bucket"]["S"] for page in pages for item in page["Items"]}
+    assert len(asked(product)) == 7
+    assert {f"{ACCOUNT}#{REGION}#{name}" for name in asked(product)} <= reserved
+
+
 async def test_a_profile_without_the_policy_of_drs_is_refused(product: Product) -> None:
     """A recovery instance that got it could not talk to DRS; attached, the same body is taken."""
     iam, policy_arn = product.client("iam"), f"arn:aws:iam::aws:policy/service-role/{POLICY}"
