@@ -638,6 +638,9 @@ def test_a_thousand_source_servers_cost_five_pages_and_a_thousand_reads() -> Non
         assert aws_calls(story, begun) == {READ: 1000, PAGE: 5}
         turns = [str(call.request) for call in world.calls[begun:] if "rate-buckets" in str(call.request)]
         assert any("drs.GetLaunchConfiguration" in turn for turn in turns)
+        reads = sorted(call.at for call in world.calls[begun:] if call.operation == READ)
+        # DRS's bucket holds 100 and gives 10 a second, which climbs slowly while nothing is throttled.
+        assert all(at - reads[0] >= (number - 100) / 11 for number, at in enumerate(reads))
         assert story.fleet.statuses()[group_id]["status"] == "ready"
 
     run_virtually(tell)
