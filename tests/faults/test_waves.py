@@ -9,12 +9,14 @@ import pytest
 
 from producer.services import Services
 from tests.fakes.twin.dynamodb import refuse
+from tests.fakes.twin.process import ACCOUNT
 from tests.fakes.twin.world import Call, Trouble
 from tests.faults.scenarios import CONFIG, EVERYWHERE, OTHER, THIRD, A, B, C, Story
 from tests.faults.test_traces import instance_type, once, told
 from workers.core.clock import say_time
-from workers.core.contract import APPLY_ACTOR, Queue
+from workers.core.contract import APPLY_ACTOR, Queue, WatchWork
 from workers.core.model.waves import OnNotReady, Verify
+from workers.core.outcome import Acknowledge
 from workers.core.queries import Page
 from workers.core.queue.job import decode_job
 from workers.core.requests import Conflict, NotFound, Requester
@@ -549,6 +551,36 @@ def test_trace_31_nothing_is_written_until_the_launches_are_final() -> None:
         await story.look_for_drift()
         errors = story.fleet.statuses()[group_id]["errors"]
         assert [error["code"] for error in errors] == ["DRIFT_FOUND"]
+        story.watch.check()
+
+    told(story)
+
+
+@pytest.mark.parametrize("look", [EVERYWHERE, WatchWork(ACCOUNT, "us-east-1", source_server_id=B)])
+def test_trace_31_drift_of_a_ready_group_is_put_back_when_its_launches_are_final(look: WatchWork) -> None:
+    """Found in the hold, by schedule or event, also with `autoRepair`: no run and no write; the next look repairs."""
+
+    async def story(story: Story) -> None:
+        world = story.fleet.world
+        world.servers.job_seconds = 1500.0
+        group_id = await ready(story, autoRepair=True)
+        await asyncio.sleep(3600)
+        view = await start(story, group_id)
+        await work(story)
+        since, runs = len(world.calls), len(story.fleet.heads(group_id))
+        world.servers.edit(B, InstanceType="t3.micro")
+        story.watch.edited[B] = world.now()
+        process, use_cases = await story.fleet.start_worker()
+        await asyncio.sleep(60)
+        assert await process.run(lambda: use_cases.watch(look)) == Acknowledge("drifted 0")
+        assert calls(story, since, *CONFIG_CALLS) == 0
+        assert len(story.fleet.heads(group_id)) == runs
+        await story.settle()
+        assert (await read(story, view)).wave.status is WaveStatus.FINISHED
+        assert instance_type(story, B) == "t3.micro"
+        await asyncio.sleep(timedelta(hours=4).total_seconds())
+        await story.look_for_drift()
+        assert instance_type(story, B) == "m5.xlarge"
         story.watch.check()
 
     told(story)
