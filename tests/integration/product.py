@@ -291,8 +291,9 @@ async def open_product(local: StandIn, clock: MovableClock, database: Database) 
             services=app.state.services,
             workers=await wire(settings, database.clients, Time(clock)),
             api=api,
-            subnet_id=ec2.describe_subnets()["Subnets"][0]["SubnetId"],
-            security_group_id=ec2.describe_security_groups()["SecurityGroups"][0]["GroupId"],
+            # A page: some tests leave thousands of them, whose answer takes longer than most tests.
+            subnet_id=ec2.describe_subnets(MaxResults=5)["Subnets"][0]["SubnetId"],
+            security_group_id=ec2.describe_security_groups(MaxResults=5)["SecurityGroups"][0]["GroupId"],
         )
         # What an earlier test left in queues and unsettled is not this test's.
         product.forget_unsettled()

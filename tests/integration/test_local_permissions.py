@@ -47,7 +47,7 @@ def test_a_dry_run_of_a_read_reads_nothing(client: Clients, operation: str) -> N
 @pytest.mark.parametrize("operation", [each for each in READS if "launch" not in each and each != "describe_instances"])
 def test_what_ec2_has_more_of_than_a_page_comes_in_pages(client: Clients, operation: str) -> None:
     """Each item once, MaxResults of them a page; without it all at once."""
-    ec2 = client("ec2")
+    ec2 = client("ec2", access_key_id=ACCOUNT)
     ec2.create_network_interface(SubnetId=ec2.describe_subnets()["Subnets"][0]["SubnetId"])
     for _ in range(5):
         group = ec2.create_security_group(GroupName=f"paged {uuid.uuid4().hex}", Description="-")["GroupId"]
