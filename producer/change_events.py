@@ -10,6 +10,9 @@ from typing import Any
 from workers.core.drift_checks import DriftCheck
 
 Json = Mapping[str, Any]
+PROMOTION = "ModifyLaunchTemplate"
+LONGEST_VERSION = 9
+"""Digits; a launch template has 10,000 versions at the most."""
 
 
 def read_check(request: Json) -> DriftCheck:
@@ -30,6 +33,7 @@ def read_check(request: Json) -> DriftCheck:
         region=_text(request, "region") or _text(event, "region"),
         source_server_ids=tuple(dict.fromkeys(_find_servers(request, detail))),
         launch_template_id=_text(request, "launchTemplateId") or _find_template(detail),
+        default_version=_find_version(detail) if event_name == PROMOTION else None,
         event_name=event_name,
         changed_by=_say_who(request, detail, event_name),
     )
@@ -54,6 +58,14 @@ def _find_template(detail: Json) -> str | None:
                 if found is not None:
                     return found
     return None
+
+
+def _find_version(detail: Json) -> int | None:
+    """Find the version that a launch template's default was set to; None where it is not said as a number."""
+    asked = (each for each in _object(detail, "requestParameters").values() if isinstance(each, dict))
+    said = next((each["SetDefaultVersion"] for each in asked if "SetDefaultVersion" in each), None)
+    text = str(said) if isinstance(said, str | int) and not isinstance(said, bool) else ""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= LONGEST_VERSION else None
 
 
 def _say_who(request: Json, detail: Json, event_name: str | None) -> str:

@@ -81,11 +81,12 @@ def test_a_promotion_names_its_launch_template(take: Take, client: Clients, loca
     ec2.modify_launch_template(LaunchTemplateName=template["LaunchTemplateName"], DefaultVersion="1")
     created, *promotions = take()
     assert len(promotions) == 2
-    for request in promotions:
+    for request, version in zip(promotions, (2, 1), strict=True):
         expected = DriftCheck(
             account_id=ACCOUNT,
             region=REGION,
             launch_template_id=template_id,
+            default_version=version,
             event_name="ModifyLaunchTemplate",
             changed_by=f"ModifyLaunchTemplate by {WHO} at {request['eventTime']}",
         )
