@@ -16,6 +16,7 @@ from producer.cli.ask import ask
 from producer.cli.file import STANDARD_INPUT, name_source, read_bytes
 from producer.cli.fleet_file import Output, opening, write_fleet
 from producer.cli.options import AsJson, AwsChoice, Profile, RegionName
+from producer.cli.secret import read_external_id
 from producer.services import Services
 from workers.core.fleet.file import render_fleet
 from workers.core.fleet.live import Imported
@@ -30,6 +31,7 @@ A group in an account whose role needs an externalId has to be given it here bef
 MOST_NAMED = 5
 """So many source servers a note names."""
 CSV_NAME = "imported"
+EXTERNAL_ID_FILE = "--external-id-file"
 
 _region = TypeAdapter[str](types.Region)
 _account = TypeAdapter[str](types.AccountId)
@@ -53,8 +55,13 @@ def import_groups(
     role: Annotated[
         str | None, typer.Option("--role", metavar="NAME", help="The role to assume in other accounts.")
     ] = None,
-    external_id: Annotated[
-        str | None, typer.Option("--external-id", metavar="TEXT", help="What that role asks for; never written.")
+    external_id_file: Annotated[
+        str | None,
+        typer.Option(
+            EXTERNAL_ID_FILE,
+            metavar="FILE",
+            help="Holds what that role asks for; - for input, or to be asked on a terminal. Never written.",
+        ),
     ] = None,
     by_tag: Annotated[
         str | None,
@@ -76,8 +83,9 @@ def import_groups(
     """
     if live == (file is not None):
         raise typer.BadParameter("name a CSV, or say --live", param_hint="--live")
-    if external_id is not None and role is None:
-        raise typer.BadParameter("it needs --role, which it opens", param_hint="--external-id")
+    if external_id_file is not None and not (live and role is not None):
+        raise typer.BadParameter("it needs --live and --role, which it opens", param_hint=EXTERNAL_ID_FILE)
+    external_id = read_external_id(external_id_file, EXTERNAL_ID_FILE) if external_id_file is not None else None
     targets = [_read_place(each, role, external_id) for each in places or []]
     with answering(as_json=json, source=name_source(file) if file is not None else None), opening(output) as out:
         if file is not None:
