@@ -3,13 +3,16 @@
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from infra.local.process import StandIn
-from tests.acceptance.commands import run_on_terminal
+from producer.strict_yaml import parse_yaml
+from tests.acceptance.commands import make_environment, run_on_terminal
 from tests.acceptance.in_process import Command
 from tests.acceptance.test_cli_group import FAILED, WRONG_USE, command, environment, shared_aws
+from workers.core.fleet.file import parse_fleet
 
 __all__ = ["command", "environment", "shared_aws"]
 pytestmark = pytest.mark.xdist_group("cli_fleet")
@@ -79,3 +82,51 @@ def test_an_external_id_never_stands_on_the_command_line(command: Command, tmp_p
     assert (status, "cannot be read" in errors) == (WRONG_USE, True)
     assert command("import", "--live", "--external-id-file", str(wrong))[0] == WRONG_USE
     assert command("import", "a.csv", "--from", "us-east-1", "--external-id-file", str(wrong))[0] == WRONG_USE
+
+
+def test_an_account_that_refuses_keeps_no_other_from_being_read(
+    command: Command, shared_aws: StandIn, tmp_path: Path
+) -> None:
+    """It is told, in the file too, and the exit status says so; where none answers no file takes another's place."""
+    servers = make_servers_of(shared_aws, "555566669999", 2)
+    make_servers_of(shared_aws, "666655554444", 1)
+    shared_aws.control("PUT", "accounts/666655554444", {"initialised": False})
+    secret = tmp_path / "secret"
+    secret.write_text(SECRET)
+    opening = ("--role", "recovery", "--external-id-file", str(secret))
+    refusing = [f"--from={account}/us-east-1" for account in ("666655554444", "777766665555")]
+    file = tmp_path / "fleet.yaml"
+    status, printed, errors = command(
+        "import", "--live", *refusing, "--from", "555566669999/us-east-1", *opening, "-o", str(file)
+    )
+    assert (status, printed) == (FAILED, "")
+    assert errors.splitlines()[-1] == "prelaunch: Groups: 1; source servers: 2."
+    told = [line for line in errors.splitlines() if "is in no group: " in line]
+    assert "account 666655554444, us-east-1: DRS is not initialised" in told[0]
+    assert "account 777766665555, us-east-1: The role recovery cannot be assumed in account 777766665555" in told[1]
+    written: Any = parse_yaml(file.read_bytes()).to_json()
+    assert [f"prelaunch: Could not be read, and is in no group: {each}" for each in written["notRead"]] == told
+    (group,) = parse_fleet(written)
+    assert list(group.source_server_ids) == servers
+    before = file.read_text()
+    assert SECRET not in before + errors
+    status, printed, errors = command("import", "--live", *refusing, *opening, "-o", str(file), "--json")
+    assert (status, json.loads(printed)["code"]) == (FAILED, "ACCOUNT_NOT_INITIALIZED")
+    assert "666655554444" in errors
+    assert "777766665555" in errors
+    assert file.read_text() == before
+
+
+def test_a_group_that_cannot_be_checked_is_written_and_told(command: Command, aws: StandIn) -> None:
+    """What could be read is in the file all the same; whether it could be applied is not known, and told."""
+    command.enter(make_environment(aws.environment))
+    servers = aws.control("POST", "servers", {"count": 1})["sourceServerIds"]
+    denied = {"service": "ec2", "operation": "DescribeSecurityGroups", "code": "UnauthorizedOperation"}
+    aws.control("PUT", "faults", [denied])
+    status, printed, errors = command("import", "--live", "--json")
+    (group,) = json.loads(printed)["groups"]
+    assert (status, group["sourceServerIds"]) == (FAILED, servers)
+    told = (
+        "Whether it could be applied is not known: group 'us-east-1': ec2.DescribeSecurityGroups was refused in account"
+    )
+    assert told in errors

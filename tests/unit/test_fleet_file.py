@@ -32,6 +32,7 @@ def find_errors(raw: object) -> list[tuple[str, str, str | None]]:
         ({"groups": [WEB], "group": []}, "/group"),
         ({"groups": [WEB], "formatVersion": 2}, "/formatVersion"),
         ({"groups": [WEB], "formatVersion": "1"}, "/formatVersion"),
+        ({"groups": [WEB], "notRead": "account 1"}, "/notRead"),
         ({"groups": [WEB, "db"]}, "/groups/1"),
         ({"groups": [WEB, {**DB, "taskToken": "t"}]}, "/groups/1/taskToken"),
         ({"groups": [WEB, {**DB, "version": 3}]}, "/groups/1/version"),
@@ -82,6 +83,14 @@ def test_an_external_id_is_read_and_never_written() -> None:
     written = render_fleet([group])
     assert "the-secret" not in str(written)
     assert parse_fleet(written)[0] == replace(group, target=replace(group.target, external_id=None))
+
+
+def test_what_could_not_be_read_stands_in_the_file() -> None:
+    """And changes nothing of what the file asks for."""
+    (web,) = parse_fleet({"groups": [WEB]})
+    written = render_fleet([web], ["account 1: denied"])
+    assert written["notRead"] == ["account 1: denied"]
+    assert parse_fleet(written) == (web,)
 
 
 def test_what_says_nothing_is_not_written() -> None:

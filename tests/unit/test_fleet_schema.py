@@ -30,6 +30,8 @@ def test_every_file_that_is_exported_is_valid(groups: list[GroupDefinition]) -> 
     [
         ({"groups": []}, True),
         ({"groups": [WEB], "formatVersion": 1}, True),
+        ({"groups": [WEB], "notRead": ["account 1: denied"]}, True),
+        ({"groups": [WEB], "notRead": [1]}, False),
         ({"groups": [{**WEB, "externalId": "secret", "assumeRoleName": "role"}]}, True),
         ({"groups": [WEB], "formatVersion": 2}, False),
         ({"groups": [WEB], "more": 1}, False),

@@ -36,6 +36,12 @@ class FleetBody(_Required, total=False):
     formatVersion: Annotated[
         int, Field(description=f"{FORMAT_VERSION}", ge=FORMAT_VERSION, le=FORMAT_VERSION, json_schema_extra={})
     ]
+    notRead: Annotated[
+        list[str],
+        Field(
+            description="a list of texts: what the import that made the file could not read. Nothing is done with it"
+        ),
+    ]
 
 
 _FLEET = members_of(FleetBody)
@@ -93,18 +99,20 @@ def place_in_file(errors: Iterable[FieldError], index: int) -> list[FieldError]:
     return [replace(each, pointer=f"/groups/{index}{each.pointer}") for each in errors]
 
 
-def render_fleet(definitions: Iterable[GroupDefinition]) -> dict[str, Json]:
+def render_fleet(definitions: Iterable[GroupDefinition], not_read: Sequence[str] = ()) -> dict[str, Json]:
     """
     Render groups as a file's content, the same for the same groups: what says nothing is left out.
 
     Parameters:
         definitions: The groups, in any order.
+        not_read: What there may be besides, and why it is not known.
 
     Returns:
         What `parse_fleet` reads as these groups, but for their external ids.
     """
     ordered = sorted(definitions, key=lambda each: each.name)
-    return {"formatVersion": FORMAT_VERSION, "groups": [_render_group(each) for each in ordered]}
+    missing: dict[str, Json] = {"notRead": [*not_read]} if not_read else {}
+    return {"formatVersion": FORMAT_VERSION, **missing, "groups": [_render_group(each) for each in ordered]}
 
 
 def _parse_group(
