@@ -8,6 +8,7 @@ import pytest
 
 from producer.render_fleet import render_outcome
 from tests.integration.product import TESTER, Product
+from workers.core.contract import Queue
 from workers.core.fleet.changes import FieldChange, GroupChange, Kind, remove
 from workers.core.fleet.file import parse_fleet, render_fleet
 from workers.core.fleet.outcome import Outcome, find_adrift
@@ -264,3 +265,42 @@ async def test_who_is_being_launched_is_not_let_go_for_another_group(product: Pr
     with pytest.raises(Conflict) as refused:
         await plan(product, *moved)
     assert [each.message for each in refused.value.errors] == [error.message]
+
+
+async def test_an_account_is_asked_once_for_all_groups_that_change(product: Product) -> None:
+    """Not once a group: by pages of 200 source servers, when the file is checked and when its changes are made."""
+    members = product.add_servers(201)
+    bodies = [product.body(part, launchConfig=MONITORED) for part in (members[:100], members[100:200], members[200:])]
+    product.count_anew()
+    changes = await plan(product, *bodies)
+    assert product.calls()["drs.DescribeSourceServers"] == 2
+    product.count_anew()
+    assert [each.error for each in await apply(product, changes)] == [None] * 3
+    assert product.calls()["drs.DescribeSourceServers"] == 2
+    # An update asks for what it brings alone.
+    product.count_anew()
+    changes = await plan(product, *({**body, "launchConfig": {"ebsOptimized": True}} for body in bodies[:2]), bodies[2])
+    assert [each.error for each in await apply(product, changes)] == [None] * 2
+    assert product.calls()["drs.DescribeSourceServers"] == 2
+
+
+async def test_what_an_account_loses_before_a_file_is_applied_is_refused(product: Product) -> None:
+    """The accounts are asked anew when the changes are made: of groups that were right then, one fails alone."""
+    a, b = product.add_servers(2)
+    bodies = [product.body([a]), product.body([b])]
+    changes = await plan(product, *bodies)
+    product.local.control("DELETE", f"servers/{b}")
+    kept, lost = await apply(product, changes)
+    assert (kept.error, type(lost.error)) == (None, InvalidBody)
+
+
+async def test_several_groups_of_a_file_are_bulk_work(product: Product) -> None:
+    """New ones and changed ones: whoever asks for one group meanwhile does not wait behind them. One is no bulk."""
+    a, b = product.add_servers(2)
+    bodies = [product.body([a]), product.body([b])]
+    await apply(product, await plan(product, *bodies))
+    assert (product.take_jobs(), len(product.take_jobs(Queue.BULK))) == ([], 2)
+    await apply(product, await plan(product, *({**body, "launchConfig": MONITORED} for body in bodies)))
+    assert (product.take_jobs(), len(product.take_jobs(Queue.BULK))) == ([], 2)
+    await apply(product, await plan(product, bodies[0], {**bodies[1], "launchConfig": MONITORED}))
+    assert (len(product.take_jobs()), product.take_jobs(Queue.BULK)) == (1, [])
