@@ -106,7 +106,7 @@ def test_an_account_that_refuses_keeps_no_other_from_being_read(
     assert "account 777766665555, us-east-1: The role recovery cannot be assumed in account 777766665555" in told[1]
     written: Any = parse_yaml(file.read_bytes()).to_json()
     assert [f"prelaunch: Could not be read, and is in no group: {each}" for each in written["notRead"]] == told
-    (group,) = parse_fleet(written)
+    (group,) = parse_fleet(written).require()
     assert list(group.source_server_ids) == servers
     before = file.read_text()
     assert SECRET not in before + errors

@@ -47,7 +47,7 @@ def test_the_schema_and_the_reader_agree(fleet: dict[str, Any], *, is_valid: boo
     """What the one refuses the other refuses."""
     assert VALIDATOR.is_valid(fleet) is is_valid
     if is_valid:
-        assert len(parse_fleet(fleet)) == len(fleet["groups"])
+        assert len(parse_fleet(fleet).require()) == len(fleet["groups"])
     else:
         with pytest.raises(InvalidBody):
-            parse_fleet(fleet)
+            parse_fleet(fleet).require()

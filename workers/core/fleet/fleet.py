@@ -15,6 +15,7 @@ from workers.core.errors import GroupDeleted, PrelaunchError, ServiceUnavailable
 from workers.core.fleet.changes import GroupChange, compare, remove
 from workers.core.fleet.checks import FleetChecks, opens_run, place_refusal
 from workers.core.fleet.conflicts import find_file_conflicts
+from workers.core.fleet.file import FleetText, sort_by_place
 from workers.core.fleet.order import Step, order_changes
 from workers.core.fleet.outcome import Outcome
 from workers.core.model.errors import FieldError, GroupTooLarge, InvalidBody
@@ -83,12 +84,15 @@ class Fleet:
         """Find the id of the group of exactly this name; None where no group has it."""
         return await self._with.groups.find_named(name)
 
-    async def plan(self, wanted: Sequence[GroupDefinition], *, prune: bool) -> list[GroupChange]:
+    async def plan(self, text: FleetText, *, prune: bool) -> list[GroupChange]:
         """
         Plan what a file changes, and check all of it. Nothing is written.
 
+        Of a file that is wrong in itself what is right is checked against stack and accounts all the same: everything
+        that is wrong comes at once.
+
         Parameters:
-            wanted: The groups of the file, in its order.
+            text: What stands in the file.
             prune: Whether groups that are not in it are to be deleted.
 
         Returns:
@@ -100,14 +104,21 @@ class Fleet:
             RetryableError: An account cannot be asked just now.
         """
         selection = Selection(self._validation)
-        planned = await _each(list(enumerate(wanted)), lambda indexed: self._plan_group(*indexed, selection))
-        _refuse([error for _, errors in planned for error in errors])
+        planned = await _each(list(text.groups.items()), lambda indexed: self._plan_group(*indexed, selection))
         changes = [change for change, _ in planned if change is not None]
-        if prune:
-            changes += await self._plan_removals({each.name for each in wanted})
-        owners = await self._find_owners(changes)
+        in_doubt = text.wrong_names | {each.name for each in text.groups.values()} - {each.name for each in changes}
+        if prune and text.is_named:
+            changes += await self._plan_removals({*text.wrong_names, *(each.name for each in text.groups.values())})
+        owners = await self._find_owners(changes, in_doubt) if text.is_named else {}
         conflicts = find_file_conflicts(changes, owners, await self._find_launching(set(owners.values())))
-        _refuse([*conflicts, *await self._checks.find_faults(changes)])
+        wrong = [*text.errors, *(error for _, errors in planned for error in errors), *conflicts]
+        try:
+            wrong += await self._checks.find_faults(changes)
+        except PrelaunchError:
+            # What is wrong in any case is told also where an account cannot be asked.
+            _refuse(sort_by_place(wrong))
+            raise
+        _refuse(sort_by_place(wrong))
         return changes
 
     async def apply(self, changes: Sequence[GroupChange], requester: Requester) -> AsyncIterator[Outcome]:
@@ -205,7 +216,11 @@ class Fleet:
         removals = [remove(*pair) for pair in pairs if pair is not None and pair[0].name not in kept]
         return sorted(removals, key=lambda each: each.name)
 
-    async def _find_owners(self, changes: Iterable[GroupChange]) -> dict[tuple[str, str, str], str]:
+    async def _find_owners(
+        self, changes: Iterable[GroupChange], in_doubt: Collection[str]
+    ) -> dict[tuple[str, str, str], str]:
+        """Find whose the joining source servers are; not those of a group of which nobody knows what it is to keep."""
+        unknown = set(await _each(sorted(in_doubt), self._with.groups.find_named))
         joining: dict[tuple[str, str], list[str]] = {}
         for change in changes:
             joining.setdefault(change.place, []).extend(change.joining)
@@ -213,7 +228,7 @@ class Fleet:
         for (account_id, region), members in joining.items():
             shards = await read_shards(self._with.tables, account_id, region, members)
             found = find_owners(shards, members)
-            owners.update({(account_id, region, member): owner for member, owner in found.items()})
+            owners.update({(account_id, region, each): owner for each, owner in found.items() if owner not in unknown})
         return owners
 
     async def _find_launching(self, group_ids: Collection[str]) -> dict[str, GroupStatus]:
