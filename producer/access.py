@@ -6,7 +6,6 @@ never the token's. A token is never logged, nor is anything that it claims befor
 """
 
 import asyncio
-import re
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ import jwt
 import structlog
 
 from producer.pool_keys import PoolKeys
+from workers.core.identities import without_path
 from workers.core.requests import RequestRefused
 from workers.core.settings import Settings
 
@@ -32,12 +32,6 @@ _AUDIENCE_CLAIM = {"access": "client_id", "id": "aud"}
 
 Source: Amazon Cognito, "Verifying JSON web tokens": access tokens carry client_id where ID tokens carry aud.
 """
-
-
-_IDENTITY = re.compile(
-    r"arn:(?P<partition>aws[\w-]*):(iam|sts)::(?P<account>\d{12}):(?P<kind>user|role|assumed-role)/(?P<name>.+)",
-    re.ASCII,
-)
 
 
 class Role(IntEnum):
@@ -208,19 +202,9 @@ def read_identity(arn: str, roles: Mapping[str, str]) -> Principal:
     Returns:
         Who asks; without a role where no setting names the identity.
     """
-    known = {_without_path(each): name for each, name in roles.items()}
-    name = known.get(_without_path(arn))
+    known = {without_path(each): name for each, name in roles.items()}
+    name = known.get(without_path(arn))
     return Principal(arn, ROLES[name] if name is not None else None)
-
-
-def _without_path(arn: str) -> str:
-    """Reduce an ARN to account, kind and name: a session of a role has the role's name, and not its path."""
-    found = _IDENTITY.fullmatch(arn)
-    if found is None:
-        return arn
-    kind = "role" if found["kind"] == "assumed-role" else found["kind"]
-    names = found["name"].split("/")
-    return f"{found['partition']}:{found['account']}:{kind}/{names[0] if kind != found['kind'] else names[-1]}"
 
 
 def read_token(claims: Mapping[str, Any], audience: str) -> Principal:

@@ -247,8 +247,17 @@ def _find_token_caller(claims: Mapping[str, Any], audience: str) -> Caller:
 
 
 def _split(groups: object) -> list[str]:
-    """Read the groups of a token, which API Gateway hands on as one text, with or without brackets."""
-    return groups.strip("[]").replace(",", " ").split() if isinstance(groups, str) else []
+    """
+    Read the groups of a token, which API Gateway hands on as one text.
+
+    A REST API puts commas between them, an HTTP API brackets around them and blanks between them. No name holds a blank
+    (botocore's model of CreateGroup), so a comma between brackets is a name's own; without brackets nobody can tell.
+    """
+    if not isinstance(groups, str):
+        return []
+    if groups.startswith("[") and groups.endswith("]"):
+        return groups[1:-1].split()
+    return [name.strip() for name in groups.split(",")]
 
 
 def _read_record(record: Event) -> Delivery:

@@ -220,7 +220,6 @@ def wire(
         live_import=LiveImport(
             configurations=configurations,
             templates=templates,
-            accounts=accounts,
             validation=validation,
             groups=groups,
             tables=tables,

@@ -80,6 +80,8 @@ class Asked:
     body: Mapping[str, Any] | None
     envelope: Mapping[str, str]
     """What stands in the envelope beside operation and body, texts all of them."""
+    has_pages: bool = False
+    """Whether its answer is one page of several."""
 
 
 def list_operations(app: FastAPI) -> Mapping[str, Operation]:
@@ -145,7 +147,8 @@ def read_message(message: object, operations: Mapping[str, Operation]) -> Asked:
     if len(shown) > LONGEST_QUERY:
         told = f"What is given for {', '.join(query)} is too long: {len(shown)} characters, of {LONGEST_QUERY} at most."
         raise _wrong([("", told)])
-    return Asked(name, operation.method, path, shown, body if operation.takes_body else None, envelope)
+    has_pages = "nextToken" in operation.query_names
+    return Asked(name, operation.method, path, shown, body if operation.takes_body else None, envelope, has_pages)
 
 
 def _read_envelope(message: Mapping[str, Any]) -> tuple[dict[str, str], list[tuple[str, str]]]:

@@ -6,21 +6,20 @@ could ever do goes to the dead-letter queue with the reason. Who waits for the a
 """
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
-from typing import Any
 
 import structlog
 
 from producer.access import ROLES, Caller, Principal
 from producer.ask import Answer, Operations, open_operations
 from producer.operations import read_named
+from producer.replies import find_fault, write_reply
 from producer.services import Services, new_request_id
 from producer.strict_json import parse_json
 from workers.core.errors import PrelaunchError
-from workers.core.model.errors import FieldError, InvalidBody, show
+from workers.core.model.errors import FieldError, InvalidBody
 from workers.core.queue.job import Delivery
 from workers.core.queue.request_source import RequestSource
 from workers.core.settings import Settings
@@ -34,9 +33,6 @@ MOST_UNDER_WAY = 30
 """Requests that are being done when no more are received: each may wait for its run."""
 MOST_FAILURES = 5
 """Receives of a message that fails by a bug of ours, before it is buried."""
-REPLIES = "replies"
-"""Queues whose names begin with the stack's and this are answered to, and no others: who may send a message must not
-make this door write wherever it may itself."""
 
 
 class RequestsDoor:
@@ -129,24 +125,18 @@ class RequestsDoor:
 
     def _check_reply(self, message: object) -> None:
         queue = message.get("replyTo") if isinstance(message, dict) else None
-        begins = f"{self._stack}-{REPLIES}"
-        if queue is not None and not (isinstance(queue, str) and queue.startswith(begins)):
-            told = f"replyTo must be the name of a queue of this account that begins with {begins}, not {show(queue)}."
+        told = find_fault(queue, self._stack) if queue is not None else None
+        if told is not None:
             raise InvalidBody((FieldError("/replyTo", "INVALID_BODY", told, None),))
 
     async def _reply(self, message: object, answer: Answer) -> None:
         queue = message.get("replyTo") if isinstance(message, dict) else None
         if not isinstance(queue, str):
             return
-        told: dict[str, Any] = answer.render()
-        if answer.asked is not None:
-            told = {"operation": answer.asked.operation, **told}
-        # Also of what is no request: whoever waits for its answer knows it by this alone.
-        correlation_id = read_named(message, "correlationId")
-        if correlation_id is not None:
-            told["correlationId"] = correlation_id
+        # Also of what is no request: whoever waits for its answer knows it by its correlation id alone.
+        text = write_reply(answer, read_named(message, "correlationId"))
         try:
-            await self._source.reply(queue, json.dumps(told))
+            await self._source.reply(queue, text)
         except PrelaunchError as error:
             # What was asked for is done, and its repetition would answer no better.
             log.warning("request.not_answered", queue=queue, code=error.code, error=error.message)

@@ -80,7 +80,7 @@ def diff(
     """
     with answering(as_json=json, source=name_source(file)):
         fleet = read_fleet(file)
-        changes = ask(lambda services: _plan(services, fleet, prune=prune), AwsChoice(profile, region))
+        changes = _plan(fleet, AwsChoice(profile, region), prune=prune)
     document = render_differences(changes)
     if json:
         print_json(document)
@@ -114,14 +114,14 @@ def apply(
     aws = AwsChoice(profile, region)
     with answering(as_json=json, source=name_source(file)):
         fleet = read_fleet(file)
-        changes = ask(lambda services: _plan(services, fleet, prune=prune), aws)
+        changes = _plan(fleet, aws, prune=prune)
         _ask_first(changes, yes=yes)
         outcomes, waited = ask(lambda services: _carry_out(services, changes, as_json=json, wait=wait), aws)
     failed = waited.has_failed or any(each.error is not None for each in outcomes)
     if json:
         print_json(_render(changes, outcomes, waited.groups if wait else None))
     else:
-        print_text(summarize([render_outcome(each) for each in outcomes], len(fleet.groups)))
+        print_text(summarize([render_outcome(each) for each in outcomes], len(fleet.text.groups)))
     if waited.unreachable is not None:
         raise typer.Exit(ExitStatus.NOT_REACHABLE)
     raise typer.Exit(ExitStatus.FAILED if failed else ExitStatus.WELL)
@@ -137,9 +137,14 @@ async def _export(services: Services, groups: Sequence[str] | None) -> dict[str,
     return render_fleet(await services.fleet.read(list(dict.fromkeys(ids)) if ids is not None else None))
 
 
-async def _plan(services: Services, fleet: ReadFleet, *, prune: bool) -> list[GroupChange]:
+def _plan(fleet: ReadFleet, aws: AwsChoice, *, prune: bool) -> list[GroupChange]:
     with fleet.locating():
-        return await services.fleet.plan(fleet.groups, prune=prune)
+        try:
+            return ask(lambda services: services.fleet.plan(fleet.text, prune=prune), aws)
+        except PrelaunchError:
+            # What is wrong in the file itself is told also where nobody can be asked.
+            fleet.text.require()
+            raise
 
 
 def _ask_first(changes: Sequence[GroupChange], *, yes: bool) -> None:

@@ -9,14 +9,13 @@ from typing import Annotated
 import typer
 
 from producer.cli.answer import print_json, print_text
-from producer.cli.file import name_source, read_bytes
+from producer.cli.file import read_bytes
 from producer.cli.options import read_settings
 from producer.cli.whole_file import FileUnwritable, WholeFile
 from producer.main import find_regions
 from producer.strict_yaml import Node, dump_yaml, locate, parse_yaml
-from workers.core.fleet.file import parse_fleet
+from workers.core.fleet.file import FleetText, parse_fleet
 from workers.core.model.errors import InvalidBody
-from workers.core.model.group import GroupDefinition
 from workers.core.model.launch_config import Json
 from workers.core.requests import RequestRefused
 
@@ -34,10 +33,9 @@ Output = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class ReadFleet:
-    """A file that was found right in itself."""
+    """A file that was read."""
 
-    source: str
-    groups: tuple[GroupDefinition, ...]
+    text: FleetText
     root: Node
 
     @contextmanager
@@ -48,27 +46,31 @@ class ReadFleet:
         Yields:
             Nothing, once.
         """
-        with _locating(self.root):
+        try:
             yield
+        except InvalidBody as error:
+            raise InvalidBody(locate(error.errors, self.root)) from error
+        except RequestRefused as error:
+            error.errors = locate(error.errors, self.root)
+            raise
 
 
 def read_fleet(name: str) -> ReadFleet:
     """
-    Read a fleet's file, and check all of it.
+    Read a fleet's file.
 
     Parameters:
         name: The file's name; - stands for standard input.
 
     Returns:
-        Its groups.
+        What stands in it, right or wrong.
 
     Raises:
         RequestRefused: It cannot be read.
-        InvalidBody: Something is wrong in it; it carries every error, each with its line.
+        InvalidBody: It is no YAML.
     """
     root = parse_yaml(read_bytes(name, MAX_FLEET_BYTES))
-    with _locating(root):
-        return ReadFleet(name_source(name), parse_fleet(root.to_json(), regions=find_regions(read_settings())), root)
+    return ReadFleet(parse_fleet(root.to_json(), regions=find_regions(read_settings())), root)
 
 
 @contextmanager
@@ -115,14 +117,3 @@ def write_fleet(document: Mapping[str, Json], *, file: WholeFile | None, head: s
         print_text(text.rstrip("\n"))
     else:
         file.write(text)
-
-
-@contextmanager
-def _locating(root: Node) -> Iterator[None]:
-    try:
-        yield
-    except InvalidBody as error:
-        raise InvalidBody(locate(error.errors, root)) from error
-    except RequestRefused as error:
-        error.errors = locate(error.errors, root)
-        raise

@@ -16,6 +16,7 @@ from producer.cli.ask import ask
 from producer.cli.file import STANDARD_INPUT, name_source, read_bytes
 from producer.cli.fleet_file import Output, opening, write_fleet
 from producer.cli.options import AsJson, AwsChoice, Profile, RegionName
+from producer.cli.secret import read_external_id
 from producer.services import Services
 from workers.core.fleet.file import render_fleet
 from workers.core.fleet.live import Imported
@@ -30,6 +31,7 @@ A group in an account whose role needs an externalId has to be given it here bef
 MOST_NAMED = 5
 """So many source servers a note names."""
 CSV_NAME = "imported"
+EXTERNAL_ID_FILE = "--external-id-file"
 
 _region = TypeAdapter[str](types.Region)
 _account = TypeAdapter[str](types.AccountId)
@@ -53,8 +55,13 @@ def import_groups(
     role: Annotated[
         str | None, typer.Option("--role", metavar="NAME", help="The role to assume in other accounts.")
     ] = None,
-    external_id: Annotated[
-        str | None, typer.Option("--external-id", metavar="TEXT", help="What that role asks for; never written.")
+    external_id_file: Annotated[
+        str | None,
+        typer.Option(
+            EXTERNAL_ID_FILE,
+            metavar="FILE",
+            help="Holds what that role asks for; - for input, or to be asked on a terminal. Never written.",
+        ),
     ] = None,
     by_tag: Annotated[
         str | None,
@@ -72,26 +79,31 @@ def import_groups(
     one for each value of a tag. What most of its source servers have is the group's default, what differs stands at
     the source server: to apply the file right after finds nothing to change in AWS. What prelaunch does not manage, or
     could not ask for, is left out and named, and so are members of other groups. Nothing is written in AWS or in the
-    stack. Ends with 1 where a source server could not be read.
+    stack. An account or a source server that could not be read is named, in the file too, and the others are read.
+    Where no account could be read no file is written. Ends with 1 where something could not be read or checked.
     """
     if live == (file is not None):
         raise typer.BadParameter("name a CSV, or say --live", param_hint="--live")
-    if external_id is not None and role is None:
-        raise typer.BadParameter("it needs --role, which it opens", param_hint="--external-id")
+    if external_id_file is not None and not (live and role is not None):
+        raise typer.BadParameter("it needs --live and --role, which it opens", param_hint=EXTERNAL_ID_FILE)
+    external_id = read_external_id(external_id_file, EXTERNAL_ID_FILE) if external_id_file is not None else None
     targets = [_read_place(each, role, external_id) for each in places or []]
     with answering(as_json=json, source=name_source(file) if file is not None else None), opening(output) as out:
         if file is not None:
             imported = _read_csv(file, targets, by_tag)
         else:
             imported = ask(lambda services: _read_live(services, targets, by_tag), AwsChoice(profile, region))
-        write_fleet(render_fleet(imported.groups), file=out, head=HEAD, as_json=json)
+        unread = [_say(note) for note in imported.unread]
+        write_fleet(render_fleet(imported.groups, unread), file=out, head=HEAD, as_json=json)
     for note in imported.notes:
         complain(_say(note))
-    for note in imported.unread:
-        complain(f"Could not be read, and is in no group: {_say(note)}")
+    for note in imported.unchecked:
+        complain(f"Whether it could be applied is not known: group {_say(note)}")
+    for text in unread:
+        complain(f"Could not be read, and is in no group: {text}")
     members = sum(len(each.source_server_ids) for each in imported.groups)
     complain(f"Groups: {len(imported.groups)}; source servers: {members}.")
-    raise typer.Exit(ExitStatus.FAILED if imported.unread else ExitStatus.WELL)
+    raise typer.Exit(ExitStatus.FAILED if imported.unread or imported.unchecked else ExitStatus.WELL)
 
 
 def _read_place(text: str, role: str | None, external_id: str | None) -> Target:
@@ -118,7 +130,7 @@ def _read_csv(file: str, targets: Sequence[Target], by_tag: str | None) -> Impor
     name = clean(Path(file).stem).strip()[: types.MAX_GROUP_NAME_LENGTH] if file != STANDARD_INPUT else ""
     notes = [Note(f"The column {column} is not managed by prelaunch, and is left out.") for column in columns]
     groups = make_groups(held, targets[0], name or CSV_NAME, by_tag=None, taken=())
-    return Imported(groups, [*notes, *gather_notes(held)], [])
+    return Imported(groups, [*notes, *gather_notes(held)], [], [])
 
 
 async def _read_live(services: Services, targets: Sequence[Target], by_tag: str | None) -> Imported:

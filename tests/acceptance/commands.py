@@ -163,9 +163,9 @@ def make_group_body(aws: StandIn, count: int) -> dict[str, Any]:
 
 
 def run_on_terminal(
-    environment: Mapping[str, str], *arguments: str, typed: str = ""
+    environment: Mapping[str, str], *arguments: str, typed: str = "", after: str = ""
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command on a terminal of its own, on which somebody types; answer all that the terminal showed."""
+    """Run a command on a terminal of its own, where somebody types once it shows a text; answer all that it showed."""
     screen, terminal = os.openpty()
     with subprocess.Popen(
         [PRELAUNCH, *arguments],
@@ -178,9 +178,12 @@ def run_on_terminal(
     ) as process:
         os.close(terminal)
         try:
-            os.write(screen, typed.encode())
             give_up_at = time.monotonic() + PATIENCE_SECONDS
-            shown = b"".join(iter(lambda: _read_screen(screen, give_up_at), b""))
+            shown = b""
+            while after.encode() not in shown:
+                shown += _read_screen(screen, give_up_at)
+            os.write(screen, typed.encode())
+            shown += b"".join(iter(lambda: _read_screen(screen, give_up_at), b""))
             process.wait(PATIENCE_SECONDS)
         finally:
             kill_group(process)

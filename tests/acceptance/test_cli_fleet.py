@@ -103,9 +103,9 @@ def test_the_whole_way_of_a_fleet(
 
 
 def test_every_error_of_the_file_comes_at_once_with_its_line(
-    command: Command, shared_aws: StandIn, tmp_path: Path
+    command: Command, shared_aws: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """First what is wrong in itself, then what no account can give: nothing is stored for any of it."""
+    """What is wrong in itself and what no account can give; the first also where nobody can be asked."""
     a, b, c = make_servers(shared_aws, 3)
     file = tmp_path / "fleet.yaml"
     file.write_text(
@@ -124,6 +124,10 @@ def test_every_error_of_the_file_comes_at_once_with_its_line(
     ]
     assert str(file) in errors.splitlines()[0]
     assert "  line 9, /groups/1/launchConfig/instanceType: " in errors
+    with monkeypatch.context() as away:
+        away.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+        status, printed, _ = command("diff", "-f", str(file), "--json")
+    assert (status, json.loads(printed)["errors"]) == (WRONG_USE, problem["errors"])
     unknown = "s-" + "0" * 17
     subnet = {"subnetId": "subnet-" + "0" * 17}
     write(
@@ -249,7 +253,7 @@ def test_a_csv_of_the_settings_tool_becomes_a_fleet(command: Command, tmp_path: 
     file.write_text(write_csv(CSV_ROW))
     status, printed, errors = command("import", str(file), "--from", "111122223333/eu-central-1", "--role", "dr")
     assert status == 0
-    (group,) = parse_fleet(parse_yaml(printed.encode()).to_json())
+    (group,) = parse_fleet(parse_yaml(printed.encode()).to_json()).require()
     assert (group.name, group.target) == ("DRS_Settings", Target("eu-central-1", "111122223333", "dr"))
     assert group.launch_config.values["instanceType"] == "m5.large"
     assert "The column Target AMI ID is not managed" in errors

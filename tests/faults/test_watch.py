@@ -427,9 +427,9 @@ def test_an_event_is_looked_into_alone(named: str) -> None:
     async def story(story: Story) -> None:
         group_id = await make_ready(story)
         story.fleet.world.servers.edit(A, InstanceType="t3.micro")
-        template_id = story.fleet.world.servers.template_of(A).template_id
-        names = {"source_server_id": A} if named == "server" else {"launch_template_id": template_id}
-        work = WatchWork(ACCOUNT, "us-east-1", changed_by="ModifyLaunchTemplate by bo", **names)
+        template = story.fleet.world.servers.template_of(A).template_id
+        server_id, template_id = (A, None) if named == "server" else (None, template)
+        work = WatchWork(ACCOUNT, "us-east-1", server_id, template_id, changed_by="ModifyLaunchTemplate by bo")
         process, use_cases = await story.fleet.start_worker()
         begun = len(story.fleet.world.calls)
         await process.run(lambda: use_cases.watch(work))
@@ -440,6 +440,68 @@ def test_an_event_is_looked_into_alone(named: str) -> None:
         assert story.fleet.heads(group_id)[-1]["changedBy"] == "ModifyLaunchTemplate by bo"
 
     told(story)
+
+
+def recorded(story: Story, member: str) -> tuple[str, int]:
+    """Answer a source server's launch template and its default version, as they are now."""
+    template = story.fleet.world.servers.template_of(member)
+    return template.template_id, template.default
+
+
+def test_the_event_of_our_own_promotion_asks_nothing_of_aws() -> None:
+    """The version that it names is the one that was verified; somebody else's is looked at."""
+
+    async def story(story: Story) -> None:
+        await make_ready(story)
+        template_id, ours = recorded(story, A)
+        process, use_cases = await story.fleet.start_worker()
+        promoted = WatchWork(ACCOUNT, "us-east-1", launch_template_id=template_id, default_version=ours)
+        begun = len(story.fleet.world.calls)
+        assert await process.run(lambda: use_cases.watch(promoted)) == Acknowledge("drifted 0")
+        assert aws_calls(story, begun) == {}
+        story.fleet.world.servers.edit(A, InstanceType="t3.micro")
+        _, theirs = recorded(story, A)
+        assert theirs != ours
+        changed = WatchWork(ACCOUNT, "us-east-1", launch_template_id=template_id, default_version=theirs)
+        assert await process.run(lambda: use_cases.watch(changed)) == Acknowledge("drifted 1")
+
+    told(story)
+
+
+def count_readings(calls: list[Call]) -> int:
+    """Count the first pages of all that is recorded of a group's source servers."""
+    return sum(
+        call.operation == "query" and "server#" in str(call.request) and not call.request.get("ExclusiveStartKey")
+        for call in calls
+    )
+
+
+def test_events_do_not_read_every_source_server_each() -> None:
+    """All are read by the first that names a launch template, and for what is nobody's once for all who ask."""
+
+    async def tell() -> None:
+        world = World(seed=12)
+        story = Story(Fleet(world))
+        members = [A, B, C, *(f"s-{number:017d}" for number in range(97))]
+        world.servers.add(*members[3:])
+        await make_ready(story, *members)
+        process, use_cases = await story.fleet.start_worker()
+
+        async def look(template_id: str, version: int) -> None:
+            work = WatchWork(ACCOUNT, "us-east-1", launch_template_id=template_id, default_version=version)
+            assert await process.run(lambda: use_cases.watch(work)) == Acknowledge("drifted 0")
+
+        async def cost(*named: tuple[str, int]) -> int:
+            begun = len(world.calls)
+            await asyncio.gather(*(look(*each) for each in named))
+            return count_readings(world.calls[begun:])
+
+        assert await cost(*(recorded(story, each) for each in members)) == 1
+        assert await cost(*(recorded(story, each) for each in members)) == 0
+        # The first begins a reading, and who asks while that is under way waits for the next.
+        assert await cost(*((f"lt-{number:017x}", 2) for number in range(50))) <= 2
+
+    run_virtually(tell)
 
 
 def test_an_event_just_after_our_own_write_is_looked_into_later() -> None:

@@ -9,21 +9,24 @@ import pytest
 
 from producer.services import Services
 from tests.fakes.twin.dynamodb import refuse
+from tests.fakes.twin.fleet import Fleet
 from tests.fakes.twin.process import ACCOUNT
-from tests.fakes.twin.world import Call, Trouble
+from tests.fakes.twin.world import Call, Trouble, World
+from tests.fakes.virtual_time import run_virtually
 from tests.faults.scenarios import CONFIG, EVERYWHERE, OTHER, THIRD, A, B, C, Story
 from tests.faults.test_traces import instance_type, once, told
 from workers.core.clock import say_time
 from workers.core.contract import APPLY_ACTOR, Queue, WatchWork
+from workers.core.model.bodies import MAX_WAVE_GROUPS
 from workers.core.model.waves import OnNotReady, Verify
 from workers.core.outcome import Acknowledge
 from workers.core.queries import Page
 from workers.core.queue.job import decode_job
-from workers.core.requests import Conflict, NotFound, Requester
+from workers.core.requests import Conflict, NotFound, Requester, RequestRefused
 from workers.core.runs.waiting import BELIEVED
 from workers.core.store.wave_records import WaveStatus, WaveView, find_errors
 from workers.core.store.writes import decode
-from workers.core.wave_plan import WaveRequest
+from workers.core.wave_plan import PART_SIZE, WaveRequest
 
 CONFIG_CALLS = frozenset({"get_launch_configuration", "describe_launch_template_versions", "describe_launch_templates"})
 START = "start_recovery"
@@ -966,3 +969,28 @@ def test_snapshots_go_with_their_source_servers() -> None:
         await story.settle()
 
     told(story)
+
+
+def test_a_wave_holds_as_many_groups_as_a_body_may_name() -> None:
+    """All of them are accepted, under a key and with a task that waits; more parts than fit are refused in numbers."""
+
+    async def tell() -> None:
+        world = World(seed=13)
+        story = Story(Fleet(world))
+        single = [f"s-{number:017d}" for number in range(MAX_WAVE_GROUPS)]
+        many = [f"s-{number:017d}" for number in range(1000, 1000 + 33 * PART_SIZE + 1)]
+        world.servers.add(*single, *many)
+        groups = [await story.create(f"group {number}", each) for number, each in enumerate(single)]
+        large = await story.create("large", *many)
+        wave = await story.ask(
+            "all", lambda services, who: services.waves.accept(WaveRequest(tuple(groups)), who), waits=True
+        )
+        assert len(wave.groups) == len(wave.parts) == MAX_WAVE_GROUPS
+        with pytest.raises(RequestRefused) as refused:
+            await start(story, large, *groups[1:], name="too many")
+        assert str(refused.value) == (
+            "A wave of 32 groups in 65 parts of at most 100 source servers is too large to be accepted as one: twice"
+            " the groups and the parts may come to 97 together, and come to 129. Start it as several waves."
+        )
+
+    run_virtually(tell)

@@ -247,7 +247,7 @@ class Product:
 
     async def drain(self, jobs: Iterable[Sent] | None = None) -> None:
         """Run jobs, and what comes of them again, until all are acknowledged; the clock is moved, not waited for."""
-        left = [*self.take_jobs(Queue.URGENT), *self.take_jobs()] if jobs is None else list(jobs)
+        left = [job for queue in Queue for job in self.take_jobs(queue)] if jobs is None else list(jobs)
         for _ in range(MOST_ROUNDS):
             if not left:
                 return
@@ -298,8 +298,8 @@ async def open_product(local: StandIn, clock: MovableClock, database: Database) 
         # What an earlier test left in queues and unsettled is not this test's.
         product.forget_unsettled()
         product.forget_throttles()
-        product.take_jobs(Queue.URGENT)
-        product.take_jobs()
+        for queue in Queue:
+            product.take_jobs(queue)
         product.count_anew()
         yield product
 

@@ -59,7 +59,7 @@ def test_what_is_exported_is_nothing_to_apply(groups: list[GroupDefinition]) -> 
     """Each group that comes back from the file is the one that is stored, the external id that it kept with it."""
     there = {each.name: stored(each) for each in groups}
     text = dump_yaml(render_fleet(there.values()))
-    for index, wanted in enumerate(parse_fleet(parse_yaml(text.encode()).to_json())):
+    for index, wanted in enumerate(parse_fleet(parse_yaml(text.encode()).to_json()).require()):
         group = there[wanted.name]
         head = GroupHead(
             "pg-1", group.name, group.target.region, group.target.account_id or "", 3, OPENED_AT, OPENED_AT

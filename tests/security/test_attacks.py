@@ -156,6 +156,10 @@ FORGED: Mapping[str, Callable[[Doors], object]] = {
         "operation": "list_protection_groups",
         "replyTo": f"{doors.settings.stack}-jobs",
     },
+    "an answer to the jobs of a stack that is called as replies are": lambda doors: {
+        "operation": "list_protection_groups",
+        "replyTo": f"{doors.settings.stack}-replies-x-jobs",
+    },
     "an answer to another stack": lambda _: {"operation": "list_protection_groups", "replyTo": "other-replies"},
     "an answer to an address": lambda _: {
         "operation": "list_protection_groups",

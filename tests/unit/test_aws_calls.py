@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any, cast
 
 import pytest
+import structlog
 from aiohttp import ClientConnectorError
 from botocore.exceptions import ClientError, ConnectionClosedError, EndpointConnectionError
 
@@ -290,6 +291,71 @@ def test_a_lease_lost_between_tries_stops_the_next() -> None:
     played = play([BROKEN, OK], guard=ScriptedGuard(guard))
     assert isinstance(played.error, LeaseLost)
     assert len(played.sent) == 1
+
+
+REFUSED = refusal("AuthFailure", ResponseMetadata={"RequestId": "aws-1"})
+UNREACHABLE = EndpointConnectionError(endpoint_url="https://ec2", error=UNREACHED)
+
+
+@pytest.mark.parametrize("guard", [None, ScriptedGuard()])
+@pytest.mark.parametrize(
+    ("script", "told"),
+    [
+        ([{"ResponseMetadata": {"RequestId": "aws-2"}}], [("aws.changed", "aws-2", None, None)]),
+        ([REFUSED], [("aws.refused", "aws-1", "AuthFailure", None)]),
+        ([THROTTLE, OK], [("aws.refused", None, "ThrottlingException", None), ("aws.changed", None, None, None)]),
+        ([LOST, OK], [("aws.unanswered", None, None, True), ("aws.changed", None, None, None)]),
+        ([HANG, REFUSED], [("aws.unanswered", None, None, True), ("aws.refused", "aws-1", "AuthFailure", None)]),
+        ([UNREACHABLE, OK], [("aws.unanswered", None, None, False), ("aws.changed", None, None, None)]),
+    ],
+)
+def test_every_try_of_a_write_stands_in_the_log(
+    script: list[Any], told: list[tuple[str, str | None, str | None, bool | None]], guard: Guard | None
+) -> None:
+    """An auditor finds by the request what was tried too, with the id that CloudTrail has, and none of AWS's words."""
+    with structlog.testing.capture_logs() as logs:
+        play(script, guard=guard)
+    lines = [line for line in logs if line["event"].startswith("aws.")]
+    assert [
+        (line["event"], line["aws_request_id"], line.get("code"), line.get("may_have_happened")) for line in lines
+    ] == told
+    known = {"operation": "ec2:ModifyLaunchTemplate", "account_id": "111122223333", "region": "us-east-1"}
+    assert all(line.items() >= known.items() for line in lines)
+
+
+def test_what_was_never_sent_or_changes_nothing_does_not_stand_in_the_log() -> None:
+    """AWS's own trail has nothing of it; a read or a dry run is no change."""
+
+    def object_() -> None:
+        raise LeaseLost("too little time left")
+
+    async def read() -> None:
+        for operation, request in (("DescribeLaunchTemplates", {}), ("ModifyLaunchTemplate", {"DryRun": True})):
+            calls = Calls(cast("Clients", ScriptedClient([REFUSED])), pace(), timeout=timedelta(seconds=20))
+            with pytest.raises(PrelaunchError):
+                await calls.call(TARGET, "ec2", operation, request)
+
+    with structlog.testing.capture_logs() as logs:
+        play([OK], guard=ScriptedGuard(object_))
+        run_virtually(read)
+    assert [line["event"] for line in logs if line["event"].startswith("aws.")] == []
+
+
+def test_a_write_that_is_broken_off_stands_in_the_log() -> None:
+    """A process that is told to stop in the middle of it does not know what became of it: somebody will ask."""
+
+    async def stop() -> None:
+        calls = Calls(cast("Clients", ScriptedClient([HANG])), pace(), timeout=timedelta(seconds=20))
+        writing = asyncio.create_task(calls.call(TARGET, "ec2", "ModifyLaunchTemplate", {}))
+        await asyncio.sleep(1)
+        writing.cancel()
+        with suppress(asyncio.CancelledError):
+            await writing
+
+    with structlog.testing.capture_logs() as logs:
+        run_virtually(stop)
+    (line,) = (line for line in logs if line["event"].startswith("aws."))
+    assert (line["event"], line["error"], line["may_have_happened"]) == ("aws.unanswered", "CancelledError", True)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ DB: dict[str, Any] = {**WEB, "groupName": "db", "sourceServerIds": [B]}
 
 def find_errors(raw: object) -> list[tuple[str, str, str | None]]:
     with pytest.raises(InvalidBody) as refused:
-        parse_fleet(raw, regions={"us-east-1"})
+        parse_fleet(raw, regions={"us-east-1"}).require()
     return [(each.pointer, each.message, each.source_server_id) for each in refused.value.errors]
 
 
@@ -32,6 +32,7 @@ def find_errors(raw: object) -> list[tuple[str, str, str | None]]:
         ({"groups": [WEB], "group": []}, "/group"),
         ({"groups": [WEB], "formatVersion": 2}, "/formatVersion"),
         ({"groups": [WEB], "formatVersion": "1"}, "/formatVersion"),
+        ({"groups": [WEB], "notRead": "account 1"}, "/notRead"),
         ({"groups": [WEB, "db"]}, "/groups/1"),
         ({"groups": [WEB, {**DB, "taskToken": "t"}]}, "/groups/1/taskToken"),
         ({"groups": [WEB, {**DB, "version": 3}]}, "/groups/1/version"),
@@ -77,11 +78,19 @@ def test_a_name_that_stands_twice_says_where_it_stands_first() -> None:
 def test_an_external_id_is_read_and_never_written() -> None:
     """Whoever has the file must not have the key."""
     with_key = {**WEB, "assumeRoleName": "role", "externalId": "the-secret"}
-    (group,) = parse_fleet({"groups": [with_key]})
+    (group,) = parse_fleet({"groups": [with_key]}).require()
     assert group.target.external_id == "the-secret"
     written = render_fleet([group])
     assert "the-secret" not in str(written)
-    assert parse_fleet(written)[0] == replace(group, target=replace(group.target, external_id=None))
+    assert parse_fleet(written).require()[0] == replace(group, target=replace(group.target, external_id=None))
+
+
+def test_what_could_not_be_read_stands_in_the_file() -> None:
+    """And changes nothing of what the file asks for."""
+    (web,) = parse_fleet({"groups": [WEB]}).require()
+    written = render_fleet([web], ["account 1: denied"])
+    assert written["notRead"] == ["account 1: denied"]
+    assert parse_fleet(written).require() == (web,)
 
 
 def test_what_says_nothing_is_not_written() -> None:

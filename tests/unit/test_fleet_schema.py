@@ -30,6 +30,8 @@ def test_every_file_that_is_exported_is_valid(groups: list[GroupDefinition]) -> 
     [
         ({"groups": []}, True),
         ({"groups": [WEB], "formatVersion": 1}, True),
+        ({"groups": [WEB], "notRead": ["account 1: denied"]}, True),
+        ({"groups": [WEB], "notRead": [1]}, False),
         ({"groups": [{**WEB, "externalId": "secret", "assumeRoleName": "role"}]}, True),
         ({"groups": [WEB], "formatVersion": 2}, False),
         ({"groups": [WEB], "more": 1}, False),
@@ -45,7 +47,7 @@ def test_the_schema_and_the_reader_agree(fleet: dict[str, Any], *, is_valid: boo
     """What the one refuses the other refuses."""
     assert VALIDATOR.is_valid(fleet) is is_valid
     if is_valid:
-        assert len(parse_fleet(fleet)) == len(fleet["groups"])
+        assert len(parse_fleet(fleet).require()) == len(fleet["groups"])
     else:
         with pytest.raises(InvalidBody):
-            parse_fleet(fleet)
+            parse_fleet(fleet).require()

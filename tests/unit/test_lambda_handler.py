@@ -134,6 +134,35 @@ def test_a_token_of_another_application_opens_nothing_through_api_gateway_either
     assert status in {401, 500}
 
 
+@pytest.mark.parametrize(
+    ("groups", "is_admin"),
+    [
+        ("admin", True),
+        ("a,admin", True),
+        ("admin,us-east-1_pool_Google", True),
+        ("[admin]", True),
+        ("[a admin]", True),
+        ("[a,admin]", False),
+        ("[b a,admin]", False),
+        ("[a,admin,b c]", False),
+        ("[[admin]]", False),
+        ("a.admin", False),
+        ("administrators", False),
+        ("a admin", False),
+        ("[]", False),
+        ("", False),
+    ],
+)
+def test_a_group_s_name_is_read_whole_as_far_as_api_gateway_lets_it_be(
+    stack: SimpleNamespace, groups: str, *, is_admin: bool
+) -> None:
+    """Commas part names at a REST API, blanks between brackets at an HTTP API; there a comma is a name's own."""
+    status, said = ask_gateway(stack, {"sub": "1", "cognito:groups": groups})
+    # Nothing is behind the door: who gets in meets that.
+    assert (status == 500) is is_admin, said
+    assert status in {403, 500}
+
+
 @pytest.mark.parametrize("alias", ["live", "7", "admin", "requests"])
 def test_api_gateway_s_claims_count_through_no_other_alias(stack: SimpleNamespace, alias: str) -> None:
     """Whoever may invoke some alias could claim to be anybody there."""

@@ -50,6 +50,29 @@ def test_wrong_and_unknown_variables_are_refused_by_name(
     assert f"PRELAUNCH_{str(error['loc'][0]).upper()}" == name
 
 
+@pytest.mark.parametrize(
+    ("second", "is_same"),
+    [
+        ("arn:aws:iam::123456789012:role/dr", True),
+        ("arn:aws:iam::123456789012:role/teams/ops/dr", True),
+        ("arn:aws:iam::123456789012:role/ops/dr2", False),
+        ("arn:aws:iam::123456789012:user/ops/dr", False),
+        ("arn:aws:iam::210987654321:role/dr", False),
+        ("arn:aws-cn:iam::123456789012:role/dr", False),
+    ],
+)
+def test_an_identity_has_one_role(monkeypatch: pytest.MonkeyPatch, second: str, *, is_same: bool) -> None:
+    """A session of a role has not its path: which of two roles of ours it would be given is nobody's to guess."""
+    monkeypatch.setenv("PRELAUNCH_IAM_ROLES", f"arn:aws:iam::123456789012:role/ops/dr=reader, {second}=admin")
+    if not is_same:
+        assert dict(Settings().iam_roles)[second] == "admin"
+        return
+    with pytest.raises(ValidationError) as caught:
+        Settings()
+    told = "PRELAUNCH_IAM_ROLES: names one identity twice: a path tells no two roles or users of an account apart"
+    assert explain_settings(caught.value) == told
+
+
 KNOWN = "no such setting; known are PRELAUNCH_STACK, PRELAUNCH_THREADS, "
 NO_SECRET = "hunter2"
 

@@ -6,15 +6,16 @@ agreed, at the last moment before the send.
 """
 
 import asyncio
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-import structlog
 from botocore import xform_name
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
+from workers.aws.audit import audited, is_write, tell_changed
 from workers.aws.clients import Clients
 from workers.aws.errors import translate
 from workers.aws.guarding import guarded
@@ -33,15 +34,11 @@ from workers.core.ports import Guard
 from workers.core.priority import read_priority
 from workers.core.retry import back_off
 
-log = structlog.get_logger()
-
 TRANSIENT_TRIES = 3
 THROTTLED_TRIES = 20
 LONGEST_WAIT = timedelta(seconds=10)
 """A longer wait is handed back to the queue, for it holds one of the worker's slots."""
 FIRST_WAIT = timedelta(milliseconds=400)
-READS = ("Describe", "Get", "List")
-"""How AWS's names of operations begin that change nothing."""
 
 
 @dataclass(slots=True)
@@ -137,8 +134,9 @@ class Calls:
         bucket = self._bucket(target, service, operation)
         turn = await bucket.take(read_priority(), LONGEST_WAIT)
         client = await self._clients.target(service, target)
+        called, writes = f"{service}:{operation}", is_write(operation, request)
         try:
-            with guarded(guard):
+            with guarded(guard) as sending, audited(sending, target, called) if writes else nullcontext():
                 async with asyncio.timeout(self._timeout.total_seconds()):
                     answer = await getattr(client, xform_name(operation))(**request)
         except (ClientError, BotoCoreError, ResponseParserError, TimeoutError) as error:
@@ -149,15 +147,8 @@ class Calls:
                 # What AWS said to one caller it says to all of them.
                 await bucket.report_throttle(turn, translated.retry_after)
             raise translated from error
-        if not operation.startswith(READS):
-            # Beside the request that it was made for, which the log's context names: what CloudTrail finds it by.
-            log.info(
-                "aws.changed",
-                operation=f"{service}:{operation}",
-                account_id=target.account_id,
-                region=target.region,
-                aws_request_id=answer.get("ResponseMetadata", {}).get("RequestId"),
-            )
+        if writes:
+            tell_changed(target, called, answer)
         return answer
 
     def _bucket(self, target: Target, service: str, operation: str) -> SharedBucket:

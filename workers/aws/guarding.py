@@ -18,9 +18,10 @@ from workers.core.ports import Guard
 
 @dataclass(slots=True)
 class Sending:
-    """One write on its way."""
+    """One call on its way."""
 
-    guard: Guard
+    guard: Guard | None
+    """None: nobody has to agree."""
     sent: bool = False
     """Whether the guard agreed: from then on it may take effect, answered or not."""
 
@@ -37,38 +38,36 @@ def ask_guard(**_event: Any) -> None:
     """Ask the guard of the call that is about to be sent, if it has one; what it raises stops the call."""
     sending = _SENDING.get()
     if sending is not None:
-        sending.guard.check()
+        if sending.guard is not None:
+            sending.guard.check()
         sending.sent = True
 
 
 @contextmanager
-def guarded(guard: Guard | None) -> Iterator[None]:
+def guarded(guard: Guard | None) -> Iterator[Sending]:
     """
     Give the call of this block a guard, and tell it where the call was sent and not answered.
 
     Parameters:
-        guard: The guard; None for a call that changes nothing.
+        guard: The guard; None for a call that nobody has to agree to.
 
     Yields:
-        Nothing, once.
+        The call, of which it is known then whether it was sent.
     """
-    if guard is None:
-        yield
-        return
     sending = Sending(guard)
     token = _SENDING.set(sending)
     try:
-        yield
+        yield sending
     except BaseException as error:
         # Also where this worker is told to stop in the middle of it.
-        if sending.sent and not _is_known(error):
+        if guard is not None and sending.sent and not is_known(error):
             guard.note_unanswered()
         raise
     finally:
         _SENDING.reset(token)
 
 
-def _is_known(error: BaseException) -> bool:
+def is_known(error: BaseException) -> bool:
     """Tell whether AWS answered, or the call never arrived there."""
     # The SDK says "could not connect" of a connection that broke, too: what lies beneath tells them apart.
     beneath = error.kwargs.get("error") if isinstance(error, EndpointConnectionError) else None

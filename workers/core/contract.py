@@ -24,7 +24,8 @@ SWEEP_ACTOR = "sweep"
 WATCH_ACTOR = "watch"
 """Takes `accountId` and `region`: look for drift there; without them: send one such message for each place.
 
-`sourceServerId` or `launchTemplateId` narrows it to what an event names, and `changedBy` says who made that change.
+`sourceServerId` or `launchTemplateId` (with the `defaultVersion` that it got) narrows it to what an event names, and
+`changedBy` says who made that change.
 """
 
 
@@ -75,6 +76,8 @@ class WatchWork:
     region: str | None = None
     source_server_id: str | None = None
     launch_template_id: str | None = None
+    default_version: int | None = None
+    """The version that became that launch template's default."""
     changed_by: str = ""
 
     @property
@@ -82,13 +85,22 @@ class WatchWork:
         """Tell whether it is about what one event names, and not about all that there is."""
         return self.source_server_id is not None or self.launch_template_id is not None
 
-    def concerns(self, source_server_id: str, launch_template_id: str | None) -> bool:
-        """Tell whether a source server, whose launch template that was when it was verified, is to be looked at."""
-        if not self.is_narrowed:
+    def concerns(self, source_server_id: str, launch_template_id: str | None, version: int | None) -> bool:
+        """
+        Tell whether a source server is to be looked at.
+
+        Parameters:
+            source_server_id: The source server.
+            launch_template_id: Its launch template when it was verified.
+            version: That template's default version then: an event that made just this the default tells nothing new.
+
+        Returns:
+            Whether it is.
+        """
+        if not self.is_narrowed or source_server_id == self.source_server_id:
             return True
-        return source_server_id == self.source_server_id or (
-            launch_template_id is not None and launch_template_id == self.launch_template_id
-        )
+        is_named = launch_template_id is not None and launch_template_id == self.launch_template_id
+        return is_named and (version is None or version != self.default_version)
 
 
 Work = ApplyWork | WaveWork | SweepWork | WatchWork
@@ -135,6 +147,7 @@ _ARGUMENTS: Mapping[str, Mapping[str, _Argument]] = {
         "region": _Argument(re.compile(r"[a-z0-9-]{1,32}"), "an AWS Region such as eu-central-1", required=False),
         "sourceServerId": replace(_SERVER, required=False),
         "launchTemplateId": _Argument(re.compile(r"lt-[0-9a-f]{1,32}"), "a launch template's id", required=False),
+        "defaultVersion": _Argument(None, "a whole number", required=False),
         "changedBy": _CHANGED_BY,
         "requestId": _REQUEST,
     },
@@ -148,6 +161,7 @@ _WORK: Mapping[str, Callable[[Mapping[str, object]], Work]] = {
         region=_text(given, "region"),
         source_server_id=_text(given, "sourceServerId"),
         launch_template_id=_text(given, "launchTemplateId"),
+        default_version=_number(given, "defaultVersion"),
         changed_by=_text(given, "changedBy") or "",
     ),
 }
@@ -155,6 +169,11 @@ _WORK: Mapping[str, Callable[[Mapping[str, object]], Work]] = {
 
 def _text(given: Mapping[str, object], argument: str) -> str | None:
     return str(given[argument]) if argument in given else None
+
+
+def _number(given: Mapping[str, object], argument: str) -> int | None:
+    value = given.get(argument)
+    return value if isinstance(value, int) else None
 
 
 def read_work(actor: str, arguments: Mapping[str, object]) -> Work:

@@ -1,6 +1,6 @@
 """Asking the workers to look for drift: at what an event names, in an account and Region, or everywhere."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from workers.core.contract import WATCH_ACTOR, Queue, find_fault
@@ -23,6 +23,8 @@ class DriftCheck:
     source_server_ids: Sequence[str] = ()
     """What an event names; nothing of it: all that there is in the account and Region."""
     launch_template_id: str | None = None
+    default_version: int | None = None
+    """The version that an event made its default."""
     event_name: str | None = None
     """The call that an event tells of."""
     changed_by: str = ""
@@ -54,8 +56,9 @@ class DriftChecks:
             return 0
         place = {"accountId": check.account_id, "region": check.region, "requestId": requester.request_id}
         place["changedBy"] = _make_printable(check.changed_by)
-        named = [{"sourceServerId": each} for each in check.source_server_ids]
-        named += [{"launchTemplateId": check.launch_template_id}] if check.launch_template_id is not None else []
+        named: list[dict[str, str | int | None]] = [{"sourceServerId": each} for each in check.source_server_ids]
+        if check.launch_template_id is not None:
+            named.append({"launchTemplateId": check.launch_template_id, "defaultVersion": check.default_version})
         if not named and check.event_name is not None:
             return 0
         jobs = [_make_job({**place, **each}) for each in named or [{}]]
@@ -63,7 +66,7 @@ class DriftChecks:
         return len(jobs)
 
 
-def _make_job(arguments: dict[str, str | None]) -> Job:
+def _make_job(arguments: Mapping[str, str | int | None]) -> Job:
     given = {name: value for name, value in arguments.items() if value}
     fault = find_fault(WATCH_ACTOR, given)
     if fault is not None or ("accountId" in given) != ("region" in given):

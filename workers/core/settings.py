@@ -15,6 +15,7 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
+from workers.core.identities import without_path
 from workers.core.model.types import Region
 from workers.core.periods import RunPeriods, TellPeriods
 
@@ -113,8 +114,8 @@ class Settings(BaseSettings):
         pairs = [each.strip().rpartition("=") for each in given.split(",") if each.strip()]
         if any(_IAM_IDENTITY.fullmatch(arn) is None for arn, _, _ in pairs):
             raise _Misfit(f"must be {cls.model_fields['iam_roles'].description}")
-        if len({arn for arn, _, _ in pairs}) < len(pairs):
-            raise _Misfit("names one identity twice")
+        if len({without_path(arn) for arn, _, _ in pairs}) < len(pairs):
+            raise _Misfit("names one identity twice: a path tells no two roles or users of an account apart")
         return {arn: role for arn, _, role in pairs}
 
     @field_validator("auth_issuer")

@@ -34,6 +34,7 @@ from workers.core.store.waves import WaveStore, put_wave
 from workers.core.telling.tellings import Tellings
 from workers.core.wave_plan import (
     NOT_READY,
+    PART_SIZE,
     WavePeriods,
     WaveRequest,
     check_free,
@@ -48,6 +49,8 @@ from workers.core.wave_plan import (
 log = structlog.get_logger()
 
 TRANSACTION_ITEMS = 100
+MOST_ITEMS = TRANSACTION_ITEMS - 3
+"""For groups and parts, beside the wave, the receipt of its key and the task that waits for its end."""
 ACCEPT_TRIES = 3
 PURGED = "PURGED"
 WAVES = ("waves",)
@@ -114,6 +117,7 @@ class Waves:
         views = require_groups(await asyncio.gather(*reads, return_exceptions=True), "/groupIds")
         check_snapshots(request, views)
         planned = plan_wave(request, views, requester, accepted_at, self._periods)
+        _check_size(planned)
         wave = planned.wave
         hold = Hold(wave.wave_id, wave.deadline, wave.is_drill)
         check_free(views, hold, accepted_at)
@@ -122,12 +126,6 @@ class Waves:
         receipts = self._receipts.put(requester, Receipt(wave.wave_id, accepted=True))
         waiting = self._tellings.wait_for(requester, wave.wave_id, 0)
         writes = [*put_wave(planned), *take_groups(planned, hold), *receipts, *waiting]
-        if len(writes) > TRANSACTION_ITEMS:
-            raise RequestRefused(
-                f"A wave of {len(views)} groups in {len(planned.parts)} parts is too large to be accepted as one."
-                " Start it as several waves.",
-                code="INVALID_BODY",
-            )
 
         async def is_stored() -> bool:
             return await self._waves.read(wave.wave_id) is not None
@@ -262,3 +260,14 @@ def _read_place(place: list[object] | None) -> tuple[str, str] | None:
         case [str() as accepted_at, str() as wave_id] if accepted_at and wave_id:
             return accepted_at, wave_id
     raise bad_token()
+
+
+def _check_size(planned: WaveView) -> None:
+    size = 2 * len(planned.groups) + len(planned.parts)
+    if size > MOST_ITEMS:
+        raise RequestRefused(
+            f"A wave of {len(planned.groups)} groups in {len(planned.parts)} parts of at most {PART_SIZE} source"
+            f" servers is too large to be accepted as one: twice the groups and the parts may come to {MOST_ITEMS}"
+            f" together, and come to {size}. Start it as several waves.",
+            code="INVALID_BODY",
+        )

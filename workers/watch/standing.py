@@ -52,38 +52,68 @@ class Standings:
                 return
             after = named[-1]
 
-    async def find(self, account_id: str, region: str, source_server_id: str | None = None) -> list[Standing]:
+    async def find(self, account_id: str, region: str) -> list[Standing]:
         """
         Find the groups of an account and Region that can be watched.
 
         Parameters:
             account_id: The account.
             region: The Region.
-            source_server_id: Only the group that has this source server; None for all.
 
         Returns:
             Those that are ready or have failed; what is pending is at work on, and what a wave holds is launched from.
         """
         found = [
-            await self._read(head, status)
-            async for head, status in self._list(account_id, region, source_server_id)
+            await self._read(head, status, await self._runs.read_servers(head.group_id))
+            async for head, status in self.list_all()
             if (head.account_id, head.region) == (account_id, region) and status is not None and _can_be_watched(status)
         ]
         return [standing for standing in found if standing is not None]
 
-    async def _list(
-        self, account_id: str, region: str, source_server_id: str | None
-    ) -> AsyncIterator[tuple[GroupHead, GroupStatus | None]]:
-        if source_server_id is None:
-            async for found in self.list_all():
-                yield found
-            return
+    async def find_one(self, account_id: str, region: str, source_server_id: str) -> Standing | None:
+        """
+        Find the group of one source server, if it can be watched, and of its source servers read only this one.
+
+        Parameters:
+            account_id: The account.
+            region: The Region.
+            source_server_id: The source server.
+
+        Returns:
+            The group; None where there is none, or it cannot be watched.
+        """
         asked = [source_server_id]
         owners = find_owners(await read_shards(self._tables, account_id, region, asked), asked)
-        for found in (await self._groups.read_many([*owners.values()])).values():
-            yield found
+        for head, status in (await self._groups.read_many([*owners.values()])).values():
+            if status is not None and _can_be_watched(status):
+                item = await self._runs.read_server(head.group_id, source_server_id)
+                return await self._read(head, status, {source_server_id: item} if item is not None else {})
+        return None
 
-    async def _read(self, head: GroupHead, status: GroupStatus) -> Standing | None:
+    async def complete(self, standing: Standing) -> Standing:
+        """Read the source servers that `find_one` left out; they stand as they did while the status does."""
+        return replace(standing, servers=await self._runs.read_servers(standing.head.group_id))
+
+    async def read_launch_templates(self, account_id: str, region: str) -> dict[str, str]:
+        """
+        Read whose launch templates those of an account and Region are, as they were last verified.
+
+        Parameters:
+            account_id: The account.
+            region: The Region.
+
+        Returns:
+            Launch template id to source server id, also of groups that cannot be watched just now.
+        """
+        owners: dict[str, str] = {}
+        async for head, _ in self.list_all():
+            if (head.account_id, head.region) == (account_id, region):
+                for item in (await self._runs.read_servers(head.group_id)).values():
+                    if item.launch_template_id:
+                        owners[item.launch_template_id] = item.source_server_id
+        return owners
+
+    async def _read(self, head: GroupHead, status: GroupStatus, servers: dict[str, ServerItem]) -> Standing | None:
         run = await self._runs.read_run(head.group_id, status.generation)
         if run is None:
             # Deleted since the list was read.
@@ -93,7 +123,7 @@ class Standings:
         except GroupDeleted:
             return None
         definition = replace(run.definition, target=now.target, auto_repair=now.auto_repair)
-        return Standing(head, status, run, await self._runs.read_servers(head.group_id), definition)
+        return Standing(head, status, run, servers, definition)
 
 
 def _can_be_watched(status: GroupStatus) -> bool:

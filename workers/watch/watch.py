@@ -28,6 +28,7 @@ from workers.core.store.records import Mode, ServerItem
 from workers.core.store.watches import Watched, WatchStore
 from workers.core.validation.missing import Missing
 from workers.watch.compare import ACCOUNT_PROBLEMS, Findings, compare
+from workers.watch.known_templates import KnownTemplates
 from workers.watch.selection import Selections
 from workers.watch.standing import Standing, Standings
 
@@ -61,6 +62,7 @@ class Watch:
         clock: Clock,
     ) -> None:
         self._standings = standings
+        self._known_templates = KnownTemplates(standings)
         self._selections = selections
         self._missing = missing
         self._planner = planner
@@ -115,8 +117,11 @@ class Watch:
 
     async def _look_into(self, work: WatchWork, account_id: str, region: str, begun_at: datetime) -> Outcome:
         """Look at what an event names; while that cannot be told it comes again."""
-        standings = await self._standings.find(account_id, region, work.source_server_id)
-        looks = [self._choose(standing, work, begun_at) for standing in standings]
+        member = work.source_server_id
+        if member is None and work.launch_template_id is not None:
+            member = await self._known_templates.find(account_id, region, work.launch_template_id)
+        standing = await self._standings.find_one(account_id, region, member) if member is not None else None
+        looks = [self._choose(standing, work, begun_at)] if standing is not None else []
         tally = await self._look_at(work, [look for look in looks if look.members or look.young], begun_at)
         if any(look.young for look in looks):
             return Redeliver("written_just_now", self._settings.settle_time)
@@ -153,7 +158,7 @@ class Watch:
         return tally
 
     def _choose(self, standing: Standing, work: WatchWork, begun_at: datetime) -> "_Look":
-        members = [member for member in standing.find_ready() if work.concerns(member, _template(standing, member))]
+        members = [member for member in standing.find_ready() if _is_concerned(standing, member, work)]
         young = {member for member in members if self._is_young(standing.servers[member], begun_at)}
         return _Look(standing, tuple(member for member in members if member not in young), bool(young))
 
@@ -181,6 +186,8 @@ class Watch:
         # What is gone no write of ours would bring back.
         mode = Mode.APPLY if findings.drifted and standing.definition.auto_repair else Mode.REPORT
         members = findings.drifted or gone
+        if members and work.is_narrowed:
+            standing = await self._standings.complete(standing)
         if members and await self._open(standing, members, mode, work):
             tally.drifted += len(members)
         elif members:
@@ -248,9 +255,10 @@ class _Look:
     """Whether members were left out because of a write of ours a moment ago."""
 
 
-def _template(standing: Standing, member: str) -> str | None:
+def _is_concerned(standing: Standing, member: str, work: WatchWork) -> bool:
     item = standing.servers.get(member)
-    return item.launch_template_id if item is not None else None
+    template = (item.launch_template_id, item.launch_template_version) if item is not None else (None, None)
+    return work.concerns(member, *template)
 
 
 def _by_target(looks: Sequence[_Look]) -> dict[Target, list[_Look]]:

@@ -233,3 +233,16 @@ def test_a_delete_that_comes_twice_is_done_once_and_answered_alike(doors: Doors)
         assert json.loads(reply["Body"])["statusCode"] == 204
     assert doors.take("requests-dlq") == []
     assert doors.ask_by_message({"operation": "delete_protection_group", "groupId": message["groupId"]}).status == 404
+
+
+def test_whoever_waits_for_an_answer_that_no_message_holds_is_told(
+    doors: Doors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once, with the way to it; what was asked for is done, and the message is no dead letter."""
+    doors.take("requests-dlq")
+    monkeypatch.setattr("producer.replies.MOST_BYTES", 400)
+    group = group_id(doors)
+    answer = doors.ask_by_message({"operation": "get_protection_group", "groupId": group})
+    assert (answer.status, answer.document["code"]) == (200, "ANSWER_TOO_LARGE")
+    assert f"GET /protection-groups/{group}" in answer.document["detail"]
+    assert doors.take("requests-dlq") == []

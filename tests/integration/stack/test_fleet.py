@@ -8,6 +8,8 @@ import pytest
 
 from producer.render_fleet import render_outcome
 from tests.integration.product import TESTER, Product
+from workers.core.contract import Queue
+from workers.core.errors import RetryableError
 from workers.core.fleet.changes import FieldChange, GroupChange, Kind, remove
 from workers.core.fleet.file import parse_fleet, render_fleet
 from workers.core.fleet.outcome import Outcome, find_adrift
@@ -87,8 +89,7 @@ async def test_a_file_without_an_external_id_keeps_it(product: Product) -> None:
     (created,) = await apply(product, await plan(product, body))
     exported = render_fleet(await product.services.fleet.read([created.group_id]))
     assert SECRET not in str(exported)
-    (group,) = parse_fleet(exported)
-    assert [each.kind for each in await product.services.fleet.plan([group], prune=False)] == [Kind.NONE]
+    assert [each.kind for each in await product.services.fleet.plan(parse_fleet(exported), prune=False)] == [Kind.NONE]
     without = {name: value for name, value in body.items() if name != "externalId"}
     (change,) = await plan(product, {**without, "launchConfig": MONITORED})
     assert "externalId" not in {each.field for each in change.fields}
@@ -104,19 +105,24 @@ async def test_a_file_without_an_external_id_keeps_it(product: Product) -> None:
 
 async def test_errors_of_all_accounts_come_at_once(product: Product) -> None:
     """A role that is missing, a Region that a group cannot move to, what an account lacks: each at its group."""
-    a, b = product.add_servers(2)
+    a, b, c = product.add_servers(3)
     there = product.body([a])
     await product.create([a], **there)
     product.count_anew()
-    with pytest.raises(InvalidBody) as refused:
-        await plan(product, {**there, "region": "eu-west-1"}, product.body([b], accountId="444455556666"))
-    assert [each.pointer for each in refused.value.errors] == ["/groups/0/region", "/groups/1/accountId"]
     lacking = {"subnetId": "subnet-" + "0" * 17}
     with pytest.raises(InvalidBody) as refused:
-        await plan(product, {**there, "launchConfig": lacking}, product.body(["s-" + "0" * 17]))
+        await plan(
+            product,
+            {**there, "region": "eu-west-1"},
+            product.body([c], launchConfig=lacking),
+            product.body([b], accountId="444455556666"),
+            product.body(["s-" + "0" * 17]),
+        )
     assert [each.pointer for each in refused.value.errors] == [
-        "/groups/0/launchConfig/subnetId",
-        "/groups/1/sourceServerIds/0",
+        "/groups/0/region",
+        "/groups/1/launchConfig/subnetId",
+        "/groups/2/accountId",
+        "/groups/3/sourceServerIds/0",
     ]
     assert not any("TransactWrite" in name or name.startswith("sqs.") for name in product.writes())
 
@@ -264,3 +270,82 @@ async def test_who_is_being_launched_is_not_let_go_for_another_group(product: Pr
     with pytest.raises(Conflict) as refused:
         await plan(product, *moved)
     assert [each.message for each in refused.value.errors] == [error.message]
+
+
+async def test_an_account_is_asked_once_for_all_groups_that_change(product: Product) -> None:
+    """Not once a group: by pages of 200 source servers, when the file is checked and when its changes are made."""
+    members = product.add_servers(201)
+    bodies = [product.body(part, launchConfig=MONITORED) for part in (members[:100], members[100:200], members[200:])]
+    product.count_anew()
+    changes = await plan(product, *bodies)
+    assert product.calls()["drs.DescribeSourceServers"] == 2
+    product.count_anew()
+    assert [each.error for each in await apply(product, changes)] == [None] * 3
+    assert product.calls()["drs.DescribeSourceServers"] == 2
+    # An update asks for what it brings alone.
+    product.count_anew()
+    changes = await plan(product, *({**body, "launchConfig": {"ebsOptimized": True}} for body in bodies[:2]), bodies[2])
+    assert [each.error for each in await apply(product, changes)] == [None] * 2
+    assert product.calls()["drs.DescribeSourceServers"] == 2
+
+
+async def test_what_an_account_loses_before_a_file_is_applied_is_refused(product: Product) -> None:
+    """The accounts are asked anew when the changes are made: of groups that were right then, one fails alone."""
+    a, b = product.add_servers(2)
+    bodies = [product.body([a]), product.body([b])]
+    changes = await plan(product, *bodies)
+    product.local.control("DELETE", f"servers/{b}")
+    kept, lost = await apply(product, changes)
+    assert (kept.error, type(lost.error)) == (None, InvalidBody)
+
+
+async def test_several_groups_of_a_file_are_bulk_work(product: Product) -> None:
+    """New ones and changed ones: whoever asks for one group meanwhile does not wait behind them. One is no bulk."""
+    a, b = product.add_servers(2)
+    bodies = [product.body([a]), product.body([b])]
+    await apply(product, await plan(product, *bodies))
+    assert (product.take_jobs(), len(product.take_jobs(Queue.BULK))) == ([], 2)
+    await apply(product, await plan(product, *({**body, "launchConfig": MONITORED} for body in bodies)))
+    assert (product.take_jobs(), len(product.take_jobs(Queue.BULK))) == ([], 2)
+    await apply(product, await plan(product, bodies[0], {**bodies[1], "launchConfig": MONITORED}))
+    assert (len(product.take_jobs()), product.take_jobs(Queue.BULK)) == (1, [])
+
+
+async def test_what_is_wrong_in_the_text_hides_nothing_of_the_other_groups(product: Product) -> None:
+    """They are checked in the stack and in their accounts in the same round; nothing is said of what may be right."""
+    a, b, c, d = product.add_servers(4)
+    giver, keeper = product.body([a, b]), product.body([c])
+    await apply(product, await plan(product, giver, keeper))
+    lacking = {"subnetId": "subnet-" + "0" * 17}
+    taker = product.body([a, c], launchConfig=lacking)
+    product.count_anew()
+    with pytest.raises(InvalidBody) as refused:
+        await plan(product, {**giver, "sourceServerIds": [b], "launchConfig": {"imageId": "ami-1"}}, taker)
+    # Whoever corrects the first group may let go of a, but nobody lets go of c.
+    assert [(each.pointer, each.code) for each in refused.value.errors] == [
+        ("/groups/0/launchConfig/imageId", "INVALID_LAUNCH_CONFIG"),
+        ("/groups/1/sourceServerIds/1", "SERVER_CONFLICT"),
+        ("/groups/1/launchConfig/subnetId", "INVALID_LAUNCH_CONFIG"),
+    ]
+    nameless = {name: value for name, value in giver.items() if name != "groupName"}
+    with pytest.raises(InvalidBody) as refused:
+        await plan(product, nameless, taker, product.body([d], launchConfig=lacking))
+    # Which group that is to be nobody knows: it may be the one that has c.
+    assert [each.pointer for each in refused.value.errors] == [
+        "/groups/0",
+        "/groups/1/launchConfig/subnetId",
+        "/groups/2/launchConfig/subnetId",
+    ]
+    assert product.writes().keys() <= {"dynamodb.UpdateItem"}, "more than turns of the reads"
+
+
+async def test_what_is_wrong_is_told_where_an_account_cannot_be_asked(product: Product) -> None:
+    """An outage of DRS hides neither the text's errors nor the stack's."""
+    a, b = product.add_servers(2)
+    await product.create([a])
+    product.faults({"service": "drs", "operation": "DescribeSourceServers", "code": "InternalServerException"})
+    with pytest.raises(InvalidBody) as refused:
+        await plan(product, product.body([a]), product.body([b], regio=1))
+    assert [each.pointer for each in refused.value.errors] == ["/groups/0/sourceServerIds/0", "/groups/1/regio"]
+    with pytest.raises(RetryableError):
+        await plan(product, product.body([b]))

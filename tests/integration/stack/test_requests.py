@@ -122,7 +122,9 @@ async def test_what_is_named_is_looked_at(
         ({"operation": "check_drift", "body": 3}, "body must be an object"),
         ({"operation": "check_drift", "accountId": "12", "region": "us-east-1"}, "12 digits"),
         ({"operation": "check_drift", "accountId": "123456789012"}, "both or neither"),
-        ({"operation": "check_drift", **PLACE, "sourceServerIds": ["web"]}, "sourceServerId must be"),
+        ({"operation": "check_drift", **PLACE, "sourceServerIds": ["web"]}, "sourceServerIds must be"),
+        ({"operation": "check_drift", **PLACE, "sourceServerIds": SERVER}, "sourceServerIds must be a list of"),
+        ({"operation": "check_drift", "acountId": "123456789012"}, "did you mean accountId?"),
     ],
 )
 async def test_what_nobody_could_ever_do_is_buried_with_the_reason(

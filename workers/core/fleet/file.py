@@ -5,7 +5,7 @@ An external id is taken from a file and never written into one: who has the file
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 from pydantic import ConfigDict, Field, with_config
@@ -36,13 +36,39 @@ class FleetBody(_Required, total=False):
     formatVersion: Annotated[
         int, Field(description=f"{FORMAT_VERSION}", ge=FORMAT_VERSION, le=FORMAT_VERSION, json_schema_extra={})
     ]
+    notRead: Annotated[
+        list[str],
+        Field(
+            description="a list of texts: what the import that made the file could not read. Nothing is done with it"
+        ),
+    ]
 
 
 _FLEET = members_of(FleetBody)
 _GROUP = [name for name in members_of(GroupBody) if name != ONLY_OF_REQUESTS]
 
 
-def parse_fleet(raw: object, *, regions: Collection[str] | None = None) -> tuple[GroupDefinition, ...]:
+@dataclass(frozen=True, slots=True)
+class FleetText:
+    """What stands in a fleet's file, right or wrong."""
+
+    groups: Mapping[int, GroupDefinition]
+    """Those that are right in themselves, by their places in the file, from 0."""
+    errors: tuple[FieldError, ...] = ()
+    """Everything that is wrong in the file itself, with pointers into it."""
+    wrong_names: frozenset[str] = frozenset()
+    """What the groups are called that are wrong."""
+    is_named: bool = True
+    """Whether each of these has a name that can be read."""
+
+    def require(self) -> tuple[GroupDefinition, ...]:
+        """Answer all groups, in the order of the file; InvalidBody carries every error where anything is wrong."""
+        if self.errors:
+            raise InvalidBody(self.errors)
+        return tuple(self.groups.values())
+
+
+def parse_fleet(raw: object, *, regions: Collection[str] | None = None) -> FleetText:
     """
     Check a file's content in full, and make the definitions of its groups.
 
@@ -51,32 +77,31 @@ def parse_fleet(raw: object, *, regions: Collection[str] | None = None) -> tuple
         regions: Those that a group can be in; None takes each of the right form.
 
     Returns:
-        The definitions, in the order of the file.
-
-    Raises:
-        InvalidBody: Something is wrong; it carries every error of every group.
+        The definitions of the groups that are right, and every error of all others and of the file.
     """
     root = Place("")
     if not isinstance(raw, dict):
-        raise InvalidBody((root.error("The file must be an object whose member groups lists protection groups."),))
+        wrong = root.error("The file must be an object whose member groups lists protection groups.")
+        return FleetText({}, (wrong,), is_named=False)
     values, errors = read_object(raw, _FLEET, FleetBody.__required_keys__, root, apart=frozenset({"groups"}))
     groups = values.get("groups", [])
     if not isinstance(groups, list):
         errors.append(root.at("groups").error("groups must be a list of protection groups."))
-        groups = []
+        return FleetText({}, tuple(errors), is_named=False)
     if len(groups) > MAX_GROUPS:
         message = f"groups lists {len(groups)}; a file holds at most {MAX_GROUPS}. Cut it into several."
         errors.append(root.at("groups").error(message))
-        groups = []
-    definitions = []
+        return FleetText({}, tuple(errors), is_named=False)
+    definitions: dict[int, GroupDefinition] = {}
+    twice = _find_twice(groups)
     for index, each in enumerate(groups):
-        definition, wrong = _parse_group(each, index, regions)
-        errors += wrong
-        definitions += [definition] if definition is not None else []
-    errors += _find_twice(groups)
-    if errors:
-        raise InvalidBody(tuple(errors))
-    return tuple(definitions)
+        definition, wrong_here = _parse_group(each, index, regions)
+        errors += wrong_here
+        if definition is not None and not wrong_here and index not in twice:
+            definitions[index] = definition
+    errors += twice.values()
+    names = [_read_name(each) for index, each in enumerate(groups) if index not in definitions]
+    return FleetText(definitions, tuple(errors), frozenset(filter(None, names)), all(names))
 
 
 def place_in_file(errors: Iterable[FieldError], index: int) -> list[FieldError]:
@@ -93,18 +118,30 @@ def place_in_file(errors: Iterable[FieldError], index: int) -> list[FieldError]:
     return [replace(each, pointer=f"/groups/{index}{each.pointer}") for each in errors]
 
 
-def render_fleet(definitions: Iterable[GroupDefinition]) -> dict[str, Json]:
+def sort_by_place(errors: Iterable[FieldError]) -> list[FieldError]:
+    """Put errors into the order of the groups that they are about; first what is wrong with the file itself."""
+
+    def find_place(error: FieldError) -> int:
+        parts = error.pointer.split("/")
+        return int(parts[2]) if parts[1:2] == ["groups"] and len(parts) > 2 else -1  # noqa: PLR2004  # its place
+
+    return sorted(errors, key=find_place)
+
+
+def render_fleet(definitions: Iterable[GroupDefinition], not_read: Sequence[str] = ()) -> dict[str, Json]:
     """
     Render groups as a file's content, the same for the same groups: what says nothing is left out.
 
     Parameters:
         definitions: The groups, in any order.
+        not_read: What there may be besides, and why it is not known.
 
     Returns:
         What `parse_fleet` reads as these groups, but for their external ids.
     """
     ordered = sorted(definitions, key=lambda each: each.name)
-    return {"formatVersion": FORMAT_VERSION, "groups": [_render_group(each) for each in ordered]}
+    missing: dict[str, Json] = {"notRead": [*not_read]} if not_read else {}
+    return {"formatVersion": FORMAT_VERSION, **missing, "groups": [_render_group(each) for each in ordered]}
 
 
 def _parse_group(
@@ -124,21 +161,22 @@ def _parse_group(
     return definition, place_in_file(errors, index)
 
 
-def _find_twice(groups: Sequence[object]) -> list[FieldError]:
+def _find_twice(groups: Sequence[object]) -> dict[int, FieldError]:
     """Names that stand in the file twice: a group is known by its name, and could be only one of the two."""
     first: dict[str, int] = {}
-    errors = []
+    errors = {}
     for index, each in enumerate(groups):
-        given = each.get("groupName") if isinstance(each, dict) else None
-        name = given.strip() if isinstance(given, str) else None
-        if name is None:
-            continue
-        if first.setdefault(name, index) != index:
+        name = _read_name(each)
+        if name is not None and first.setdefault(name, index) != index:
             place = Place("").at("groups", index, "groupName")
-            errors.append(
-                place.error(f"This name has the group at /groups/{first[name]} already. Give it another one.")
-            )
+            told = f"This name has the group at /groups/{first[name]} already. Give it another one."
+            errors[index] = place.error(told)
     return errors
+
+
+def _read_name(group: object) -> str | None:
+    given = group.get("groupName") if isinstance(group, dict) else None
+    return given.strip() if isinstance(given, str) else None
 
 
 def _render_group(definition: GroupDefinition) -> dict[str, Json]:

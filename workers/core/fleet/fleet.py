@@ -10,16 +10,17 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iter
 from dataclasses import replace
 from typing import TypeVar
 
+from workers.core.contract import Queue
 from workers.core.errors import GroupDeleted, PrelaunchError, ServiceUnavailable
-from workers.core.fleet.changes import GroupChange, Kind, compare, remove
+from workers.core.fleet.changes import GroupChange, compare, remove
+from workers.core.fleet.checks import FleetChecks, opens_run, place_refusal
 from workers.core.fleet.conflicts import find_file_conflicts
-from workers.core.fleet.file import place_in_file
+from workers.core.fleet.file import FleetText, sort_by_place
 from workers.core.fleet.order import Step, order_changes
 from workers.core.fleet.outcome import Outcome
 from workers.core.model.errors import FieldError, GroupTooLarge, InvalidBody
 from workers.core.model.group import GroupDefinition, GroupUpdate
 from workers.core.requests import Conflict, Requester, RequestRefused, group_not_found
-from workers.core.runs.before import Before
 from workers.core.runs.change import Changes, Updated
 from workers.core.runs.members import check_access
 from workers.core.runs.placing import place
@@ -28,7 +29,8 @@ from workers.core.runs.resources import Resources
 from workers.core.runs.submission import Submission
 from workers.core.store.membership import find_owners, read_shards
 from workers.core.store.records import GroupHead, GroupStatus
-from workers.core.validation.validation import Selection, Validation
+from workers.core.validation.check import Check, Selection
+from workers.core.validation.validation import Validation
 
 AT_ONCE = 8
 """Groups that are read or checked at the same time."""
@@ -55,6 +57,7 @@ class Fleet:
         self._changes = changes
         self._removal = removal
         self._validation = validation
+        self._checks = FleetChecks(validation)
 
     async def read(self, group_ids: Collection[str] | None = None) -> list[GroupDefinition]:
         """
@@ -81,12 +84,15 @@ class Fleet:
         """Find the id of the group of exactly this name; None where no group has it."""
         return await self._with.groups.find_named(name)
 
-    async def plan(self, wanted: Sequence[GroupDefinition], *, prune: bool) -> list[GroupChange]:
+    async def plan(self, text: FleetText, *, prune: bool) -> list[GroupChange]:
         """
         Plan what a file changes, and check all of it. Nothing is written.
 
+        Of a file that is wrong in itself what is right is checked against stack and accounts all the same: everything
+        that is wrong comes at once.
+
         Parameters:
-            wanted: The groups of the file, in its order.
+            text: What stands in the file.
             prune: Whether groups that are not in it are to be deleted.
 
         Returns:
@@ -98,15 +104,21 @@ class Fleet:
             RetryableError: An account cannot be asked just now.
         """
         selection = Selection(self._validation)
-        planned = await _each(list(enumerate(wanted)), lambda indexed: self._plan_group(*indexed, selection))
-        _refuse([error for _, errors in planned for error in errors])
+        planned = await _each(list(text.groups.items()), lambda indexed: self._plan_group(*indexed, selection))
         changes = [change for change, _ in planned if change is not None]
-        if prune:
-            changes += await self._plan_removals({each.name for each in wanted})
-        owners = await self._find_owners(changes)
+        in_doubt = text.wrong_names | {each.name for each in text.groups.values()} - {each.name for each in changes}
+        if prune and text.is_named:
+            changes += await self._plan_removals({*text.wrong_names, *(each.name for each in text.groups.values())})
+        owners = await self._find_owners(changes, in_doubt) if text.is_named else {}
         conflicts = find_file_conflicts(changes, owners, await self._find_launching(set(owners.values())))
-        checked = await _each([each for each in changes if each.kind is not Kind.NONE], self._check)
-        _refuse([*conflicts, *(error for errors in checked for error in errors)])
+        wrong = [*text.errors, *(error for _, errors in planned for error in errors), *conflicts]
+        try:
+            wrong += await self._checks.find_faults(changes)
+        except PrelaunchError:
+            # What is wrong in any case is told also where an account cannot be asked.
+            _refuse(sort_by_place(wrong))
+            raise
+        _refuse(sort_by_place(wrong))
         return changes
 
     async def apply(self, changes: Sequence[GroupChange], requester: Requester) -> AsyncIterator[Outcome]:
@@ -122,6 +134,9 @@ class Fleet:
         """
         released: dict[str, Updated] = {}
         failed: set[str] = set()
+        # Several groups are bulk work: whoever asks for one group meanwhile does not wait behind them.
+        queue = Queue.BULK if sum(map(opens_run, changes)) > 1 else Queue.NORMAL
+        checks = await self._checks.look_up(changes)
         for step in order_changes(changes):
             change = step.change
             if change.name in failed:
@@ -130,7 +145,7 @@ class Fleet:
             before = released.get(change.name)
             group_id = change.head.group_id if change.head is not None else ""
             try:
-                updated = await self._do(step, before, requester)
+                updated = await self._do(step, before, requester, queue, checks.get(change.name))
             except (InvalidBody, GroupTooLarge, RequestRefused, PrelaunchError) as error:
                 failed.add(change.name)
                 yield Outcome(change, group_id, released=before, error=error)
@@ -140,10 +155,12 @@ class Fleet:
                 continue
             yield Outcome(change, updated.head.group_id if updated is not None else group_id, updated)
 
-    async def _do(self, step: Step, before: Updated | None, requester: Requester) -> Updated | None:
+    async def _do(
+        self, step: Step, before: Updated | None, requester: Requester, queue: Queue, check: Check | None
+    ) -> Updated | None:
         change = step.change
         if change.wanted is not None and change.head is None:
-            head = await self._submission.create_group(change.wanted, requester)
+            head = await self._submission.create_group(change.wanted, requester, queue=queue, check=check)
             return Updated(head, change.wanted, None)
         if change.head is None:
             raise ValueError("A change that creates nothing is one of a group that is there.")
@@ -152,7 +169,7 @@ class Fleet:
             await self._removal.delete_group(group_id, requester, version=version)
             return None
         update = GroupUpdate(step.only_release or change.wanted, version, force=False)
-        return await self._changes.update_group(group_id, update, requester)
+        return await self._changes.update_group(group_id, update, requester, queue=queue, check=check)
 
     async def _list_ids(self) -> list[str]:
         ids: list[str] = []
@@ -192,14 +209,18 @@ class Fleet:
             placed = place(wanted, head, stored, self._with.account_id)
             return compare(await selection.select(placed), index, head, stored), ()
         except (InvalidBody, GroupTooLarge, RequestRefused) as error:
-            return None, _place_refusal(error, index)
+            return None, place_refusal(error, index)
 
     async def _plan_removals(self, kept: Collection[str]) -> list[GroupChange]:
         pairs = await _each(await self._list_ids(), self._read_group)
         removals = [remove(*pair) for pair in pairs if pair is not None and pair[0].name not in kept]
         return sorted(removals, key=lambda each: each.name)
 
-    async def _find_owners(self, changes: Iterable[GroupChange]) -> dict[tuple[str, str, str], str]:
+    async def _find_owners(
+        self, changes: Iterable[GroupChange], in_doubt: Collection[str]
+    ) -> dict[tuple[str, str, str], str]:
+        """Find whose the joining source servers are; not those of a group of which nobody knows what it is to keep."""
+        unknown = set(await _each(sorted(in_doubt), self._with.groups.find_named))
         joining: dict[tuple[str, str], list[str]] = {}
         for change in changes:
             joining.setdefault(change.place, []).extend(change.joining)
@@ -207,27 +228,13 @@ class Fleet:
         for (account_id, region), members in joining.items():
             shards = await read_shards(self._with.tables, account_id, region, members)
             found = find_owners(shards, members)
-            owners.update({(account_id, region, member): owner for member, owner in found.items()})
+            owners.update({(account_id, region, each): owner for each, owner in found.items() if owner not in unknown})
         return owners
 
     async def _find_launching(self, group_ids: Collection[str]) -> dict[str, GroupStatus]:
         found, now = await self._with.groups.read_many(sorted(group_ids)), self._with.clock()
         statuses = {group_id: status for group_id, (_, status) in found.items()}
         return {each: status for each, status in statuses.items() if status is not None and status.is_launching(now)}
-
-    async def _check(self, change: GroupChange) -> Sequence[FieldError]:
-        """Ask the account what the change names; nothing is asked for what stays as it is."""
-        if change.wanted is None or change.index is None:
-            return ()
-        members: Collection[str] = change.wanted.source_server_ids
-        if change.head is not None and change.stored is not None:
-            before = Before(change.head, change.stored, None, None, {})
-            members = before.find_unchecked(change.wanted, before.find_change(change.wanted))
-        try:
-            await self._validation.check(change.wanted, members)
-        except (InvalidBody, RequestRefused) as error:
-            return _place_refusal(error, change.index)
-        return ()
 
 
 async def _each(items: Sequence[T], do: Callable[[T], Awaitable[R]]) -> list[R]:
@@ -244,18 +251,6 @@ async def _each(items: Sequence[T], do: Callable[[T], Awaitable[R]]) -> list[R]:
     finally:
         for task in tasks:
             task.cancel()
-
-
-def _place_refusal(error: InvalidBody | GroupTooLarge | RequestRefused, index: int) -> list[FieldError]:
-    match error:
-        case InvalidBody():
-            return place_in_file(error.errors, index)
-        case RequestRefused() if error.errors:
-            return place_in_file(error.errors, index)
-        case RequestRefused():
-            return place_in_file([FieldError("", error.code, error.detail, None)], index)
-        case _:
-            return place_in_file([FieldError("", "INVALID_BODY", str(error), None)], index)
 
 
 def _refuse(errors: Sequence[FieldError]) -> None:

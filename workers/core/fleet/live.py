@@ -1,24 +1,28 @@
 """Groups made of what DRS and the launch templates hold today. Reads only, paced like everything else."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from workers.core.errors import PermanentError, RetryableError
+from workers.core.errors import PermanentError, PrelaunchError, RetryableError
 from workers.core.fleet.held import Held, read_held
 from workers.core.fleet.made import Note, gather_notes, make_groups
 from workers.core.model.errors import InvalidBody
 from workers.core.model.group import GroupDefinition, Target
 from workers.core.plan.observed import ObservedTemplate
-from workers.core.ports import LaunchConfigurationReads, LaunchTemplateReads, TargetAccounts
+from workers.core.ports import LaunchConfigurationReads, LaunchTemplateReads
 from workers.core.preview import ACCOUNT_PROBLEMS, AT_ONCE, PAGED_FROM, cannot_read
+from workers.core.requests import Conflict, RequestRefused
 from workers.core.store.groups import GroupStore
 from workers.core.store.membership import find_owners, read_shards
 from workers.core.store.tables import Tables
 from workers.core.validation.holdings import SourceServer
-from workers.core.validation.validation import Validation, ask_all
+from workers.core.validation.validation import Validation, describe
 
 PAGE = 1000
+NO_ANSWER = (Conflict, RetryableError, PermanentError)
+"""What becomes of asking an account that concerns this account alone."""
 Tell = Callable[[int, int], None]
 """Called with how many source servers are read, of how many."""
 
@@ -30,13 +34,19 @@ class Imported:
     groups: list[GroupDefinition]
     notes: list[Note]
     unread: list[Note]
-    """Source servers that could not be read, with the reasons: no group has them."""
+    """What could not be read, with the reasons: accounts and Regions, and single source servers. No group has any."""
+    unchecked: list[Note]
+    """Groups of which the account does not say whether they could be applied, with the reasons."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Unread:
     source_server_id: str
     reason: str
+
+
+class _NotAnswered(Exception):
+    """An account and Region did not answer what was asked; its cause says why. Others may."""
 
 
 class LiveImport:
@@ -47,7 +57,6 @@ class LiveImport:
         *,
         configurations: LaunchConfigurationReads,
         templates: LaunchTemplateReads,
-        accounts: TargetAccounts,
         validation: Validation,
         groups: GroupStore,
         tables: Tables,
@@ -55,7 +64,6 @@ class LiveImport:
     ) -> None:
         self._configurations = configurations
         self._templates = templates
-        self._accounts = accounts
         self._validation = validation
         self._groups = groups
         self._tables = tables
@@ -74,27 +82,47 @@ class LiveImport:
             The groups. Planning one of them finds nothing to do, while nobody changes anything.
 
         Raises:
-            Conflict: An account refuses to be asked.
-            RetryableError: An account cannot be asked just now.
+            Conflict: Every account refuses to be asked. One that refuses among others is told of as not read.
+            RetryableError: None can be asked just now, or our own tables do not answer.
         """
         taken = await self._list_names()
-        made = Imported([], [], [])
+        made = Imported([], [], [], [])
+        failures: list[Exception] = []
         for each in targets:
             target = replace(each, account_id=each.account_id or self._account_id)
-            members, servers = await self._find(target)
-            if members:
-                text = f"Members of protection groups in {target.account_id}, {target.region} are left out."
-                made.notes.append(Note(text, tuple(sorted(members))))
-            found = await self._read_all(target, servers, tell)
-            held = [server for server in found if isinstance(server, Held)]
-            own = target.account_id == self._account_id
-            name = target.region if own else f"{target.account_id} {target.region}"
-            groups = make_groups(held, target, name, by_tag=by_tag, taken=[*taken, *(g.name for g in made.groups)])
-            made.groups.extend(groups)
-            made.notes.extend(gather_notes(held))
-            made.notes.extend([note for group in groups for note in await self._foresee(group)])
-            made.unread.extend(Note(e.reason, (e.source_server_id,)) for e in found if isinstance(e, _Unread))
+            try:
+                await self._add(made, target, by_tag, tell, taken)
+            except _NotAnswered as error:
+                cause = error.args[0]
+                failures.append(cause)
+                made.unread.append(Note(f"{describe(target)}: {_explain(cause)}"))
+        if failures and len(failures) == len(targets):
+            raise _join(failures)
         return made
+
+    async def _add(
+        self, made: Imported, target: Target, by_tag: str | None, tell: Tell, taken: Collection[str]
+    ) -> None:
+        """Add what one account and Region holds; nothing is added where it does not answer."""
+        with _asking():
+            servers = await self._validation.list_source_servers(target)
+        shards = await read_shards(self._tables, target.account_id or "", target.region, servers)
+        owners = find_owners(shards, servers)
+        with _asking():
+            free = {name: each for name, each in servers.items() if name not in owners}
+            found = await self._read_all(target, free, tell)
+        if owners:
+            text = f"Members of protection groups in {target.account_id}, {target.region} are left out."
+            made.notes.append(Note(text, tuple(sorted(owners))))
+        held = [server for server in found if isinstance(server, Held)]
+        own = target.account_id == self._account_id
+        name = target.region if own else f"{target.account_id} {target.region}"
+        groups = make_groups(held, target, name, by_tag=by_tag, taken=[*taken, *(g.name for g in made.groups)])
+        made.groups.extend(groups)
+        made.notes.extend(gather_notes(held))
+        for group in groups:
+            await self._foresee(group, made)
+        made.unread.extend(Note(e.reason, (e.source_server_id,)) for e in found if isinstance(e, _Unread))
 
     async def _list_names(self) -> list[str]:
         names: list[str] = []
@@ -105,14 +133,6 @@ class LiveImport:
             if len(page) < PAGE:
                 return names
             after = page[-1]
-
-    async def _find(self, target: Target) -> tuple[Mapping[str, str], Mapping[str, SourceServer]]:
-        """Find who is in a group already, and everybody else."""
-        asking = {"servers": self._accounts.list_source_servers(target)}
-        servers: Mapping[str, SourceServer] = (await ask_all(target, asking))["servers"]
-        shards = await read_shards(self._tables, target.account_id or "", target.region, servers)
-        owners = find_owners(shards, servers)
-        return owners, {name: each for name, each in servers.items() if name not in owners}
 
     async def _read_all(
         self, target: Target, servers: Mapping[str, SourceServer], tell: Tell
@@ -152,16 +172,43 @@ class LiveImport:
             return _Unread(member, f"{error.code}: {error.message}")
         return read_held(member, configuration.values, template.data, server.tags)
 
-    async def _foresee(self, group: GroupDefinition) -> list[Note]:
+    async def _foresee(self, group: GroupDefinition, made: Imported) -> None:
         """Tell what an apply of the group would be refused for, as its account is."""
         try:
             await self._validation.check(group, group.source_server_ids)
         except InvalidBody as error:
-            return [
+            made.notes.extend(
                 Note(
                     f"Applying group {group.name!r} would be refused at {each.pointer}: {each.message}",
                     (each.source_server_id,) if each.source_server_id else (),
                 )
                 for each in error.errors
-            ]
-        return []
+            )
+        except NO_ANSWER as error:
+            made.unchecked.append(Note(f"{group.name!r}: {_explain(error)}"))
+
+
+@contextmanager
+def _asking() -> Iterator[None]:
+    try:
+        yield
+    except NO_ANSWER as error:
+        raise _NotAnswered(error) from error
+
+
+def _explain(error: Exception) -> str:
+    match error:
+        case RequestRefused():
+            return " ".join(each.message for each in error.errors) or error.detail
+        case PrelaunchError():
+            return f"{error.code}: {error.message}"
+    raise TypeError(f"{type(error).__name__} is no answer of an account.") from error
+
+
+def _join(failures: Sequence[Exception]) -> Exception:
+    """Make one error of the reasons for which no account could be read."""
+    refusals = [each for each in failures if isinstance(each, Conflict)]
+    if not refusals or len(failures) == 1:
+        return failures[0]
+    told = " ".join(_explain(each) for each in failures)
+    return Conflict(told, tuple(error for each in refusals for error in each.errors), code=refusals[0].code)

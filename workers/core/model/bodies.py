@@ -13,7 +13,8 @@ from workers.core.model.group_body import MAX_SERVERS
 from workers.core.model.shape import Mark, Member, members_of, read_object
 from workers.core.model.waves import OnNotReady, Verify
 
-MAX_WAVE_GROUPS = 50
+MAX_WAVE_GROUPS = 32
+"""A wave is accepted in one transaction of 100 items: three for each group that fits into one recovery job."""
 MAX_MESSAGE_IDS = 1000
 
 

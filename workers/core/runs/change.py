@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import structlog
 
+from workers.core.contract import Queue
 from workers.core.errors import ServiceUnavailable
 from workers.core.model.group import GroupDefinition, GroupUpdate
 from workers.core.requests import Conflict, Requester, group_not_found, unless_deleted
@@ -26,7 +27,8 @@ from workers.core.store.records import GroupEvent, GroupHead, GroupStatus
 from workers.core.store.run_writes import put_event
 from workers.core.store.runs import Run
 from workers.core.store.writes import Write
-from workers.core.validation.validation import Check, Validation
+from workers.core.validation.check import Check
+from workers.core.validation.validation import Validation
 
 log = structlog.get_logger()
 
@@ -60,6 +62,8 @@ class Wanted:
     definition: GroupDefinition
     force: bool = False
     """Apply to every member, also what is ready."""
+    queue: Queue = Queue.NORMAL
+    """Where its jobs are sent."""
 
 
 Choose = Callable[[Before, Check], Awaitable[Wanted | None]]
@@ -72,7 +76,15 @@ class Changes:
         self._with = resources
         self._validation = validation
 
-    async def update_group(self, group_id: str, update: GroupUpdate, requester: Requester) -> Updated:
+    async def update_group(
+        self,
+        group_id: str,
+        update: GroupUpdate,
+        requester: Requester,
+        *,
+        queue: Queue = Queue.NORMAL,
+        check: Check | None = None,
+    ) -> Updated:
         """
         Replace a group's definition, and apply what that changes.
 
@@ -80,6 +92,8 @@ class Changes:
             group_id: The group.
             update: What it is to be, checked.
             requester: Who asks.
+            queue: Where its jobs are sent.
+            check: What was looked up in its account just now; None asks it.
 
         Returns:
             The group as it was stored, and the run that follows.
@@ -98,11 +112,11 @@ class Changes:
         async def choose(before: Before, check: Check) -> Wanted:
             _check_version(before.head, update)
             placed = place(update.definition, before.head, before.definition, self._with.account_id)
-            return Wanted(await check.select(placed), force=update.force)
+            return Wanted(await check.select(placed), force=update.force, queue=queue)
 
-        return await self.replace(group_id, choose, requester)
+        return await self.replace(group_id, choose, requester, check)
 
-    async def replace(self, group_id: str, choose: Choose, requester: Requester) -> Updated:
+    async def replace(self, group_id: str, choose: Choose, requester: Requester, check: Check | None = None) -> Updated:
         """
         Replace a group's definition by one that follows from what it is, and apply what that changes.
 
@@ -110,6 +124,7 @@ class Changes:
             group_id: The group.
             choose: Answers what it is to be, each time that it was read; None: what it is.
             requester: Who asks.
+            check: What was looked up in its account just now; None asks it.
 
         Returns:
             The group as it is stored, and the run that follows.
@@ -123,14 +138,14 @@ class Changes:
             ServiceUnavailable: The stack's tables are too contended or do not answer; what was not answered may
                 have been stored.
         """
-        change_id, run_id, check = uuid.uuid4().hex, new_run_id(), Check(self._validation)
+        change_id, run_id, known = uuid.uuid4().hex, new_run_id(), check or Check(self._validation)
 
         async def attempt() -> Updated | None:
             before = await self._read(group_id)
-            wanted = await choose(before, check)
+            wanted = await choose(before, known)
             if wanted is None:
                 return await self._answer(before, requester)
-            return await self._try(before, wanted, requester, check, change_id=change_id, run_id=run_id)
+            return await self._try(before, wanted, requester, known, change_id=change_id, run_id=run_id)
 
         for _ in range(UPDATE_TRIES):
             with unless_deleted(group_id):
@@ -172,6 +187,7 @@ class Changes:
                 requester=requester,
                 run_id=run_id,
                 before=before.status,
+                queue=wanted.queue,
             )
         opened = open_status(run, before.servers, before.status, requester) if run else None
         if opened is not None and kept:

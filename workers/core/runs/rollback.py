@@ -17,7 +17,7 @@ from workers.core.runs.before import Before
 from workers.core.runs.change import Changes, Updated, Wanted
 from workers.core.store.groups import GroupStore
 from workers.core.store.records import RunHead
-from workers.core.validation.validation import Check
+from workers.core.validation.check import Check
 
 
 @dataclass(frozen=True, slots=True)

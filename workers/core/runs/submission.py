@@ -26,7 +26,8 @@ from workers.core.store.groups import check_status, put_definition, put_head
 from workers.core.store.receipts import Receipt
 from workers.core.store.records import GroupHead, GroupStatus
 from workers.core.store.run_writes import put_event
-from workers.core.validation.validation import Check, Validation
+from workers.core.validation.check import Check
+from workers.core.validation.validation import Validation
 
 log = structlog.get_logger()
 
@@ -61,13 +62,22 @@ class Submission:
         self._validation = validation
         self._next = NextRun(resources)
 
-    async def create_group(self, definition: GroupDefinition, requester: Requester) -> GroupHead:
+    async def create_group(
+        self,
+        definition: GroupDefinition,
+        requester: Requester,
+        *,
+        queue: Queue = Queue.NORMAL,
+        check: Check | None = None,
+    ) -> GroupHead:
         """
         Create a group and, where it has a launch config, open its first generation.
 
         Parameters:
             definition: The group, checked.
             requester: Who asks.
+            queue: Where its jobs are sent.
+            check: What was looked up in its account just now; None asks it.
 
         Returns:
             The group as it was stored.
@@ -88,11 +98,11 @@ class Submission:
         definition = replace(definition, target=replace(definition.target, account_id=account_id))
         now = self._with.clock()
         head = GroupHead(group_id, definition.name, definition.target.region, account_id, 1, now, now)
-        check = Check(self._validation)
+        check = check or Check(self._validation)
         for _ in range(OPEN_TRIES):
             created = await self._with.receipts.do_once(
                 requester,
-                lambda: self._try_create(head, definition, requester, check),
+                lambda: self._try_create(head, definition, requester, queue, check),
                 lambda receipt: self._read_head(receipt.subject),
             )
             if created is not None:
@@ -100,7 +110,7 @@ class Submission:
         raise ServiceUnavailable("Other groups of this account change at the same time. Try again.")
 
     async def _try_create(
-        self, head: GroupHead, definition: GroupDefinition, requester: Requester, check: Check
+        self, head: GroupHead, definition: GroupDefinition, requester: Requester, queue: Queue, check: Check
     ) -> GroupHead | None:
         definition = await check.select(definition)
         members = definition.source_server_ids
@@ -110,7 +120,7 @@ class Submission:
         run, opened = None, None
         if definition.has_launch_config():
             run = await self._with.planner.plan(
-                head, definition, generation=1, listed=frozenset(members), requester=requester
+                head, definition, generation=1, listed=frozenset(members), requester=requester, queue=queue
             )
             opened = open_status(run, {}, None, requester)
         writes = [

@@ -1,6 +1,6 @@
 """What launch configs name of an account: each thing once, however many source servers name it. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from workers.core.model.launch_config import LaunchConfig
@@ -45,6 +45,20 @@ def find_names(configs: Mapping[str, LaunchConfig]) -> Names:
     )
 
 
+def merge_names(many: Sequence[Names]) -> Names:
+    """Gather what several groups of one account and Region name: each thing once."""
+    return Names(
+        source_servers=tuple(dict.fromkeys(server for each in many for server in each.source_servers)),
+        subnets=_join(each.subnets for each in many),
+        every_subnet=any(each.every_subnet for each in many),
+        security_groups=_join(each.security_groups for each in many),
+        instance_types=_join(each.instance_types for each in many),
+        instance_profiles=_join(each.instance_profiles for each in many),
+        instances=_join(each.instances for each in many),
+        addresses=_join(each.addresses for each in many),
+    )
+
+
 def read_text(config: LaunchConfig, field: str) -> str | None:
     """Read a field that names something; None where it is not ours, or is to be empty."""
     value = config.values.get(field)
@@ -65,3 +79,7 @@ def read_launch_into(config: LaunchConfig) -> str | None:
 
 def _texts(configs: list[LaunchConfig], field: str) -> frozenset[str]:
     return frozenset(value for value in (read_text(config, field) for config in configs) if value)
+
+
+def _join(many: Iterable[frozenset[str]]) -> frozenset[str]:
+    return frozenset[str]().union(*many)

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from workers.core.errors import AccessDenied, AccountNotInitialized, ServiceUnavailable
+from workers.core.errors import AccessDenied, AccountNotInitialized, PrelaunchError, ServiceUnavailable
 from workers.core.model.errors import FieldError, InvalidBody
 from workers.core.model.group import GroupDefinition, Target
 from workers.core.model.group_conflicts import place_conflicts
@@ -18,55 +18,18 @@ from workers.core.model.selection import configure, find_matching, find_places, 
 from workers.core.ports import TargetAccounts
 from workers.core.requests import Conflict
 from workers.core.validation.holdings import Holdings, SourceServer
-from workers.core.validation.names import Names, find_names
+from workers.core.validation.names import Names, find_names, merge_names
 from workers.core.validation.rules import Configured, find_misfits
 
 LONGEST = timedelta(seconds=20)
 """Until the account has answered all that it is asked: API Gateway gives up at 29 s."""
-
-
-class Check:
-    """Checks for one request, whose transaction may be tried several times: nothing is asked twice."""
-
-    def __init__(self, validation: "Validation") -> None:
-        self._validation = validation
-        self._selected: list[tuple[GroupDefinition, GroupDefinition]] = []
-        self._passed: list[tuple[GroupDefinition, frozenset[str]]] = []
-
-    async def select(self, definition: GroupDefinition) -> GroupDefinition:
-        """Give a group the members that its tags select, as `Validation.select` does."""
-        for before, selected in self._selected:
-            if before == definition:
-                return selected
-        selected = await self._validation.select(definition)
-        self._selected.append((definition, selected))
-        return selected
-
-    async def check(self, definition: GroupDefinition, source_server_ids: Collection[str]) -> None:
-        """Refuse what the group's account cannot give, as `Validation.check` does."""
-        asked = (definition, frozenset(source_server_ids))
-        if asked not in self._passed:
-            await self._validation.check(*asked)
-            self._passed.append(asked)
-
-
-class Selection:
-    """Members by tags for many groups: each account and Region is listed once."""
-
-    def __init__(self, validation: "Validation") -> None:
-        self._validation = validation
-        self._listed: dict[Target, Mapping[str, SourceServer]] = {}
-        self._listing: dict[Target, asyncio.Lock] = {}
-
-    async def select(self, definition: GroupDefinition) -> GroupDefinition:
-        """Give a group the members that its tags select, as `Validation.select` does."""
-        if not definition.selection_tags:
-            return definition
-        target = definition.target
-        async with self._listing.setdefault(target, asyncio.Lock()):
-            if target not in self._listed:
-                self._listed[target] = await self._validation.list_source_servers(target)
-        return select_members(definition, _match(definition, self._listed[target]))
+SERVERS_A_WHILE = 300
+"""Source servers of many groups for which an account has that long each time."""
+ACCOUNTS_AT_ONCE = 8
+Asked = tuple[GroupDefinition, Collection[str]]
+"""A group with its account, and those of its members that are to be checked."""
+Refusal = InvalidBody | Conflict | PrelaunchError
+"""Why a group is not given what it asks for."""
 
 
 class Validation:
@@ -93,7 +56,7 @@ class Validation:
         """
         if not definition.selection_tags:
             return definition
-        return select_members(definition, _match(definition, await self.list_source_servers(definition.target)))
+        return select_members(definition, match(definition, await self.list_source_servers(definition.target)))
 
     async def find_unlisted(self, definition: GroupDefinition) -> list[str]:
         """
@@ -113,7 +76,7 @@ class Validation:
             return []
         members = frozenset(definition.source_server_ids)
         servers = await self.list_source_servers(definition.target)
-        return [each for each in _match(definition, servers) if each not in members]
+        return [each for each in match(definition, servers) if each not in members]
 
     async def list_source_servers(self, target: Target) -> Mapping[str, SourceServer]:
         """
@@ -147,15 +110,39 @@ class Validation:
             Conflict: The account refuses to be asked: DRS is not initialised, or the role is not let.
             RetryableError: It could not be asked just now.
         """
-        if not source_server_ids:
-            return
-        chosen = frozenset(source_server_ids)
-        members = [each for each in definition.source_server_ids if each in chosen]
-        names = find_names({each: definition.effective(each) for each in members})
-        held = await self._ask(definition.target, names)
-        errors = find_errors(definition, members, held)
-        if errors:
-            raise InvalidBody(tuple(errors))
+        (refusal,) = await self.check_all([(definition, source_server_ids)])
+        if refusal is not None:
+            raise refusal
+
+    async def check_all(self, asked: Sequence[Asked]) -> list[Refusal | None]:
+        """
+        Find what accounts cannot give to groups; each account and Region is asked once for all of its groups.
+
+        Parameters:
+            asked: Groups with their accounts, and of each the members to check; nothing is asked for none.
+
+        Returns:
+            For each group why it is refused, as `check` raises it; None where its account can give all of it.
+        """
+        by_target: dict[Target, list[Names]] = {}
+        for definition, chosen in asked:
+            if chosen:
+                by_target.setdefault(definition.target, []).append(_find_names(definition, chosen))
+        gate = asyncio.Semaphore(ACCOUNTS_AT_ONCE)
+
+        async def ask(target: Target, names: Names) -> Holdings | Refusal:
+            async with gate:
+                try:
+                    return await self._ask(target, names)
+                except (PrelaunchError, Conflict) as refusal:
+                    return refusal
+
+        answers = await asyncio.gather(*(ask(target, merge_names(names)) for target, names in by_target.items()))
+        held = dict(zip(by_target, answers, strict=True))
+        return [
+            _judge(definition, _order(definition, chosen), held[definition.target]) if chosen else None
+            for definition, chosen in asked
+        ]
 
     async def _ask(self, target: Target, names: Names) -> Holdings:
         accounts = self._accounts
@@ -176,20 +163,24 @@ class Validation:
             asking["instances"] = accounts.find_instances(target, names.instances)
         if names.addresses:
             asking["interfaces"] = accounts.find_interfaces(target, names.addresses)
-        return Holdings(**await ask_all(target, asking))
+        # As long as one request may take for as many source servers as it is allowed to look up.
+        longest = LONGEST * (1 + len(names.source_servers) // SERVERS_A_WHILE)
+        return Holdings(**await ask_all(target, asking, longest))
 
 
-def _match(definition: GroupDefinition, servers: Mapping[str, SourceServer]) -> list[str]:
+def match(definition: GroupDefinition, servers: Mapping[str, SourceServer]) -> list[str]:
+    """Find the source servers that have all of a group's tags, in order."""
     return find_matching(definition.selection_tags, {name: each.tags for name, each in servers.items()})
 
 
-async def ask_all(target: Target, asking: Mapping[str, Awaitable[Any]]) -> dict[str, Any]:
+async def ask_all(target: Target, asking: Mapping[str, Awaitable[Any]], longest: timedelta = LONGEST) -> dict[str, Any]:
     """
     Ask an account several things at the same time.
 
     Parameters:
         target: The account and Region.
         asking: What is asked, each by a name.
+        longest: Until the account has answered all of it.
 
     Returns:
         The answers by their names.
@@ -200,7 +191,7 @@ async def ask_all(target: Target, asking: Mapping[str, Awaitable[Any]]) -> dict[
     """
     tasks = {name: asyncio.ensure_future(awaitable) for name, awaitable in asking.items()}
     try:
-        done, late = await asyncio.wait(tasks.values(), timeout=LONGEST.total_seconds())
+        done, late = await asyncio.wait(tasks.values(), timeout=longest.total_seconds())
     finally:
         for task in tasks.values():
             task.cancel()
@@ -213,7 +204,7 @@ async def ask_all(target: Target, asking: Mapping[str, Awaitable[Any]]) -> dict[
         raise failed[0]
     if late:
         raise ServiceUnavailable(
-            f"{describe(target)} did not answer within {LONGEST.total_seconds():.0f} s what the launch configs were"
+            f"{describe(target)} did not answer within {longest.total_seconds():.0f} s what the launch configs were"
             " checked for. Nothing was stored; try again.",
             code="RequestTimeout",
         )
@@ -258,6 +249,22 @@ def find_errors(definition: GroupDefinition, members: Sequence[str], held: Holdi
 def describe(target: Target) -> str:
     """Say where a group is."""
     return f"account {target.account_id}, {target.region}"
+
+
+def _order(definition: GroupDefinition, chosen: Collection[str]) -> list[str]:
+    wanted = frozenset(chosen)
+    return [each for each in definition.source_server_ids if each in wanted]
+
+
+def _find_names(definition: GroupDefinition, chosen: Collection[str]) -> Names:
+    return find_names({each: definition.effective(each) for each in _order(definition, chosen)})
+
+
+def _judge(definition: GroupDefinition, members: Sequence[str], held: Holdings | Refusal) -> Refusal | None:
+    if not isinstance(held, Holdings):
+        return held
+    errors = find_errors(definition, members, held)
+    return InvalidBody(tuple(errors)) if errors else None
 
 
 def _refuse(target: Target, refusals: Sequence[AccessDenied | AccountNotInitialized]) -> Conflict:

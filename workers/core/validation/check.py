@@ -1,0 +1,63 @@
+"""What was looked up in an account already: nothing is asked twice for one request, or for all groups of a file."""
+
+import asyncio
+from collections.abc import Collection, Iterable, Mapping
+
+from workers.core.model.group import GroupDefinition, Target
+from workers.core.model.selection import select_members
+from workers.core.validation.holdings import SourceServer
+from workers.core.validation.validation import Asked, Validation, match
+
+
+class Selection:
+    """Members by tags for many groups: each account and Region is listed once."""
+
+    def __init__(self, validation: Validation) -> None:
+        self._validation = validation
+        self._listed: dict[Target, Mapping[str, SourceServer]] = {}
+        self._listing: dict[Target, asyncio.Lock] = {}
+
+    async def select(self, definition: GroupDefinition) -> GroupDefinition:
+        """Give a group the members that its tags select, as `Validation.select` does."""
+        if not definition.selection_tags:
+            return definition
+        target = definition.target
+        async with self._listing.setdefault(target, asyncio.Lock()):
+            if target not in self._listed:
+                self._listed[target] = await self._validation.list_source_servers(target)
+        return select_members(definition, match(definition, self._listed[target]))
+
+
+class Check:
+    """
+    Checks for one request, whose transaction may be tried several times: nothing is asked twice.
+
+    Parameters:
+        validation: What asks the account.
+        selection: What members by tags are taken from, where others were listed before; None lists them.
+        passed: What was checked just now and found right.
+    """
+
+    def __init__(
+        self, validation: Validation, *, selection: Selection | None = None, passed: Iterable[Asked] = ()
+    ) -> None:
+        self._validation = validation
+        self._source: Selection | Validation = selection or validation
+        self._selected: list[tuple[GroupDefinition, GroupDefinition]] = []
+        self._passed = list(passed)
+
+    async def select(self, definition: GroupDefinition) -> GroupDefinition:
+        """Give a group the members that its tags select, as `Validation.select` does."""
+        for before, selected in self._selected:
+            if before == definition:
+                return selected
+        selected = await self._source.select(definition)
+        self._selected.append((definition, selected))
+        return selected
+
+    async def check(self, definition: GroupDefinition, source_server_ids: Collection[str]) -> None:
+        """Refuse what the group's account cannot give, as `Validation.check` does."""
+        asked = frozenset(source_server_ids)
+        if not any(definition == each and asked <= frozenset(members) for each, members in self._passed):
+            await self._validation.check(definition, asked)
+            self._passed.append((definition, asked))
