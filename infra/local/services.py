@@ -24,7 +24,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from moto.sqs.exceptions import QueueDoesNotExist
 from moto.sqs.models import sqs_backends
 
-from infra.local import dry_runs, dynamodb, metrics, quotas, simulation, speed, sqs, sts
+from infra.local import dry_runs, dynamodb, left_out, metrics, quotas, simulation, speed, sqs, sts
 from infra.local.call import DEFAULT_ACCOUNT_ID
 from infra.local.httpd import Answer, Request, wsgi_environ
 
@@ -41,6 +41,7 @@ def install() -> None:
     simulation.install()
     quotas.install()
     dry_runs.install()
+    left_out.install()
     metrics.install()
 
 
