@@ -19,6 +19,7 @@ from producer.ask import Answer, Operations, open_operations
 from producer.operations import read_named
 from producer.services import Services, new_request_id
 from producer.strict_json import parse_json
+from workers.core.contract import REPLIES
 from workers.core.errors import PrelaunchError
 from workers.core.model.errors import FieldError, InvalidBody, show
 from workers.core.queue.job import Delivery
@@ -34,9 +35,6 @@ MOST_UNDER_WAY = 30
 """Requests that are being done when no more are received: each may wait for its run."""
 MOST_FAILURES = 5
 """Receives of a message that fails by a bug of ours, before it is buried."""
-REPLIES = "replies"
-"""Queues whose names begin with the stack's and this are answered to, and no others: who may send a message must not
-make this door write wherever it may itself."""
 
 
 class RequestsDoor:

@@ -21,11 +21,12 @@ def doctor(*, json: AsJson = False, profile: Profile = None, region: RegionName 
     """
     Look whether everything is there that prelaunch needs.
 
-    Credentials, the clock, tables and queues with their consumers and dead letters, and for our own account and that of
-    every stored group its role, DRS, permissions, quotas and recovery jobs. Each is ok, a problem with its remedy, or
-    not known, and why. Permissions are those of the credentials that it is run with, and of the groups' roles: run it
-    as the workers too. Nothing is written; the calls take turns from the workers' rates. Ends with 0 where there is no
-    problem, with 1 where there is one, with 3 where AWS does not answer who we are.
+    Credentials, the clock, tables and queues with their consumers and dead letters, the rules that send to them, who is
+    told, and for our own account and that of every stored group its role, DRS, permissions, quotas and recovery jobs.
+    Each is ok, a problem with its remedy, or not known, and why. Permissions are those of the credentials that it is
+    run with, and of the groups' roles: run it as the workers too. Nothing is written; the calls take turns from the
+    workers' rates. Ends with 0 where there is no problem, with 1 where there is one, with 3 where AWS does not answer
+    who we are.
     """
     with answering(as_json=json):
         report = _examine(AwsChoice(profile, region))

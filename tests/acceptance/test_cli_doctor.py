@@ -42,7 +42,8 @@ def test_a_stack_that_is_well_has_no_problem(command: Command, shared_aws: Stand
     # IAM simulates no root, which the stand-in's first key is.
     unknown = {what for what, outcome in outcomes.items() if outcome != "ok"}
     assert {outcomes[what] for what in unknown} == {"not known"}
-    assert {check for check, _ in unknown} == {"permissions dynamodb", "permissions sqs", "permissions drs"}
+    unsimulated = {"permissions dynamodb", "permissions sqs", "permissions drs", "task tokens"}
+    assert {check for check, _ in unknown} == unsimulated
     assert all("IAM simulates users and roles" in found[what]["saw"] for what in unknown)
     assert {check for check, _ in found} - {check for check, _ in unknown} == {
         "clock",
@@ -55,7 +56,10 @@ def test_a_stack_that_is_well_has_no_problem(command: Command, shared_aws: Stand
         "queue",
         "quotas",
         "recovery jobs",
+        "replies",
+        "rule",
         "table",
+        "TTL",
     }
     calls = shared_aws.control("GET", "calls")
     assert calls["ec2.CreateLaunchTemplateVersion"]["count"] == 1
@@ -94,6 +98,32 @@ def test_problems_are_told_with_their_remedies(command: Command, shared_aws: Sta
     assert "ec2:ModifyLaunchTemplate" in by_check["permissions ec2"][1]
     assert by_check["permissions ec2"][2].endswith("ec2:ModifyLaunchTemplate.")
     assert by_check["recovery jobs"][1].startswith("20 of 20 recovery jobs in progress, 20 of 500")
+
+
+def test_what_keeps_time_and_tells_is_looked_at(command: Command, shared_aws: StandIn) -> None:
+    """A rule or expiry that is off, a bus that is not there; and what may not be asked names its permission."""
+    events, dynamodb, sqs = (connect(shared_aws, service) for service in ("events", "dynamodb", "sqs"))
+    command.set("PRELAUNCH_EVENT_BUS", "nobody")
+    expiry = {"Enabled": False, "AttributeName": "expiresAt"}
+    replies = sqs.create_queue(QueueName="prelaunch-replies-mine")["QueueUrl"]
+    events.disable_rule(Name="prelaunch-watch")
+    dynamodb.update_time_to_live(TableName="prelaunch-keys", TimeToLiveSpecification=expiry)
+    denial = {"service": "events", "operation": "ListTargetsByRule", "code": "AccessDeniedException", "times": 1}
+    try:
+        status, found = examine(command)
+        shared_aws.control("PUT", "faults", [denial])
+        denied = examine(command)[1]
+    finally:
+        events.enable_rule(Name="prelaunch-watch")
+        dynamodb.update_time_to_live(TableName="prelaunch-keys", TimeToLiveSpecification={**expiry, "Enabled": True})
+        sqs.delete_queue(QueueUrl=replies)
+    assert status == FAILED
+    problems = {what for what, each in found.items() if each["outcome"] == "problem"}
+    assert problems == {("rule", "prelaunch-watch"), ("TTL", "prelaunch-keys"), ("event bus", "nobody")}
+    assert found["rule", "prelaunch-watch"]["remedy"] == "Turn it on: `aws events enable-rule --name prelaunch-watch`."
+    assert found["replies", "prelaunch-replies…"]["saw"].startswith("prelaunch-replies-mine: ")
+    (unread,) = (each for (check, _), each in denied.items() if check == "rule" and each["outcome"] == "not known")
+    assert unread["remedy"] == "Allow events:ListTargetsByRule to whoever runs this, to have it looked at."
 
 
 def test_an_account_whose_role_does_not_open_is_one_problem(

@@ -7,12 +7,14 @@ from datetime import timedelta
 
 import pytest
 
+from tests.unit.doctor_rules import arn_of, make_policy, make_rule
 from workers.core.doctor.accounts import QUOTAS, Place
 from workers.core.doctor.doctor import LOOK_AGAIN, Doctor, Report
 from workers.core.doctor.finding import Finding, Outcome
 from workers.core.doctor.places import PlaceChecks
-from workers.core.doctor.ports import Identity, JobsSeen, QueueSeen, TableSeen, Verdict
-from workers.core.doctor.stack import list_indexes
+from workers.core.doctor.ports import Identity, JobsSeen, QueueSeen, RuleSeen, TableSeen, TimeToLive, Verdict
+from workers.core.doctor.rules import RULES
+from workers.core.doctor.stack import EXPIRING, list_indexes
 from workers.core.errors import AccessDenied, PrelaunchError, ServiceUnavailable, SetupError
 from workers.core.model.group import Target
 from workers.core.store.writes import KEYS
@@ -31,6 +33,8 @@ class Own:
     """What the queue `p-jobs` is at each look; the last one stays."""
     oldest: timedelta | None = None
     has_role: bool | None = None
+    replies: Sequence[str] = ()
+    has_bus: bool = True
     looks: int = 0
 
     def _meet(self, name: str) -> None:
@@ -55,7 +59,26 @@ class Own:
         if name == "p-jobs" and self.backlog:
             self.looks += 1
             return self.backlog[min(self.looks, len(self.backlog)) - 1]
-        return QueueSeen(WELL.visibility, f"{name}-dlq", 1000, waiting=0, in_flight=0, delayed=0)
+        found = replace(WELL, dead_letter_queue=f"{name}-dlq", arn=arn_of(name))
+        return replace(found, policy=make_policy(RULES, name))
+
+    async def describe_time_to_live(self, name: str) -> TimeToLive | None:
+        self._meet(f"ttl {name}")
+        (attribute,) = (EXPIRING.get(each) for each in KEYS if name == f"p-{each}")
+        return TimeToLive(attribute is not None, attribute)
+
+    async def list_queues(self, prefix: str) -> Sequence[str]:
+        self._meet("list_queues")
+        return self.replies
+
+    async def describe_rule(self, name: str) -> RuleSeen | None:
+        self._meet(name)
+        (rule,) = (each for each in RULES if name == f"p-{each.name}")
+        return make_rule(rule)
+
+    async def has_event_bus(self, name: str) -> bool:
+        self._meet("bus")
+        return self.has_bus
 
     async def find_oldest(self, name: str) -> timedelta | None:
         self._meet("oldest")
@@ -127,7 +150,7 @@ def examine(own: Own, world: World | None = None, places: Sequence[Place] | Prel
         return [here, *places]
 
     checks = PlaceChecks(own, world or World(), find_places)
-    doctor = Doctor(own, checks, stack="p", event_bus="", pause=wait)
+    doctor = Doctor(own, checks, stack="p", event_bus="told", pause=wait)
     return Visit(asyncio.run(doctor.examine()), waited)
 
 
@@ -142,10 +165,11 @@ def test_where_all_is_well_there_is_no_problem_and_nothing_is_waited_for() -> No
     visit = examine(Own(), places=[place("web")])
     assert {*visit.outcomes().values()} == {Outcome.OK}
     assert (visit.report.has_problem, visit.report.is_reachable, visit.waited) == (False, True, [])
-    assert [len(visit.of(check)) for check in ("table", "queue", "consumers", "DRS", "role")] == [5, 4, 4, 2, 1]
+    assert [len(visit.of(check)) for check in ("table", "TTL", "queue", "rule")] == [5, 5, 4, 3]
+    assert [len(visit.of(check)) for check in ("consumers", "event bus", "DRS", "role")] == [4, 1, 2, 1]
 
 
-ASKED = ("clock", "p-runs", "p-jobs", "p-jobs-dlq", "may_use")
+ASKED = ("clock", "p-runs", "ttl p-runs", "p-jobs", "p-jobs-dlq", "p-sweep", "list_queues", "bus", "may_use")
 OTHERS = ("find_source_server", "may_call", "count_jobs", "read_quotas")
 
 

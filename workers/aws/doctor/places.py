@@ -8,6 +8,7 @@ from typing import Any
 from workers.aws.calls import Calls
 from workers.aws.clients import Clients
 from workers.aws.doctor.simulation import Simulation
+from workers.core.doctor.finding import DENIED
 from workers.core.doctor.ports import JobsSeen, Verdict
 from workers.core.doctor.resources import CALLED, DRY_RUNS, list_drs_writes
 from workers.core.errors import AccessDenied, PrelaunchError
@@ -16,8 +17,6 @@ from workers.core.ports import Clock
 
 DRY_RUN_PASSED = "DryRunOperation"
 """What EC2 answers to a dry run of a call that may be made (EC2's API reference, common parameters)."""
-DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation")
-"""Other refusals, of a key that is not valid say, are about no single call."""
 OLDEST_JOB = timedelta(days=2)
 ENDED = "COMPLETED"
 READ = "GetLaunchConfiguration"

@@ -14,7 +14,7 @@ from workers.core.doctor.accounts import (
     check_quotas,
     check_role,
 )
-from workers.core.doctor.finding import not_known
+from workers.core.doctor.finding import unanswered
 from workers.core.doctor.guard import Findings, guard
 from workers.core.doctor.ports import Identity, OwnAws, Places
 from workers.core.doctor.resources import build_role_arn
@@ -58,8 +58,8 @@ class PlaceChecks:
         try:
             places, unread = await self._find_places(here), []
         except PrelaunchError as error:
-            why = f"in which accounts they are cannot be read: {error.code}: {error.message}"
-            places, unread = [here], [not_known("groups", f"stack {stack}", why)]
+            before = "in which accounts they are cannot be read: "
+            places, unread = [here], [unanswered("groups", f"stack {stack}", error, before=before)]
         entered = dict(zip(places, await asyncio.gather(*map(self._enter, places)), strict=True))
         found = await asyncio.gather(*(self._examine(place, identity, entered) for place in places))
         return [*unread, *(finding for each in found for finding in each)]

@@ -4,18 +4,21 @@ Are the stack's tables and queues as infra/template.yaml wants them? Pure.
 What the template wants stands in the store's and the contract's own words; a test compares the two.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
 from workers.core.contract import DEAD_LETTER_QUEUES, REQUESTS
 from workers.core.doctor.finding import Finding, ok, problem
-from workers.core.doctor.ports import QueueSeen, TableSeen
+from workers.core.doctor.ports import QueueSeen, TableSeen, TimeToLive
 from workers.core.queue.names import name_dead_letter_queue, name_queue
 from workers.core.store.writes import INDEXES, KEYS, TableName
 
 BILLING = "PAY_PER_REQUEST"
 VISIBILITY = timedelta(seconds=60)
 MAX_RECEIVES = 1000
+EXPIRING: Mapping[TableName, str] = {"groups": "expiresAt", "runs": "expiresAt", "keys": "expiresAt"}
+"""By which attribute the items of a table go; nothing of the others ever does."""
 SETTLING = timedelta(minutes=1)
 """So old may a message be that nobody has received: it was sent just now."""
 DEPLOY = "Deploy the stack again from infra/template.yaml."
@@ -74,6 +77,29 @@ def check_table(table: TableName, name: str, seen: TableSeen | None) -> Finding:
         return problem("table", name, ", ".join(wrong), DEPLOY)
     indexes = f", with its indexes {', '.join(wanted)}" if wanted else ""
     return ok("table", name, f"{seen.status}, {seen.billing}{indexes}")
+
+
+def check_time_to_live(table: TableName, name: str, seen: TimeToLive | None) -> Finding | None:
+    """
+    Compare what a table's items go by with what the template wants.
+
+    Parameters:
+        table: Which of ours.
+        name: Its full name.
+        seen: As it is.
+
+    Returns:
+        The finding; None where there is no such table, which `check_table` tells.
+    """
+    if seen is None:
+        return None
+    wanted, found = EXPIRING.get(table), seen.attribute if seen.is_on else None
+    if found == wanted:
+        return ok("TTL", name, f"items go by {wanted}" if wanted else "none, as it has to be")
+    if found is None:
+        return problem("TTL", name, "it is off: what is over stays, and the table grows for ever", DEPLOY)
+    lost = f", not by {wanted}" if wanted else ": they must not go"
+    return problem("TTL", name, f"DynamoDB deletes its items by {found}{lost}", DEPLOY)
 
 
 def check_queue(state: QueueState, dead_letter_queue: str) -> Finding:
