@@ -100,6 +100,18 @@ def test_problems_are_told_with_their_remedies(command: Command, shared_aws: Sta
     assert by_check["recovery jobs"][1].startswith("20 of 20 recovery jobs in progress, 20 of 500")
 
 
+def test_tables_and_queues_that_may_not_be_seen_are_not_well(command: Command, shared_aws: StandIn) -> None:
+    """Exit 3, not 0: nobody saw them; what to allow is told."""
+    denied = [("dynamodb", "DescribeTable", "AccessDeniedException"), ("sqs", "GetQueueUrl", "AccessDenied")]
+    faults = [{"service": service, "operation": operation, "code": code} for service, operation, code in denied]
+    shared_aws.control("PUT", "faults", faults)
+    status, found = examine(command)
+    assert status == NOT_REACHABLE
+    assert {each["outcome"] for (check, _), each in found.items() if check in {"table", "queue"}} == {"not known"}
+    assert "dynamodb:DescribeTable" in found["table", "prelaunch-runs"]["remedy"]
+    assert "sqs:GetQueueUrl" in found["queue", "prelaunch-jobs"]["remedy"]
+
+
 def test_what_keeps_time_and_tells_is_looked_at(command: Command, shared_aws: StandIn) -> None:
     """A rule or expiry that is off, a bus that is not there; and what may not be asked names its permission."""
     events, dynamodb, sqs = (connect(shared_aws, service) for service in ("events", "dynamodb", "sqs"))

@@ -7,6 +7,8 @@ from datetime import timedelta
 
 import pytest
 
+from producer.cli.answer import ExitStatus
+from producer.cli.doctor import find_status
 from tests.unit.doctor_rules import arn_of, make_policy, make_rule
 from workers.core.doctor.accounts import QUOTAS, Place
 from workers.core.doctor.doctor import LOOK_AGAIN, Doctor, Report
@@ -184,7 +186,7 @@ def test_a_check_that_fails_keeps_no_other_from_being_made(name: str, broken: Br
     assert {finding.outcome for finding in failed} == {Outcome.NOT_KNOWN}
     assert all(str(broken) in finding.saw for finding in failed)
     assert visit.outcomes().items() - {(f.check, f.subject): f.outcome for f in failed}.items() <= well.items()
-    # Of a queue three lines become one, of permissions in an account and of quotas two each.
+    # Of a queue three lines become one, of DRS with its permissions and of quotas two each.
     assert len(visit.report.findings) >= len(well) - 2
 
 
@@ -195,6 +197,37 @@ def test_where_nobody_answers_who_we_are_the_rest_is_looked_at_all_the_same() ->
     assert (found.outcome, found.saw, visit.report.is_reachable) == (Outcome.PROBLEM, "no credentials", False)
     assert len(visit.of("table")) == 5
     assert visit.of("DRS") == []
+
+
+@pytest.mark.parametrize(
+    ("broken", "status"),
+    [
+        ({}, ExitStatus.WELL),
+        ({"may_use": AccessDenied("no")}, ExitStatus.WELL),
+        ({"ttl p-runs": AccessDenied("no")}, ExitStatus.WELL),
+        ({"p-runs": AccessDenied("no")}, ExitStatus.NOT_REACHABLE),
+        ({"p-jobs": AccessDenied("no")}, ExitStatus.NOT_REACHABLE),
+        ({"p-jobs": ValueError("a bug")}, ExitStatus.NOT_REACHABLE),
+        ({"find_source_server": ServiceUnavailable("later")}, ExitStatus.NOT_REACHABLE),
+        ({"find_source_server": ValueError("a bug")}, ExitStatus.NOT_REACHABLE),
+        ({"who": SetupError("nobody answers")}, ExitStatus.NOT_REACHABLE),
+    ],
+)
+def test_health_that_nobody_saw_is_not_claimed(broken: Mapping[str, Broken], status: ExitStatus) -> None:
+    """Without tables, queues and DRS nothing is known of the product; what is beside them costs no status."""
+    report = examine(Own(broken), World(broken=broken)).report
+    assert (find_status(report), report.is_seen) == (status, status is ExitStatus.WELL)
+
+
+def test_groups_and_roles_that_are_not_seen_are_no_health_either() -> None:
+    """They may be in accounts that are shut; a problem that was seen is told all the same."""
+    unread = examine(Own(), places=ServiceUnavailable("later"))
+    assert find_status(unread.report) is ExitStatus.NOT_REACHABLE
+    slow = place("web")
+    world = World({slow.target: ServiceUnavailable("no answer")})
+    assert find_status(examine(Own(), world, [slow]).report) is ExitStatus.NOT_REACHABLE
+    both = examine(Own({"p-runs": AccessDenied("no")}, has_bus=False))
+    assert find_status(both.report) is ExitStatus.FAILED
 
 
 def test_groups_that_cannot_be_read_do_not_hide_our_own_account() -> None:

@@ -31,6 +31,9 @@ from workers.core.store.writes import KEYS, TableName
 LOOK_AGAIN = timedelta(seconds=3)
 """A worker that polls has a message in hand long before; one that is sent just now is not overdue."""
 
+ESSENTIAL = frozenset({"table", "queue", "groups", "role", "DRS"})
+"""Checks without which nothing is known of the product: its state, its messages, its groups, and the way to them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Report:
@@ -39,6 +42,12 @@ class Report:
     findings: tuple[Finding, ...]
     is_reachable: bool
     """Whether AWS answered who we are."""
+
+    @property
+    def is_seen(self) -> bool:
+        """Tell whether everything was seen that prelaunch cannot be without; what was not seen is not well."""
+        unseen = (finding for finding in self.findings if finding.outcome is Outcome.NOT_KNOWN)
+        return self.is_reachable and not any(finding.check in ESSENTIAL for finding in unseen)
 
     @property
     def has_problem(self) -> bool:

@@ -74,7 +74,7 @@ class PlaceChecks:
             if entered[place] is not None:
                 return await guard("role", place.subject, self._check_way_in(place, identity, entered))
             checks = await asyncio.gather(
-                guard("permissions", place.subject, self._check_calls(place, identity)),
+                guard("DRS", place.subject, self._check_drs(place, identity)),
                 guard("quotas", place.subject, self._check_quotas(place)),
             )
             role = [check_role(place, identity.arn, None)] if place.target.assume_role_name else []
@@ -93,13 +93,20 @@ class PlaceChecks:
         )
         return [check_role(place, identity.arn, refused, way_in)]
 
-    async def _check_calls(self, place: Place, identity: Identity) -> Findings:
+    async def _check_drs(self, place: Place, identity: Identity) -> Findings:
         found = await _try(self._places.find_source_server(place.target))
         refused = found if isinstance(found, PrelaunchError) else None
         server = found if isinstance(found, str) else None
+        permissions = self._check_calls(place, identity, place.source_server_id or server)
+        return [
+            check_initialised(place, server, refused),
+            *await guard("permissions", place.subject, permissions),
+        ]
+
+    async def _check_calls(self, place: Place, identity: Identity, source_server_id: str | None) -> Findings:
         caller = build_role_arn(identity, place.target) if place.target.assume_role_name else identity.arn
-        verdicts = await self._places.may_call(place.target, caller, place.source_server_id or server)
-        return [check_initialised(place, server, refused), *check_permissions(place.subject, caller, verdicts)]
+        verdicts = await self._places.may_call(place.target, caller, source_server_id)
+        return check_permissions(place.subject, caller, verdicts)
 
     async def _check_quotas(self, place: Place) -> Findings:
         counting, reading = self._places.count_jobs(place.target), self._places.read_quotas(place.target)
