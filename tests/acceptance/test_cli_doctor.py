@@ -165,6 +165,27 @@ def test_an_account_whose_role_does_not_open_is_one_problem(
     assert command("group", "delete", "elsewhere", "--yes")[0] == 0
 
 
+def test_members_that_are_gone_do_not_hide_what_may_be_called(
+    command: Command, shared_aws: StandIn, tmp_path: Path
+) -> None:
+    """The first is deleted in DRS, the second disconnected: the third tells."""
+    shared_aws.control("PUT", f"accounts/{OTHER}", {"roles": [{"roleName": "recovery"}]})
+    servers = sorted(shared_aws.control("POST", "servers", {"count": 3, "accountId": OTHER})["sourceServerIds"])
+    access = {"accountId": OTHER, "assumeRoleName": "recovery", "sourceServerIds": servers}
+    file = tmp_path / "group.json"
+    file.write_text(json.dumps({**make_group_body(shared_aws, 1), **access, "groupName": "thinned"}))
+    assert command("group", "create", "-f", str(file), "--no-wait")[0] == 0
+    shared_aws.control("DELETE", f"servers/{servers[0]}")
+    shared_aws.control("PATCH", f"servers/{servers[1]}", {"state": "DISCONNECTED"})
+    _, found = examine(command)
+    subject = f"account {OTHER}, us-east-1, role recovery"
+    assert {each["outcome"] for (_, of), each in found.items() if of == subject} == {"ok"}
+    shared_aws.control("DELETE", f"servers/{servers[2]}")
+    told = examine(command)[1]["permissions ec2", subject]
+    assert (told["outcome"], f"no launch template is there of {servers[0]}, " in told["saw"]) == ("not known", True)
+    assert command("group", "delete", "thinned", "--yes")[0] == 0
+
+
 def test_where_nothing_is_deployed_each_part_is_told(command: Command) -> None:
     """Exit 1: the tables and queues of that name are missing; our account is looked at all the same."""
     command.set("PRELAUNCH_STACK", "nowhere")

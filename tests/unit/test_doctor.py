@@ -109,7 +109,7 @@ class World:
         self._meet("find_source_server")
         return None
 
-    async def may_call(self, target: Target, caller: str, source_server_id: str | None) -> Sequence[Verdict]:
+    async def may_call(self, target: Target, caller: str, samples: Sequence[str]) -> Sequence[Verdict]:
         self._meet("may_call")
         return [Verdict("drs:StartRecovery", True)]
 
@@ -159,7 +159,7 @@ def examine(own: Own, world: World | None = None, places: Sequence[Place] | Prel
 def place(
     group: str, external_id: str | None = None, account_id: str = "444455556666", role: str = "recovery"
 ) -> Place:
-    return Place(Target("eu-west-1", account_id, role, external_id), (group,), "s-1")
+    return Place(Target("eu-west-1", account_id, role, external_id), (group,), ("s-1",))
 
 
 def test_where_all_is_well_there_is_no_problem_and_nothing_is_waited_for() -> None:

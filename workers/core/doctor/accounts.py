@@ -20,8 +20,8 @@ class Place:
     target: Target
     groups: tuple[str, ...] = ()
     """The names of the groups; none for our own account and Region, where there may be none."""
-    source_server_id: str | None = None
-    """One of their members."""
+    source_server_ids: tuple[str, ...] = ()
+    """A few of their members, of as many groups as can be."""
 
     @property
     def subject(self) -> str:

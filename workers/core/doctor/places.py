@@ -97,15 +97,17 @@ class PlaceChecks:
         found = await _try(self._places.find_source_server(place.target))
         refused = found if isinstance(found, PrelaunchError) else None
         server = found if isinstance(found, str) else None
-        permissions = self._check_calls(place, identity, place.source_server_id or server)
+        # What DRS has itself comes last: that a member can be written says more.
+        samples = dict.fromkeys([*place.source_server_ids, *([server] if server else [])])
+        permissions = self._check_calls(place, identity, tuple(samples))
         return [
             check_initialised(place, server, refused),
             *await guard("permissions", place.subject, permissions),
         ]
 
-    async def _check_calls(self, place: Place, identity: Identity, source_server_id: str | None) -> Findings:
+    async def _check_calls(self, place: Place, identity: Identity, samples: Sequence[str]) -> Findings:
         caller = build_role_arn(identity, place.target) if place.target.assume_role_name else identity.arn
-        verdicts = await self._places.may_call(place.target, caller, source_server_id)
+        verdicts = await self._places.may_call(place.target, caller, samples)
         return check_permissions(place.subject, caller, verdicts)
 
     async def _check_quotas(self, place: Place) -> Findings:

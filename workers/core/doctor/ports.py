@@ -145,8 +145,8 @@ class Places(Protocol):
     async def find_source_server(self, target: Target) -> str | None:
         """Find any source server; None where DRS, which is initialised, has none."""
 
-    async def may_call(self, target: Target, caller: str, source_server_id: str | None) -> Sequence[Verdict]:
-        """Tell which calls of runs, waves and checks the caller may make, tried on that source server."""
+    async def may_call(self, target: Target, caller: str, samples: Sequence[str]) -> Sequence[Verdict]:
+        """Tell which calls of runs, waves and checks the caller may make, tried on the first sample that is there."""
 
     async def count_jobs(self, target: Target) -> JobsSeen:
         """Count the recovery jobs that have not ended."""
