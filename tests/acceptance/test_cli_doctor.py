@@ -43,11 +43,11 @@ def test_a_stack_that_is_well_has_no_problem(command: Command, shared_aws: Stand
     unknown = {what for what, outcome in outcomes.items() if outcome != "ok"}
     assert {outcomes[what] for what in unknown} == {"not known"}
     unsimulated = {"permissions dynamodb", "permissions sqs", "permissions drs", "task tokens"}
-    assert {check for check, _ in unknown} == unsimulated
-    assert all("IAM simulates users and roles" in found[what]["saw"] for what in unknown)
-    assert {check for check, _ in found} - {check for check, _ in unknown} == {
+    # And no worker runs.
+    assert {check for check, _ in unknown} - {"consumers"} == unsimulated
+    assert all("IAM simulates users and roles" in found[what]["saw"] for what in unknown if what[0] != "consumers")
+    assert {check for check, _ in found} - {check for check, _ in unknown} - {"consumers"} == {
         "clock",
-        "consumers",
         "credentials",
         "dead letters",
         "DRS",
@@ -136,6 +136,17 @@ def test_what_keeps_time_and_tells_is_looked_at(command: Command, shared_aws: St
     assert found["replies", "prelaunch-replies…"]["saw"].startswith("prelaunch-replies-mine: ")
     (unread,) = (each for (check, _), each in denied.items() if check == "rule" and each["outcome"] == "not known")
     assert unread["remedy"] == "Allow events:ListTargetsByRule to whoever runs this, to have it looked at."
+
+
+def test_a_consumer_is_known_by_its_receives(command: Command, shared_aws: StandIn) -> None:
+    """Also where it finds nothing: a queue that nobody asks for messages is not known to have one."""
+    sqs = connect(shared_aws, "sqs")
+    url = sqs.get_queue_url(QueueName="prelaunch-jobs-urgent")["QueueUrl"]
+    before = examine(command)[1]["consumers", "prelaunch-jobs-urgent"]
+    assert (before["outcome"], "CloudWatch knows of no receive" in before["saw"]) == ("not known", True)
+    sqs.receive_message(QueueUrl=url, WaitTimeSeconds=0)
+    after = examine(command)[1]["consumers", "prelaunch-jobs-urgent"]
+    assert (after["outcome"], "asked for messages 1 times" in after["saw"]) == ("ok", True)
 
 
 def test_an_account_whose_role_does_not_open_is_one_problem(

@@ -11,7 +11,8 @@ from producer.cli.answer import ExitStatus
 from producer.cli.doctor import find_status
 from tests.unit.doctor_rules import arn_of, make_policy, make_rule
 from workers.core.doctor.accounts import QUOTAS, Place
-from workers.core.doctor.doctor import LOOK_AGAIN, Doctor, Report
+from workers.core.doctor.consumers import LOOK_AGAIN
+from workers.core.doctor.doctor import Doctor, Report
 from workers.core.doctor.finding import Finding, Outcome
 from workers.core.doctor.places import PlaceChecks
 from workers.core.doctor.ports import Identity, JobsSeen, QueueSeen, RuleSeen, TableSeen, TimeToLive, Verdict
@@ -34,6 +35,7 @@ class Own:
     backlog: list[QueueSeen] = field(default_factory=list)
     """What the queue `p-jobs` is at each look; the last one stays."""
     oldest: timedelta | None = None
+    receives: int = 3
     has_role: bool | None = None
     replies: Sequence[str] = ()
     has_bus: bool = True
@@ -85,6 +87,10 @@ class Own:
     async def find_oldest(self, name: str) -> timedelta | None:
         self._meet("oldest")
         return self.oldest
+
+    async def count_receives(self, name: str, reach: timedelta) -> int:
+        self._meet("receives")
+        return self.receives
 
     async def may_use(self, arn: str, resources: Mapping[str, Collection[str]]) -> Sequence[Verdict]:
         self._meet("may_use")
@@ -171,7 +177,18 @@ def test_where_all_is_well_there_is_no_problem_and_nothing_is_waited_for() -> No
     assert [len(visit.of(check)) for check in ("consumers", "event bus", "DRS", "role")] == [4, 1, 2, 1]
 
 
-ASKED = ("clock", "p-runs", "ttl p-runs", "p-jobs", "p-jobs-dlq", "p-sweep", "list_queues", "bus", "may_use")
+ASKED = (
+    "clock",
+    "p-runs",
+    "ttl p-runs",
+    "p-jobs",
+    "p-jobs-dlq",
+    "p-sweep",
+    "list_queues",
+    "bus",
+    "receives",
+    "may_use",
+)
 OTHERS = ("find_source_server", "may_call", "count_jobs", "read_quotas")
 
 
@@ -277,18 +294,30 @@ def test_an_sts_that_does_not_answer_says_nothing_of_a_role() -> None:
     assert (found.outcome, found.saw.startswith("RequestTimeout")) == (Outcome.NOT_KNOWN, True)
 
 
-@pytest.mark.parametrize(("second", "outcome"), [((0, 1), Outcome.OK), ((5, 0), Outcome.PROBLEM)])
-def test_a_backlog_is_looked_at_twice(second: tuple[int, int], outcome: Outcome) -> None:
+@pytest.mark.parametrize(
+    ("second", "receives", "outcome"),
+    [((0, 1), 0, Outcome.OK), ((5, 0), 0, Outcome.PROBLEM), ((5, 0), 3, Outcome.PROBLEM)],
+)
+def test_a_backlog_is_looked_at_twice(second: tuple[int, int], receives: int, outcome: Outcome) -> None:
     """A message that was sent just now is taken meanwhile; nothing is said of one that is not."""
     waiting, in_flight = second
     looks = [replace(WELL, waiting=5), replace(WELL, waiting=waiting, in_flight=in_flight)]
-    visit = examine(Own(backlog=looks))
+    visit = examine(Own(backlog=looks, receives=receives))
     assert visit.waited == [LOOK_AGAIN.total_seconds()]
     assert visit.outcomes()["consumers", "p-jobs"] is outcome
 
 
+def test_what_is_in_hand_of_one_that_died_is_not_well() -> None:
+    """It stays in flight until its visibility ends: of a message in flight alone nothing is known."""
+    visit = examine(Own(backlog=[replace(WELL, in_flight=3)], receives=0))
+    assert visit.outcomes()["consumers", "p-jobs"] is Outcome.NOT_KNOWN
+
+
 def test_who_may_not_read_cloudwatch_is_told_of_the_backlog_all_the_same() -> None:
     """The age of the oldest message is not known then."""
-    own = Own({"oldest": AccessDenied("no")}, [replace(WELL, waiting=5)])
+    denied = AccessDenied("no", code="AccessDenied", operation="cloudwatch.GetMetricStatistics")
+    own = Own({"oldest": denied, "receives": denied}, [replace(WELL, waiting=5)])
     (found,) = (each for each in examine(own).of("consumers") if each.outcome is Outcome.PROBLEM)
     assert found.saw == "5 wait, for how long CloudWatch does not say, and nobody has one in hand"
+    (unread, *_) = (each for each in examine(own).of("consumers") if each.outcome is Outcome.NOT_KNOWN)
+    assert "cloudwatch:GetMetricStatistics" in unread.remedy

@@ -44,6 +44,9 @@ QUEUE_ATTRIBUTES = (
 COUNTS = slice(2, 5)
 QUEUES_A_PAGE = 1000
 EXPIRING = ("ENABLED", "ENABLING")
+OLDEST = "ApproximateAgeOfOldestMessage"
+RECEIVES = ("NumberOfMessagesReceived", "NumberOfEmptyReceives")
+"""What a poll adds to, whether it found something or not (SQS Developer Guide, "Available CloudWatch metrics")."""
 METRIC_PERIOD = timedelta(minutes=1)
 METRIC_REACH = timedelta(minutes=5)
 """CloudWatch has SQS's figures a minute or two late."""
@@ -143,21 +146,31 @@ class OwnAccount:
 
     async def find_oldest(self, name: str) -> timedelta | None:
         """Tell the age of a queue's oldest message; None where CloudWatch has no figure of it."""
+        points = await self._measure(name, OLDEST, "Maximum", METRIC_REACH)
+        return timedelta(seconds=points[-1]) if points else None
+
+    async def count_receives(self, name: str, reach: timedelta) -> int:
+        """Count how often somebody asked a queue for messages of late, as far as CloudWatch knows by now."""
+        measuring = (self._measure(name, metric, "Sum", reach) for metric in RECEIVES)
+        return round(sum(sum(points) for points in await asyncio.gather(*measuring)))
+
+    async def _measure(self, queue: str, metric: str, statistic: str, reach: timedelta) -> list[float]:
+        """Ask CloudWatch for the values of one of a queue's metrics, one a minute, the latest last."""
         until = self._clock()
         found = await self._ask(
             "cloudwatch",
             "GetMetricStatistics",
             (),
             Namespace="AWS/SQS",
-            MetricName="ApproximateAgeOfOldestMessage",
-            Dimensions=[{"Name": "QueueName", "Value": name}],
-            StartTime=until - METRIC_REACH,
+            MetricName=metric,
+            Dimensions=[{"Name": "QueueName", "Value": queue}],
+            StartTime=until - reach,
             EndTime=until,
             Period=int(METRIC_PERIOD.total_seconds()),
-            Statistics=["Maximum"],
+            Statistics=[statistic],
         )
-        points = sorted((found or {}).get("Datapoints") or [], key=lambda point: point["Timestamp"])
-        return timedelta(seconds=points[-1]["Maximum"]) if points else None
+        points = sorted(found.get("Datapoints") or [], key=lambda point: point["Timestamp"])
+        return [float(point[statistic]) for point in points]
 
     async def may_use(self, arn: str, resources: Mapping[str, Collection[str]]) -> Sequence[Verdict]:
         """Tell what a principal may do, by ARN of the resource; never raises what IAM refuses."""

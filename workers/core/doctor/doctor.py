@@ -7,16 +7,16 @@ from datetime import timedelta
 
 from workers.core.contract import REPLIES
 from workers.core.doctor.accounts import check_permissions
+from workers.core.doctor.consumers import LOOK_AGAIN, REACH, Backlog, check_consumers, needs_second_look
 from workers.core.doctor.finding import Finding, Outcome, problem
 from workers.core.doctor.guard import Findings, guard
 from workers.core.doctor.identity import check_clock, describe_identity
 from workers.core.doctor.places import PlaceChecks
-from workers.core.doctor.ports import Identity, OwnAws
+from workers.core.doctor.ports import Identity, OwnAws, QueueSeen
 from workers.core.doctor.resources import list_reply_queues, list_resources, list_state_machines
 from workers.core.doctor.rules import RULES, Rule, check_rule
 from workers.core.doctor.stack import (
     QueueState,
-    check_backlog,
     check_letters,
     check_queue,
     check_table,
@@ -27,9 +27,6 @@ from workers.core.doctor.telling import check_event_bus, check_replies, check_ta
 from workers.core.errors import PrelaunchError, SetupError
 from workers.core.queue.names import name_queue
 from workers.core.store.writes import KEYS, TableName
-
-LOOK_AGAIN = timedelta(seconds=3)
-"""A worker that polls has a message in hand long before; one that is sent just now is not overdue."""
 
 ESSENTIAL = frozenset({"table", "queue", "groups", "role", "DRS"})
 """Checks without which nothing is known of the product: its state, its messages, its groups, and the way to them."""
@@ -147,12 +144,24 @@ class Doctor:
 
     async def _check_queue(self, name: str, dead_letter_queue: str) -> Findings:
         seen, letters = await asyncio.gather(*map(self._own.describe_queue, (name, dead_letter_queue)))
-        if seen is not None and seen.waiting and not seen.in_flight:
+        state = QueueState(name, seen, letters)
+        found = (check_queue(state, dead_letter_queue), check_letters(state, dead_letter_queue))
+        consumers = [] if seen is None else await guard("consumers", name, self._check_consumers(name, seen))
+        return [*(finding for finding in found if finding is not None), *consumers]
+
+    async def _check_consumers(self, name: str, first: QueueSeen) -> Findings:
+        receives, second = await self._count_receives(name), first
+        if needs_second_look(first, receives):
             await self._pause(LOOK_AGAIN.total_seconds())
-            seen = await self._own.describe_queue(name)
-        state = QueueState(name, seen, letters, await self._find_oldest(name) if seen and seen.waiting else None)
-        found = (check_queue(state, dead_letter_queue), check_letters(state, dead_letter_queue), check_backlog(state))
-        return [finding for finding in found if finding is not None]
+            second = await self._own.describe_queue(name) or first
+        oldest = await self._find_oldest(name) if second.waiting else None
+        return [check_consumers(Backlog(name, first, second, receives, oldest))]
+
+    async def _count_receives(self, name: str) -> int | PrelaunchError:
+        try:
+            return await self._own.count_receives(name, REACH)
+        except PrelaunchError as error:
+            return error
 
     async def _find_oldest(self, name: str) -> timedelta | None:
         try:

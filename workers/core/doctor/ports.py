@@ -129,6 +129,9 @@ class OwnAws(Protocol):
     async def find_oldest(self, name: str) -> timedelta | None:
         """Tell the age of a queue's oldest message; None where CloudWatch has no figure of it."""
 
+    async def count_receives(self, name: str, reach: timedelta) -> int:
+        """Count how often somebody asked a queue for messages of late, as far as CloudWatch knows by now."""
+
     async def may_use(self, arn: str, resources: Mapping[str, Collection[str]]) -> Sequence[Verdict]:
         """Tell what a principal may do, by ARN of the resource; never raises what IAM refuses."""
 

@@ -19,8 +19,6 @@ VISIBILITY = timedelta(seconds=60)
 MAX_RECEIVES = 1000
 EXPIRING: Mapping[TableName, str] = {"groups": "expiresAt", "runs": "expiresAt", "keys": "expiresAt"}
 """By which attribute the items of a table go; nothing of the others ever does."""
-SETTLING = timedelta(minutes=1)
-"""So old may a message be that nobody has received: it was sent just now."""
 DEPLOY = "Deploy the stack again from infra/template.yaml."
 ELSEWHERE = (
     "Deploy the stack (`prelaunch local` on a laptop), or set PRELAUNCH_STACK, the Region and the account to where it"
@@ -30,13 +28,11 @@ ELSEWHERE = (
 
 @dataclass(frozen=True, slots=True)
 class QueueState:
-    """A queue, its dead-letter queue, and the age of its oldest message."""
+    """A queue and its dead-letter queue."""
 
     name: str
     seen: QueueSeen | None
     letters: QueueSeen | None
-    oldest: timedelta | None = None
-    """None where nothing waits, or nothing says it."""
 
 
 def list_queues(stack: str) -> list[tuple[str, str]]:
@@ -145,40 +141,6 @@ def check_letters(state: QueueState, dead_letter_queue: str) -> Finding | None:
         dead_letter_queue,
         f"about {count} that nobody could do",
         f"See why with `prelaunch dlq list`; when the cause is gone:{redriven}.",
-    )
-
-
-def check_backlog(state: QueueState) -> Finding | None:
-    """
-    Tell whether messages wait that nobody consumes; looked at twice, for one may have been sent just now.
-
-    Parameters:
-        state: The queue as it was at the second look.
-
-    Returns:
-        The finding; None where there is no such queue, which `check_queue` tells.
-    """
-    seen = state.seen
-    if seen is None:
-        return None
-    age = (
-        f", the oldest for {_say(state.oldest)}"
-        if state.oldest is not None
-        else ", for how long CloudWatch does not say"
-    )
-    if not seen.waiting:
-        at_work = f"{seen.in_flight} in flight" if seen.in_flight else "no message waits, so that none is needed"
-        return ok("consumers", state.name, at_work)
-    if seen.in_flight:
-        return ok("consumers", state.name, f"{seen.waiting} wait{age}; {seen.in_flight} in flight")
-    if state.oldest is not None and state.oldest < SETTLING:
-        return ok("consumers", state.name, f"{seen.waiting} wait{age}: just sent")
-    process = "api" if state.name.endswith(f"-{REQUESTS}") else "worker"
-    return problem(
-        "consumers",
-        state.name,
-        f"{seen.waiting} wait{age}, and nobody has one in hand",
-        f"Start `prelaunch {process}`, or look into the log of those that should run.",
     )
 
 
