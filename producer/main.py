@@ -51,6 +51,7 @@ from workers.core.store.journal import Journal
 from workers.core.store.notices import NoticeStore
 from workers.core.store.receipts import Receipts
 from workers.core.store.runs import RunStore
+from workers.core.store.seals import SealStore
 from workers.core.store.tables import Tables
 from workers.core.store.waves import WaveStore
 from workers.core.telling.tellings import Tellings
@@ -101,13 +102,14 @@ async def open_services(
         tables = Tables(dynamodb, settings.stack)
         sqs = await clients.own("sqs")
         queue = JobSender(sqs, stack=settings.stack)
-        box = SqsLetterBox(sqs, stack=settings.stack, wait=settings.letter_wait)
+        seals = SealStore(tables)
+        box = SqsLetterBox(sqs, stack=settings.stack, wait=settings.letter_wait, seal_key=seals.find)
         # Looked up now: the first wave must not wait for it, and a missing queue is told before any request.
         await find_queues(settings.stack, tables, queue)
         caller = await clients.caller()
         paced = wire_calls(settings, clients, tables, dynamodb=dynamodb, own_account=caller.account_id, clock=clock)
         try:
-            requests = RequestSource(sqs, stack=settings.stack, wait=settings.request_wait)
+            requests = RequestSource(sqs, stack=settings.stack, wait=settings.request_wait, seal_key=seals.find_or_make)
             yield wire(
                 settings,
                 tables,

@@ -24,7 +24,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from moto.sqs.exceptions import QueueDoesNotExist
 from moto.sqs.models import sqs_backends
 
-from infra.local import describes, dynamodb, metrics, policies, quotas, simulation, speed, sqs, sts
+from infra.local import describes, dynamodb, left_out, metrics, policies, quotas, simulation, speed, sqs, sts
 from infra.local.call import DEFAULT_ACCOUNT_ID
 from infra.local.httpd import Answer, Request, wsgi_environ
 
@@ -42,6 +42,7 @@ def install() -> None:
     quotas.install()
     describes.install()
     policies.install()
+    left_out.install()
     metrics.install()
 
 

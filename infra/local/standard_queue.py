@@ -23,6 +23,7 @@ from moto.sqs.models import Message, Queue
 from infra.local.httpd import client_is_connected
 
 _VISIBILITY_LIMIT_MS = 43_200_000
+_MEASURED_MS = 900_000
 
 
 class StandardQueue(Queue):
@@ -32,6 +33,8 @@ class StandardQueue(Queue):
         """Take over a queue that moto has just made."""
         self._changed = threading.Condition()
         self._order = count()
+        self._receives: deque[tuple[float, int]] = deque()
+        """When it was asked for messages, in milliseconds, and how many there were; none older than is measured."""
         self._clear()
 
     def _clear(self) -> None:
@@ -99,10 +102,23 @@ class StandardQueue(Queue):
                 if taken or pause <= 0:
                     break
                 self._changed.wait(min(pause, self._seconds_to_next()))
+            self._count_receive(len(taken))
         for message in dead:
             if self.dead_letter_queue is not None:
                 self.dead_letter_queue.add_message(message)
         return taken
+
+    def count_receives(self, since_ms: float) -> tuple[int, int]:
+        """Count the messages that were received since then, and the receives that found none."""
+        with self._changed:
+            counts = [number for at, number in self._receives if at >= since_ms]
+        return sum(counts), counts.count(0)
+
+    def _count_receive(self, number: int) -> None:
+        now = unix_time_millis()
+        self._receives.append((now, number))
+        while self._receives[0][0] < now - _MEASURED_MS:
+            self._receives.popleft()
 
     def delete_message(self, receipt_handle: str) -> None:
         """Delete the message, if the handle is of its latest receive."""

@@ -21,11 +21,12 @@ def doctor(*, json: AsJson = False, profile: Profile = None, region: RegionName 
     """
     Look whether everything is there that prelaunch needs.
 
-    Credentials, the clock, tables and queues with their consumers and dead letters, and for our own account and that of
-    every stored group its role, DRS, permissions, quotas and recovery jobs. Each is ok, a problem with its remedy, or
-    not known, and why. Permissions are those of the credentials that it is run with, and of the groups' roles: run it
-    as the workers too. Nothing is written; the calls take turns from the workers' rates. Ends with 0 where there is no
-    problem, with 1 where there is one, with 3 where AWS does not answer who we are.
+    Credentials, the clock, tables and queues with their consumers and dead letters, the rules that send to them, who is
+    told, and for our own account and that of every stored group its role, DRS, permissions, quotas and recovery jobs.
+    Each is ok, a problem with its remedy, or not known, and why. Permissions are those of the credentials that it is
+    run with, and of the groups' roles: run it as the workers too. Nothing is written; the calls take turns from the
+    workers' rates. Ends with 0 where there is no problem, with 1 where there is one, with 3 where AWS does not answer
+    who we are, or does not let it be seen how a table, a queue, the groups, their roles or DRS are.
     """
     with answering(as_json=json):
         report = _examine(AwsChoice(profile, region))
@@ -33,9 +34,14 @@ def doctor(*, json: AsJson = False, profile: Profile = None, region: RegionName 
         print_json(render_report(report))
     else:
         print_report(report)
-    if not report.is_reachable:
-        raise typer.Exit(ExitStatus.NOT_REACHABLE)
-    raise typer.Exit(ExitStatus.FAILED if report.has_problem else ExitStatus.WELL)
+    raise typer.Exit(find_status(report))
+
+
+def find_status(report: Report) -> ExitStatus:
+    """Tell how the command ends: what nobody saw is never well, and a problem that was seen comes before that."""
+    if report.has_problem and report.is_reachable:
+        return ExitStatus.FAILED
+    return ExitStatus.WELL if report.is_seen else ExitStatus.NOT_REACHABLE
 
 
 def render_report(report: Report) -> Document:

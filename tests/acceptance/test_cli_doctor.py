@@ -42,11 +42,12 @@ def test_a_stack_that_is_well_has_no_problem(command: Command, shared_aws: Stand
     # IAM simulates no root, which the stand-in's first key is.
     unknown = {what for what, outcome in outcomes.items() if outcome != "ok"}
     assert {outcomes[what] for what in unknown} == {"not known"}
-    assert {check for check, _ in unknown} == {"permissions dynamodb", "permissions sqs", "permissions drs"}
-    assert all("IAM simulates users and roles" in found[what]["saw"] for what in unknown)
-    assert {check for check, _ in found} - {check for check, _ in unknown} == {
+    unsimulated = {"permissions dynamodb", "permissions sqs", "permissions drs", "task tokens"}
+    # And no worker runs.
+    assert {check for check, _ in unknown} - {"consumers"} == unsimulated
+    assert all("IAM simulates users and roles" in found[what]["saw"] for what in unknown if what[0] != "consumers")
+    assert {check for check, _ in found} - {check for check, _ in unknown} - {"consumers"} == {
         "clock",
-        "consumers",
         "credentials",
         "dead letters",
         "DRS",
@@ -55,7 +56,10 @@ def test_a_stack_that_is_well_has_no_problem(command: Command, shared_aws: Stand
         "queue",
         "quotas",
         "recovery jobs",
+        "replies",
+        "rule",
         "table",
+        "TTL",
     }
     calls = shared_aws.control("GET", "calls")
     assert calls["ec2.CreateLaunchTemplateVersion"]["count"] == 1
@@ -96,6 +100,55 @@ def test_problems_are_told_with_their_remedies(command: Command, shared_aws: Sta
     assert by_check["recovery jobs"][1].startswith("20 of 20 recovery jobs in progress, 20 of 500")
 
 
+def test_tables_and_queues_that_may_not_be_seen_are_not_well(command: Command, shared_aws: StandIn) -> None:
+    """Exit 3, not 0: nobody saw them; what to allow is told."""
+    denied = [("dynamodb", "DescribeTable", "AccessDeniedException"), ("sqs", "GetQueueUrl", "AccessDenied")]
+    faults = [{"service": service, "operation": operation, "code": code} for service, operation, code in denied]
+    shared_aws.control("PUT", "faults", faults)
+    status, found = examine(command)
+    assert status == NOT_REACHABLE
+    assert {each["outcome"] for (check, _), each in found.items() if check in {"table", "queue"}} == {"not known"}
+    assert "dynamodb:DescribeTable" in found["table", "prelaunch-runs"]["remedy"]
+    assert "sqs:GetQueueUrl" in found["queue", "prelaunch-jobs"]["remedy"]
+
+
+def test_what_keeps_time_and_tells_is_looked_at(command: Command, shared_aws: StandIn) -> None:
+    """A rule or expiry that is off, a bus that is not there; and what may not be asked names its permission."""
+    events, dynamodb, sqs = (connect(shared_aws, service) for service in ("events", "dynamodb", "sqs"))
+    command.set("PRELAUNCH_EVENT_BUS", "nobody")
+    expiry = {"Enabled": False, "AttributeName": "expiresAt"}
+    replies = sqs.create_queue(QueueName="prelaunch-replies-mine")["QueueUrl"]
+    events.disable_rule(Name="prelaunch-watch")
+    dynamodb.update_time_to_live(TableName="prelaunch-keys", TimeToLiveSpecification=expiry)
+    denial = {"service": "events", "operation": "ListTargetsByRule", "code": "AccessDeniedException", "times": 1}
+    try:
+        status, found = examine(command)
+        shared_aws.control("PUT", "faults", [denial])
+        denied = examine(command)[1]
+    finally:
+        events.enable_rule(Name="prelaunch-watch")
+        dynamodb.update_time_to_live(TableName="prelaunch-keys", TimeToLiveSpecification={**expiry, "Enabled": True})
+        sqs.delete_queue(QueueUrl=replies)
+    assert status == FAILED
+    problems = {what for what, each in found.items() if each["outcome"] == "problem"}
+    assert problems == {("rule", "prelaunch-watch"), ("TTL", "prelaunch-keys"), ("event bus", "nobody")}
+    assert found["rule", "prelaunch-watch"]["remedy"] == "Turn it on: `aws events enable-rule --name prelaunch-watch`."
+    assert found["replies", "prelaunch-replies…"]["saw"].startswith("prelaunch-replies-mine: ")
+    (unread,) = (each for (check, _), each in denied.items() if check == "rule" and each["outcome"] == "not known")
+    assert unread["remedy"] == "Allow events:ListTargetsByRule to whoever runs this, to have it looked at."
+
+
+def test_a_consumer_is_known_by_its_receives(command: Command, shared_aws: StandIn) -> None:
+    """Also where it finds nothing: a queue that nobody asks for messages is not known to have one."""
+    sqs = connect(shared_aws, "sqs")
+    url = sqs.get_queue_url(QueueName="prelaunch-jobs-urgent")["QueueUrl"]
+    before = examine(command)[1]["consumers", "prelaunch-jobs-urgent"]
+    assert (before["outcome"], "CloudWatch knows of no receive" in before["saw"]) == ("not known", True)
+    sqs.receive_message(QueueUrl=url, WaitTimeSeconds=0)
+    after = examine(command)[1]["consumers", "prelaunch-jobs-urgent"]
+    assert (after["outcome"], "asked for messages 1 times" in after["saw"]) == ("ok", True)
+
+
 def test_an_account_whose_role_does_not_open_is_one_problem(
     command: Command, shared_aws: StandIn, tmp_path: Path
 ) -> None:
@@ -121,6 +174,27 @@ def test_an_account_whose_role_does_not_open_is_one_problem(
     assert "another ExternalId than the groups have (one)" in there[0]["remedy"]
     assert SECRET not in str(found)
     assert command("group", "delete", "elsewhere", "--yes")[0] == 0
+
+
+def test_members_that_are_gone_do_not_hide_what_may_be_called(
+    command: Command, shared_aws: StandIn, tmp_path: Path
+) -> None:
+    """The first is deleted in DRS, the second disconnected: the third tells."""
+    shared_aws.control("PUT", f"accounts/{OTHER}", {"roles": [{"roleName": "recovery"}]})
+    servers = sorted(shared_aws.control("POST", "servers", {"count": 3, "accountId": OTHER})["sourceServerIds"])
+    access = {"accountId": OTHER, "assumeRoleName": "recovery", "sourceServerIds": servers}
+    file = tmp_path / "group.json"
+    file.write_text(json.dumps({**make_group_body(shared_aws, 1), **access, "groupName": "thinned"}))
+    assert command("group", "create", "-f", str(file), "--no-wait")[0] == 0
+    shared_aws.control("DELETE", f"servers/{servers[0]}")
+    shared_aws.control("PATCH", f"servers/{servers[1]}", {"state": "DISCONNECTED"})
+    _, found = examine(command)
+    subject = f"account {OTHER}, us-east-1, role recovery"
+    assert {each["outcome"] for (_, of), each in found.items() if of == subject} == {"ok"}
+    shared_aws.control("DELETE", f"servers/{servers[2]}")
+    told = examine(command)[1]["permissions ec2", subject]
+    assert (told["outcome"], f"no launch template is there of {servers[0]}, " in told["saw"]) == ("not known", True)
+    assert command("group", "delete", "thinned", "--yes")[0] == 0
 
 
 def test_where_nothing_is_deployed_each_part_is_told(command: Command) -> None:

@@ -195,6 +195,35 @@ def test_the_age_of_a_queues_oldest_message_is_a_metric(client: Clients) -> None
     assert ask("ApproximateAgeOfOldestMessage", "test-aged") == []
 
 
+def test_a_queues_receives_are_metrics(client: Clients) -> None:
+    """Messages that were received, and receives in vain; of a queue that nobody asks there is no datapoint."""
+    sqs, cloudwatch = client("sqs"), client("cloudwatch")
+
+    def ask(name: str, since: timedelta = timedelta(minutes=-5)) -> list[float]:
+        now = datetime.now(UTC)
+        answer = cloudwatch.get_metric_statistics(
+            Namespace="AWS/SQS",
+            MetricName=name,
+            Dimensions=[{"Name": "QueueName", "Value": "test-received"}],
+            StartTime=now + since,
+            EndTime=now + timedelta(hours=1),
+            Period=60,
+            Statistics=["Sum"],
+        )
+        return [point["Sum"] for point in answer["Datapoints"]]
+
+    url = sqs.create_queue(QueueName="test-received")["QueueUrl"]
+    assert (ask("NumberOfMessagesReceived"), ask("NumberOfEmptyReceives")) == ([], [])
+    for body in ("one", "two"):
+        sqs.send_message(QueueUrl=url, MessageBody=body)
+    for _ in range(2):
+        sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=2)
+    assert (ask("NumberOfMessagesReceived"), ask("NumberOfEmptyReceives")) == ([2.0], [1.0])
+    assert ask("NumberOfMessagesReceived", timedelta(minutes=5)) == []
+    sqs.delete_queue(QueueUrl=url)
+    assert ask("NumberOfEmptyReceives") == []
+
+
 @pytest.mark.parametrize(
     ("service", "client_name", "operation", "request_"),
     [

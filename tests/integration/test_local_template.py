@@ -137,26 +137,46 @@ def test_only_our_rules_may_send_from_outside(queue: str, rules: object) -> None
 
 
 def test_what_moto_leaves_out_of_the_template(client: Clients) -> None:
-    """By name: resources that are in the template and not on the laptop. A rule is there, but nothing sets it off."""
+    """By name: resources that are in the template and not on the laptop. None; but nothing sets a rule off."""
     deployed = client("cloudformation").list_stack_resources(StackName="prelaunch")["StackResourceSummaries"]
     left_out = read_resources().keys() - {resource["LogicalResourceId"] for resource in deployed}
-    assert left_out == {"JobsQueuePolicy", "RequestsQueuePolicy"}
+    assert left_out == set()
 
 
 def test_what_moto_ignores_in_the_template(client: Clients) -> None:
     """By name: these hold in production only. Should one hold here one day, this list is old."""
-    dynamodb, sqs = client("dynamodb"), client("sqs")
-    jobs = sqs.get_queue_url(QueueName="prelaunch-jobs")["QueueUrl"]
-    policy = sqs.get_queue_attributes(QueueUrl=jobs, AttributeNames=["All"])["Attributes"].get("Policy")
+    dynamodb = client("dynamodb")
     runs = dynamodb.describe_table(TableName="prelaunch-runs")["Table"]
     backups = dynamodb.describe_continuous_backups(TableName="prelaunch-runs")["ContinuousBackupsDescription"]
-    ttl = dynamodb.describe_time_to_live(TableName="prelaunch-runs")["TimeToLiveDescription"]
     ignored = {
-        "TimeToLiveSpecification": ttl["TimeToLiveStatus"] == "DISABLED",
         "PointInTimeRecoverySpecification": (
             backups["PointInTimeRecoveryDescription"]["PointInTimeRecoveryStatus"] == "DISABLED"
         ),
         "SSESpecification": "SSEDescription" not in runs,
-        "QueuePolicy": not policy,
     }
     assert ignored == dict.fromkeys(ignored, True)
+
+
+@pytest.mark.parametrize(("name", "expires"), [("groups", True), ("runs", True), ("keys", True), ("waves", False)])
+def test_a_table_s_time_to_live_is_there_to_be_read(client: Clients, name: str, expires: bool) -> None:
+    """moto's CloudFormation leaves it out, and moto has it; that of a table without any is disabled."""
+    told = client("dynamodb").describe_time_to_live(TableName=f"prelaunch-{name}")["TimeToLiveDescription"]
+    wanted = {"TimeToLiveStatus": "ENABLED", "AttributeName": "expiresAt"}
+    assert told == (wanted if expires else {"TimeToLiveStatus": "DISABLED"})
+
+
+@pytest.mark.parametrize(
+    ("name", "rules"), [("jobs", ["sweep", "watch"]), ("requests", ["changes"]), ("jobs-urgent", None)]
+)
+def test_a_queue_s_policy_is_there_to_be_read(client: Clients, name: str, rules: list[str] | None) -> None:
+    """With the ARNs of the rules that may send; of a queue that has none there is no such attribute."""
+    sqs = client("sqs")
+    url = sqs.get_queue_url(QueueName=f"prelaunch-{name}")["QueueUrl"]
+    told = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["Policy"]).get("Attributes", {})
+    if rules is None:
+        assert "Policy" not in told
+        return
+    (statement,) = json.loads(told["Policy"])["Statement"]
+    named = statement["Condition"]["ArnEquals"]["aws:SourceArn"]
+    found = [named] if isinstance(named, str) else named
+    assert found == [f"arn:aws:events:us-east-1:123456789012:rule/prelaunch-{rule}" for rule in rules]

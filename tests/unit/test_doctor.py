@@ -7,12 +7,17 @@ from datetime import timedelta
 
 import pytest
 
+from producer.cli.answer import ExitStatus
+from producer.cli.doctor import find_status
+from tests.unit.doctor_rules import arn_of, make_policy, make_rule
 from workers.core.doctor.accounts import QUOTAS, Place
-from workers.core.doctor.doctor import LOOK_AGAIN, Doctor, Report
+from workers.core.doctor.consumers import LOOK_AGAIN
+from workers.core.doctor.doctor import Doctor, Report
 from workers.core.doctor.finding import Finding, Outcome
 from workers.core.doctor.places import PlaceChecks
-from workers.core.doctor.ports import Identity, JobsSeen, QueueSeen, TableSeen, Verdict
-from workers.core.doctor.stack import list_indexes
+from workers.core.doctor.ports import Identity, JobsSeen, QueueSeen, RuleSeen, TableSeen, TimeToLive, Verdict
+from workers.core.doctor.rules import RULES
+from workers.core.doctor.stack import EXPIRING, list_indexes
 from workers.core.errors import AccessDenied, PrelaunchError, ServiceUnavailable, SetupError
 from workers.core.model.group import Target
 from workers.core.store.writes import KEYS
@@ -30,7 +35,10 @@ class Own:
     backlog: list[QueueSeen] = field(default_factory=list)
     """What the queue `p-jobs` is at each look; the last one stays."""
     oldest: timedelta | None = None
+    receives: int = 3
     has_role: bool | None = None
+    replies: Sequence[str] = ()
+    has_bus: bool = True
     looks: int = 0
 
     def _meet(self, name: str) -> None:
@@ -55,11 +63,34 @@ class Own:
         if name == "p-jobs" and self.backlog:
             self.looks += 1
             return self.backlog[min(self.looks, len(self.backlog)) - 1]
-        return QueueSeen(WELL.visibility, f"{name}-dlq", 1000, waiting=0, in_flight=0, delayed=0)
+        found = replace(WELL, dead_letter_queue=f"{name}-dlq", arn=arn_of(name))
+        return replace(found, policy=make_policy(RULES, name))
+
+    async def describe_time_to_live(self, name: str) -> TimeToLive | None:
+        self._meet(f"ttl {name}")
+        (attribute,) = (EXPIRING.get(each) for each in KEYS if name == f"p-{each}")
+        return TimeToLive(attribute is not None, attribute)
+
+    async def list_queues(self, prefix: str) -> Sequence[str]:
+        self._meet("list_queues")
+        return self.replies
+
+    async def describe_rule(self, name: str) -> RuleSeen | None:
+        self._meet(name)
+        (rule,) = (each for each in RULES if name == f"p-{each.name}")
+        return make_rule(rule)
+
+    async def has_event_bus(self, name: str) -> bool:
+        self._meet("bus")
+        return self.has_bus
 
     async def find_oldest(self, name: str) -> timedelta | None:
         self._meet("oldest")
         return self.oldest
+
+    async def count_receives(self, name: str, reach: timedelta) -> int:
+        self._meet("receives")
+        return self.receives
 
     async def may_use(self, arn: str, resources: Mapping[str, Collection[str]]) -> Sequence[Verdict]:
         self._meet("may_use")
@@ -84,7 +115,7 @@ class World:
         self._meet("find_source_server")
         return None
 
-    async def may_call(self, target: Target, caller: str, source_server_id: str | None) -> Sequence[Verdict]:
+    async def may_call(self, target: Target, caller: str, samples: Sequence[str]) -> Sequence[Verdict]:
         self._meet("may_call")
         return [Verdict("drs:StartRecovery", True)]
 
@@ -127,14 +158,14 @@ def examine(own: Own, world: World | None = None, places: Sequence[Place] | Prel
         return [here, *places]
 
     checks = PlaceChecks(own, world or World(), find_places)
-    doctor = Doctor(own, checks, stack="p", event_bus="", pause=wait)
+    doctor = Doctor(own, checks, stack="p", event_bus="told", pause=wait)
     return Visit(asyncio.run(doctor.examine()), waited)
 
 
 def place(
     group: str, external_id: str | None = None, account_id: str = "444455556666", role: str = "recovery"
 ) -> Place:
-    return Place(Target("eu-west-1", account_id, role, external_id), (group,), "s-1")
+    return Place(Target("eu-west-1", account_id, role, external_id), (group,), ("s-1",))
 
 
 def test_where_all_is_well_there_is_no_problem_and_nothing_is_waited_for() -> None:
@@ -142,10 +173,22 @@ def test_where_all_is_well_there_is_no_problem_and_nothing_is_waited_for() -> No
     visit = examine(Own(), places=[place("web")])
     assert {*visit.outcomes().values()} == {Outcome.OK}
     assert (visit.report.has_problem, visit.report.is_reachable, visit.waited) == (False, True, [])
-    assert [len(visit.of(check)) for check in ("table", "queue", "consumers", "DRS", "role")] == [5, 4, 4, 2, 1]
+    assert [len(visit.of(check)) for check in ("table", "TTL", "queue", "rule")] == [5, 5, 4, 3]
+    assert [len(visit.of(check)) for check in ("consumers", "event bus", "DRS", "role")] == [4, 1, 2, 1]
 
 
-ASKED = ("clock", "p-runs", "p-jobs", "p-jobs-dlq", "may_use")
+ASKED = (
+    "clock",
+    "p-runs",
+    "ttl p-runs",
+    "p-jobs",
+    "p-jobs-dlq",
+    "p-sweep",
+    "list_queues",
+    "bus",
+    "receives",
+    "may_use",
+)
 OTHERS = ("find_source_server", "may_call", "count_jobs", "read_quotas")
 
 
@@ -160,7 +203,7 @@ def test_a_check_that_fails_keeps_no_other_from_being_made(name: str, broken: Br
     assert {finding.outcome for finding in failed} == {Outcome.NOT_KNOWN}
     assert all(str(broken) in finding.saw for finding in failed)
     assert visit.outcomes().items() - {(f.check, f.subject): f.outcome for f in failed}.items() <= well.items()
-    # Of a queue three lines become one, of permissions in an account and of quotas two each.
+    # Of a queue three lines become one, of DRS with its permissions and of quotas two each.
     assert len(visit.report.findings) >= len(well) - 2
 
 
@@ -171,6 +214,37 @@ def test_where_nobody_answers_who_we_are_the_rest_is_looked_at_all_the_same() ->
     assert (found.outcome, found.saw, visit.report.is_reachable) == (Outcome.PROBLEM, "no credentials", False)
     assert len(visit.of("table")) == 5
     assert visit.of("DRS") == []
+
+
+@pytest.mark.parametrize(
+    ("broken", "status"),
+    [
+        ({}, ExitStatus.WELL),
+        ({"may_use": AccessDenied("no")}, ExitStatus.WELL),
+        ({"ttl p-runs": AccessDenied("no")}, ExitStatus.WELL),
+        ({"p-runs": AccessDenied("no")}, ExitStatus.NOT_REACHABLE),
+        ({"p-jobs": AccessDenied("no")}, ExitStatus.NOT_REACHABLE),
+        ({"p-jobs": ValueError("a bug")}, ExitStatus.NOT_REACHABLE),
+        ({"find_source_server": ServiceUnavailable("later")}, ExitStatus.NOT_REACHABLE),
+        ({"find_source_server": ValueError("a bug")}, ExitStatus.NOT_REACHABLE),
+        ({"who": SetupError("nobody answers")}, ExitStatus.NOT_REACHABLE),
+    ],
+)
+def test_health_that_nobody_saw_is_not_claimed(broken: Mapping[str, Broken], status: ExitStatus) -> None:
+    """Without tables, queues and DRS nothing is known of the product; what is beside them costs no status."""
+    report = examine(Own(broken), World(broken=broken)).report
+    assert (find_status(report), report.is_seen) == (status, status is ExitStatus.WELL)
+
+
+def test_groups_and_roles_that_are_not_seen_are_no_health_either() -> None:
+    """They may be in accounts that are shut; a problem that was seen is told all the same."""
+    unread = examine(Own(), places=ServiceUnavailable("later"))
+    assert find_status(unread.report) is ExitStatus.NOT_REACHABLE
+    slow = place("web")
+    world = World({slow.target: ServiceUnavailable("no answer")})
+    assert find_status(examine(Own(), world, [slow]).report) is ExitStatus.NOT_REACHABLE
+    both = examine(Own({"p-runs": AccessDenied("no")}, has_bus=False))
+    assert find_status(both.report) is ExitStatus.FAILED
 
 
 def test_groups_that_cannot_be_read_do_not_hide_our_own_account() -> None:
@@ -220,18 +294,30 @@ def test_an_sts_that_does_not_answer_says_nothing_of_a_role() -> None:
     assert (found.outcome, found.saw.startswith("RequestTimeout")) == (Outcome.NOT_KNOWN, True)
 
 
-@pytest.mark.parametrize(("second", "outcome"), [((0, 1), Outcome.OK), ((5, 0), Outcome.PROBLEM)])
-def test_a_backlog_is_looked_at_twice(second: tuple[int, int], outcome: Outcome) -> None:
+@pytest.mark.parametrize(
+    ("second", "receives", "outcome"),
+    [((0, 1), 0, Outcome.OK), ((5, 0), 0, Outcome.PROBLEM), ((5, 0), 3, Outcome.PROBLEM)],
+)
+def test_a_backlog_is_looked_at_twice(second: tuple[int, int], receives: int, outcome: Outcome) -> None:
     """A message that was sent just now is taken meanwhile; nothing is said of one that is not."""
     waiting, in_flight = second
     looks = [replace(WELL, waiting=5), replace(WELL, waiting=waiting, in_flight=in_flight)]
-    visit = examine(Own(backlog=looks))
+    visit = examine(Own(backlog=looks, receives=receives))
     assert visit.waited == [LOOK_AGAIN.total_seconds()]
     assert visit.outcomes()["consumers", "p-jobs"] is outcome
 
 
+def test_what_is_in_hand_of_one_that_died_is_not_well() -> None:
+    """It stays in flight until its visibility ends: of a message in flight alone nothing is known."""
+    visit = examine(Own(backlog=[replace(WELL, in_flight=3)], receives=0))
+    assert visit.outcomes()["consumers", "p-jobs"] is Outcome.NOT_KNOWN
+
+
 def test_who_may_not_read_cloudwatch_is_told_of_the_backlog_all_the_same() -> None:
     """The age of the oldest message is not known then."""
-    own = Own({"oldest": AccessDenied("no")}, [replace(WELL, waiting=5)])
+    denied = AccessDenied("no", code="AccessDenied", operation="cloudwatch.GetMetricStatistics")
+    own = Own({"oldest": denied, "receives": denied}, [replace(WELL, waiting=5)])
     (found,) = (each for each in examine(own).of("consumers") if each.outcome is Outcome.PROBLEM)
     assert found.saw == "5 wait, for how long CloudWatch does not say, and nobody has one in hand"
+    (unread, *_) = (each for each in examine(own).of("consumers") if each.outcome is Outcome.NOT_KNOWN)
+    assert "cloudwatch:GetMetricStatistics" in unread.remedy

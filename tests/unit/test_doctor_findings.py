@@ -18,7 +18,7 @@ from workers.core.doctor.accounts import (
 from workers.core.doctor.finding import Outcome
 from workers.core.doctor.identity import check_clock, describe_identity
 from workers.core.doctor.ports import Identity, JobsSeen, QueueSeen, TableSeen, Verdict
-from workers.core.doctor.stack import QueueState, check_backlog, check_letters, check_queue, check_table
+from workers.core.doctor.stack import QueueState, check_letters, check_queue, check_table
 from workers.core.errors import AccessDenied, AccountNotInitialized, ServiceUnavailable
 from workers.core.model.group import Target
 
@@ -96,31 +96,6 @@ def test_dead_letters_are_a_problem_with_the_command_that_ends_it(name: str, rem
     none = check_letters(QueueState(name, QUEUE, LETTERS), f"{name}-dlq")
     assert none is not None
     assert none.outcome is OK
-
-
-@pytest.mark.parametrize(
-    ("waiting", "in_flight", "seconds", "outcome"),
-    [
-        (0, 0, None, OK),
-        (0, 3, None, OK),
-        (9, 3, 700, OK),
-        (9, 0, 20, OK),
-        (9, 0, 700, PROBLEM),
-        (9, 0, None, PROBLEM),
-    ],
-)
-def test_a_backlog_that_nobody_consumes_is_a_problem(
-    waiting: int, in_flight: int, seconds: int | None, outcome: Outcome
-) -> None:
-    """One that is in hand, or was sent just now, is none."""
-    oldest = timedelta(seconds=seconds) if seconds is not None else None
-    for name, process in (("p-jobs", "prelaunch worker"), ("p-requests", "prelaunch api")):
-        seen = replace(QUEUE, waiting=waiting, in_flight=in_flight)
-        found = check_backlog(QueueState(name, seen, LETTERS, oldest))
-        assert found is not None
-        assert found.outcome is outcome
-        assert (process in found.remedy) is (outcome is PROBLEM)
-        assert seconds is None or f"the oldest for {seconds} s" in found.saw
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,16 @@ from cfnlint.decode import cfn_yaml
 from workers.aws.pacing.quotas import QUOTAS
 from workers.core.doctor.ports import TableSeen
 from workers.core.doctor.resources import CALLED, DRY_RUNS, list_drs_writes
-from workers.core.doctor.stack import BILLING, MAX_RECEIVES, VISIBILITY, check_table, list_indexes, list_queues
+from workers.core.doctor.rules import CHECK_DRIFT, PATTERN, RULES
+from workers.core.doctor.stack import (
+    BILLING,
+    EXPIRING,
+    MAX_RECEIVES,
+    VISIBILITY,
+    check_table,
+    list_indexes,
+    list_queues,
+)
 from workers.core.model.group import Target
 from workers.core.store.writes import KEYS, TableName
 
@@ -39,6 +48,34 @@ def test_a_table_as_the_template_has_it_is_ok(table: TableName) -> None:
     assert found["BillingMode"] == BILLING
     seen = TableSeen("ACTIVE", str(found["BillingMode"]), read_key(found), indexes)
     assert check_table(table, table, seen).outcome == "ok"
+
+
+@pytest.mark.parametrize("table", KEYS)
+def test_items_are_expected_to_go_as_the_template_has_it(table: TableName) -> None:
+    """By an attribute, or never."""
+    (found,) = (
+        each for each in of_kind("AWS::DynamoDB::Table") if each["TableName"]["Fn::Sub"] == f"${{Stack}}-{table}"
+    )
+    wanted = found.get("TimeToLiveSpecification")
+    assert EXPIRING.get(table) == (wanted["AttributeName"] if wanted and wanted["Enabled"] else None)
+
+
+def test_rules_are_expected_as_the_template_has_them() -> None:
+    """Names, schedules or events, targets, and what they send."""
+    deployed = {each["Name"]["Fn::Sub"]: each for each in of_kind("AWS::Events::Rule")}
+    assert deployed.keys() == {f"${{Stack}}-{rule.name}" for rule in RULES}
+    for rule in RULES:
+        found = deployed[f"${{Stack}}-{rule.name}"]
+        (target,) = found["Targets"]
+        queue = TEMPLATE["Resources"][target["Arn"]["Fn::GetAtt"][0]]["Properties"]
+        assert queue["QueueName"]["Fn::Sub"] == f"${{Stack}}-{rule.queue}"
+        assert found["State"] == "ENABLED"
+        assert found.get("ScheduleExpression") == rule.schedule
+        assert found.get("EventPattern") == (None if rule.schedule else PATTERN)
+        if rule.actor:
+            assert f'"actor_name": "{rule.actor}"' in target["Input"]["Fn::Sub"]
+        else:
+            assert f'"operation": "{CHECK_DRIFT}"' in target["InputTransformer"]["InputTemplate"]
 
 
 def test_queues_are_expected_as_the_template_has_them() -> None:

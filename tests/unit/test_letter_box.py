@@ -15,16 +15,17 @@ from workers.core.queue.errors import QueueMissing
 from workers.core.queue.job import encode_job
 from workers.core.queue.letter_box import SPARE_RECEIVES, SqsLetterBox
 from workers.core.queue.letter_text import MOVED, read_letter
+from workers.core.queue.source import read_delivery, write_burial
 
 MINUTE = timedelta(minutes=1)
 SERVER = "s-1a2b3c4d5e6f7a8b9"
 BODY = encode_job(APPLY_ACTOR, "jobs", {"groupId": "pg-1", "sourceServerId": SERVER})
+SYSTEM = {"ApproximateReceiveCount": "7", "SentTimestamp": "1772352000000"}
 
 
 def make_message(number: int, handle: str = "", body: str = BODY, **attributes: str) -> dict[str, Any]:
     told = {name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()}
-    system = {"ApproximateReceiveCount": "7", "SentTimestamp": "1772352000000"}
-    message = {"MessageId": f"m{number}", "ReceiptHandle": handle or f"r{number}", "Body": body, "Attributes": system}
+    message = {"MessageId": f"m{number}", "ReceiptHandle": handle or f"r{number}", "Body": body, "Attributes": SYSTEM}
     return {**message, "MessageAttributes": told} if told else message
 
 
@@ -67,8 +68,13 @@ def script(*answers: list[dict[str, Any]]) -> FakeSqs:
     return FakeSqs(lambda _limit: left.pop(0) if left else [])
 
 
+async def find_no_key() -> bytes | None:
+    return None
+
+
 async def look(sqs: FakeSqs, limit: int = 100) -> tuple[list[Letter], bool]:
-    async with SqsLetterBox(sqs, stack="prelaunch", wait=timedelta(0)).hold(limit, MINUTE) as held:
+    box = SqsLetterBox(sqs, stack="prelaunch", wait=timedelta(0), seal_key=find_no_key)
+    async with box.hold(limit, MINUTE) as held:
         return list(held.letters), held.truncated
 
 
@@ -168,6 +174,64 @@ def test_what_a_request_says_of_itself_is_not_believed() -> None:
     letter = read_letter(make_message(1, body="{}", **told), "requests", "prelaunch")
     assert (letter.reason, letter.received, letter.original_message_id) == (MOVED.format(count=7), 7, None)
     assert (letter.sent_at, letter.dead_lettered_at) == (letter.arrived_at, None)
+
+
+KEY = b"the stack's own key"
+
+
+def bury_request(body: str = "{}", key: bytes = KEY) -> dict[str, Any]:
+    """Write the letter of a request that our door refused, as SQS answers it."""
+    delivery = read_delivery({"MessageId": "was", "ReceiptHandle": "r", "Body": body, "Attributes": SYSTEM})
+    told = write_burial(delivery, "prelaunch-requests", "operation must be one of …", key)
+    return {**make_message(1, body=told["MessageBody"]), "MessageAttributes": told["MessageAttributes"]}
+
+
+def test_what_our_door_says_of_a_request_is_believed() -> None:
+    """Its seal takes the stack's key: reason, receives and times are those of the request."""
+    letter = read_letter(bury_request(), "requests", "prelaunch", KEY)
+    assert (letter.reason, letter.received, letter.original_message_id) == ("operation must be one of …", 7, "was")
+    assert letter.dead_lettered_at == letter.arrived_at
+    assert letter.fault == letter_text.REQUEST
+
+
+@pytest.mark.parametrize("name", ["reason", "receiveCount", "messageId", "sentAt", "queue", "seal"])
+def test_what_is_changed_behind_a_seal_is_not_believed(name: str) -> None:
+    """None of what is told, however much of it is ours."""
+    message = bury_request()
+    message["MessageAttributes"][name] = {"DataType": "String", "StringValue": "8"}
+    letter = read_letter(message, "requests", "prelaunch", KEY)
+    assert (letter.reason, letter.original_message_id) == (MOVED.format(count=7), None)
+    del message["MessageAttributes"][name]
+    assert read_letter(message, "requests", "prelaunch", KEY).reason == MOVED.format(count=7)
+
+
+@pytest.mark.parametrize("key", [None, b"another stack's"])
+def test_a_seal_of_another_key_is_none(key: bytes | None) -> None:
+    """Nor is one where no key is known."""
+    assert read_letter(bury_request(), "requests", "prelaunch", key).reason == MOVED.format(count=7)
+
+
+def test_a_seal_is_of_one_message() -> None:
+    """Put beside another body it says nothing."""
+    message = {**bury_request(), "Body": '{"operation": "another"}'}
+    assert read_letter(message, "requests", "prelaunch", KEY).reason == MOVED.format(count=7)
+
+
+def test_a_request_as_long_as_sqs_takes_is_cut_and_sealed_as_it_is_left() -> None:
+    """The seal has to fit in too."""
+    message = bury_request("x" * 2**20)
+    told = message["MessageAttributes"]
+    beside = sum(len(name) + len("String") + len(value["StringValue"].encode()) for name, value in told.items())
+    assert len(message["Body"].encode()) + beside <= 2**20
+    assert read_letter(message, "requests", "prelaunch", KEY).original_message_id == "was"
+
+
+@pytest.mark.parametrize("odd", ["\ud800", "é" * 64, ""])
+def test_an_odd_seal_is_none(odd: str) -> None:
+    """It costs no other letter."""
+    message = bury_request()
+    message["MessageAttributes"]["seal"]["StringValue"] = odd
+    assert read_letter(message, "requests", "prelaunch", KEY).reason == MOVED.format(count=7)
 
 
 def test_a_count_beside_no_reason_of_ours_is_not_believed() -> None:

@@ -43,6 +43,10 @@ class Queue(StrEnum):
 REQUESTS = "requests"
 """The queue of plain JSON requests from outside; the SQS name is `<stack>-requests`."""
 
+REPLIES = "replies"
+"""Queues whose names begin with the stack's and this are answered to, and no others: who may send a message must not
+make the door write wherever it may itself."""
+
 DEAD_LETTER_QUEUES: tuple[str, ...] = (*Queue, REQUESTS)
 """The queues that have a dead-letter queue, `<stack>-<value>-dlq`."""
 

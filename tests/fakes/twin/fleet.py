@@ -25,6 +25,7 @@ from workers.core.queue.redelivery import Redeliver
 from workers.core.queue.request_source import RequestSource
 from workers.core.queue.send import JobSender
 from workers.core.settings import Settings
+from workers.core.store.seals import SealStore
 from workers.core.store.tables import Tables
 from workers.core.store.writes import decode
 from workers.main import WorkerUseCases, wire
@@ -108,7 +109,8 @@ class Fleet:
         dynamodb = await clients.own("dynamodb")
         tables = Tables(dynamodb, STACK)
         sqs = await clients.own("sqs")
-        queue, box = JobSender(sqs, stack=STACK), SqsLetterBox(sqs, stack=STACK, wait=self.settings.letter_wait)
+        queue, seals = JobSender(sqs, stack=STACK), SealStore(tables)
+        box = SqsLetterBox(sqs, stack=STACK, wait=self.settings.letter_wait, seal_key=seals.find)
         caller = Caller(ACCOUNT, f"arn:aws:iam::{ACCOUNT}:user/tester")
         paced = wire_calls(
             self.settings,
@@ -124,7 +126,7 @@ class Fleet:
             tables,
             queue,
             box,
-            RequestSource(sqs, stack=STACK, wait=self.settings.request_wait),
+            RequestSource(sqs, stack=STACK, wait=self.settings.request_wait, seal_key=seals.find_or_make),
             calls=paced.calls,
             accounts=BoundlessAccounts(),
             caller=caller,

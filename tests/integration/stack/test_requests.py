@@ -39,6 +39,11 @@ class Requests:
         text = body if isinstance(body, str) else json.dumps(body)
         self._sqs.send_message(QueueUrl=self._url("requests"), MessageBody=text)
 
+    def forge(self, attributes: dict[str, str]) -> None:
+        """Put a message where SQS would have moved it, with attributes of its sender's."""
+        told = {name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()}
+        self._sqs.send_message(QueueUrl=self._url("requests-dlq"), MessageBody="{}", MessageAttributes=told)
+
     def take(self, queue: str) -> list[dict[str, Any]]:
         taken: list[dict[str, Any]] = []
         asked = {"MaxNumberOfMessages": 10, "WaitTimeSeconds": 0, "MessageAttributeNames": ["All"]}
@@ -138,6 +143,44 @@ async def test_what_nobody_could_ever_do_is_buried_with_the_reason(
     assert why in letter["MessageAttributes"]["reason"]["StringValue"]
     assert requests.count() == 0
     assert product.take_jobs() == []
+
+
+async def test_the_list_of_letters_says_why_a_request_was_refused(product: Product, requests: Requests) -> None:
+    """Two doors seal alike; what a sender says of his own message, with a seal of his own too, is not believed."""
+    for _ in range(2):
+        requests.send({"operation": "sing"})
+        await requests.receive_and_do()
+    forged = {"reason": "all is well", "seal": "0" * 64, "messageId": "m", "queue": "q", "receiveCount": "1"}
+    requests.forge(forged)
+    letters = (await product.api.get("/dead-letters")).json()["deadLetters"]
+    found = [letter for letter in letters if letter["queue"] == "requests"]
+    assert [('not "sing"' in each["reason"], each["originalMessageId"] is None) for each in found].count(
+        (True, False)
+    ) == 2
+    (other,) = (each for each in found if each["originalMessageId"] is None)
+    assert "or somebody" in other["reason"]
+
+
+async def test_where_the_key_cannot_be_read_letters_are_listed_all_the_same(
+    product: Product, requests: Requests, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their reasons are not believed then; and what is refused meanwhile comes again, and is buried later."""
+    requests.send({"operation": "sing"})
+    await requests.receive_and_do()
+
+    async def fail(*_: object) -> None:
+        raise ServiceUnavailable("DynamoDB does not answer")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(product.services.dead_letters._box, "_seal_key", fail)
+        broken.setattr(product.services.requests, "_seal_key", fail)
+        (letter,) = (await product.api.get("/dead-letters")).json()["deadLetters"]
+        assert "or somebody" in letter["reason"]
+        requests.send({"operation": "dance"})
+        delivery = await requests.receive_and_do()
+        assert requests.count() == 1
+    await requests.door.take(delivery)
+    assert (requests.count(), len(requests.take("requests-dlq"))) == (0, 2)
 
 
 async def test_what_cannot_be_done_now_comes_again(

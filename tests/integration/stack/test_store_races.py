@@ -42,6 +42,7 @@ from workers.core.store.leases import Lease, LeaseStore
 from workers.core.store.notices import NoticeStore
 from workers.core.store.records import ServerItem
 from workers.core.store.runs import RunStore
+from workers.core.store.seals import SealStore
 from workers.core.store.tables import Tables
 from workers.core.telling.tellings import Tellings
 
@@ -134,7 +135,8 @@ async def open_process(product: Product, clients: Any) -> Process:
     tables = Tables(dynamodb, product.settings.stack)
     sqs = await clients.own("sqs")
     queue = JobSender(sqs, stack=product.settings.stack)
-    box = SqsLetterBox(sqs, stack=product.settings.stack, wait=product.settings.letter_wait)
+    seals, stack = SealStore(tables), product.settings.stack
+    box = SqsLetterBox(sqs, stack=stack, wait=product.settings.letter_wait, seal_key=seals.find)
     caller = Caller(ACCOUNT, "arn:test")
     paced = wire_calls(product.settings, clients, tables, dynamodb=dynamodb, own_account=ACCOUNT, clock=product.clock)
     groups = GroupStore(tables)
@@ -145,7 +147,7 @@ async def open_process(product: Product, clients: Any) -> Process:
             tables,
             queue,
             box,
-            RequestSource(sqs, stack=product.settings.stack, wait=product.settings.request_wait),
+            RequestSource(sqs, stack=stack, wait=product.settings.request_wait, seal_key=seals.find_or_make),
             calls=paced.calls,
             accounts=BoundlessAccounts(),
             caller=caller,

@@ -1,5 +1,6 @@
 """Our own account: who we are, tables and queues as AWS describes them, and AWS's time."""
 
+import asyncio
 import json
 from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
@@ -14,12 +15,21 @@ from workers.aws.doctor.simulation import Simulation
 from workers.aws.errors import translate
 from workers.aws.pacing.law import SECOND
 from workers.aws.pacing.server_clock import ServerClock
-from workers.core.doctor.ports import Identity, QueueSeen, TableSeen, Verdict
+from workers.core.doctor.ports import (
+    Identity,
+    QueueSeen,
+    RuleSeen,
+    RuleTarget,
+    TableSeen,
+    TimeToLive,
+    Verdict,
+)
 from workers.core.errors import PrelaunchError
 from workers.core.model.group import Target
 from workers.core.ports import Clock
 
-MISSING_TABLE = "ResourceNotFoundException"
+MISSING = ("ResourceNotFoundException",)
+"""What DynamoDB and EventBridge answer of a table, a rule and a bus that is not there."""
 MISSING_QUEUES = ("AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist")
 MISSING_ROLE = "NoSuchEntity"
 QUEUE_ATTRIBUTES = (
@@ -28,7 +38,15 @@ QUEUE_ATTRIBUTES = (
     "ApproximateNumberOfMessages",
     "ApproximateNumberOfMessagesNotVisible",
     "ApproximateNumberOfMessagesDelayed",
+    "QueueArn",
+    "Policy",
 )
+COUNTS = slice(2, 5)
+QUEUES_A_PAGE = 1000
+EXPIRING = ("ENABLED", "ENABLING")
+OLDEST = "ApproximateAgeOfOldestMessage"
+RECEIVES = ("NumberOfMessagesReceived", "NumberOfEmptyReceives")
+"""What a poll adds to, whether it found something or not (SQS Developer Guide, "Available CloudWatch metrics")."""
 METRIC_PERIOD = timedelta(minutes=1)
 METRIC_REACH = timedelta(minutes=5)
 """CloudWatch has SQS's figures a minute or two late."""
@@ -73,7 +91,7 @@ class OwnAccount:
 
     async def describe_table(self, name: str) -> TableSeen | None:
         """Describe a table; None where there is none."""
-        found = await self._ask("dynamodb", "DescribeTable", (MISSING_TABLE,), TableName=name)
+        found = await self._ask("dynamodb", "DescribeTable", MISSING, TableName=name)
         if found is None:
             return None
         table = found["Table"]
@@ -91,23 +109,68 @@ class OwnAccount:
         answer = await self._ask("sqs", "GetQueueAttributes", MISSING_QUEUES, **asked)
         return None if answer is None else _read_queue(answer.get("Attributes") or {})
 
+    async def describe_time_to_live(self, name: str) -> TimeToLive | None:
+        """Tell by which attribute a table's items are deleted; None where there is no such table."""
+        found = await self._ask("dynamodb", "DescribeTimeToLive", MISSING, TableName=name)
+        if found is None:
+            return None
+        told = found["TimeToLiveDescription"]
+        return TimeToLive(told["TimeToLiveStatus"] in EXPIRING, told.get("AttributeName"))
+
+    async def list_queues(self, prefix: str) -> Sequence[str]:
+        """List the names of the queues that begin so."""
+        # Without MaxResults SQS answers no token, and 1,000 at most (SQS's API reference).
+        request: dict[str, Any] = {"QueueNamePrefix": prefix, "MaxResults": QUEUES_A_PAGE}
+        names: list[str] = []
+        while True:
+            page = await self._ask("sqs", "ListQueues", (), **request)
+            names += [url.rpartition("/")[2] for url in page.get("QueueUrls") or []]
+            if not page.get("NextToken"):
+                return names
+            request["NextToken"] = page["NextToken"]
+
+    async def describe_rule(self, name: str) -> RuleSeen | None:
+        """Describe a rule of the default event bus; None where there is none."""
+        rule, listed = await asyncio.gather(
+            self._ask("events", "DescribeRule", MISSING, Name=name),
+            self._ask("events", "ListTargetsByRule", MISSING, Rule=name),
+        )
+        if rule is None or listed is None:
+            return None
+        targets = tuple(map(_read_target, listed["Targets"]))
+        return RuleSeen(rule["Arn"], rule["State"], rule.get("ScheduleExpression"), rule.get("EventPattern"), targets)
+
+    async def has_event_bus(self, name: str) -> bool:
+        """Tell whether there is an event bus of this name or ARN."""
+        return await self._ask("events", "DescribeEventBus", MISSING, Name=name) is not None
+
     async def find_oldest(self, name: str) -> timedelta | None:
         """Tell the age of a queue's oldest message; None where CloudWatch has no figure of it."""
+        points = await self._measure(name, OLDEST, "Maximum", METRIC_REACH)
+        return timedelta(seconds=points[-1]) if points else None
+
+    async def count_receives(self, name: str, reach: timedelta) -> int:
+        """Count how often somebody asked a queue for messages of late, as far as CloudWatch knows by now."""
+        measuring = (self._measure(name, metric, "Sum", reach) for metric in RECEIVES)
+        return round(sum(sum(points) for points in await asyncio.gather(*measuring)))
+
+    async def _measure(self, queue: str, metric: str, statistic: str, reach: timedelta) -> list[float]:
+        """Ask CloudWatch for the values of one of a queue's metrics, one a minute, the latest last."""
         until = self._clock()
         found = await self._ask(
             "cloudwatch",
             "GetMetricStatistics",
             (),
             Namespace="AWS/SQS",
-            MetricName="ApproximateAgeOfOldestMessage",
-            Dimensions=[{"Name": "QueueName", "Value": name}],
-            StartTime=until - METRIC_REACH,
+            MetricName=metric,
+            Dimensions=[{"Name": "QueueName", "Value": queue}],
+            StartTime=until - reach,
             EndTime=until,
             Period=int(METRIC_PERIOD.total_seconds()),
-            Statistics=["Maximum"],
+            Statistics=[statistic],
         )
-        points = sorted((found or {}).get("Datapoints") or [], key=lambda point: point["Timestamp"])
-        return timedelta(seconds=points[-1]["Maximum"]) if points else None
+        points = sorted(found.get("Datapoints") or [], key=lambda point: point["Timestamp"])
+        return [float(point[statistic]) for point in points]
 
     async def may_use(self, arn: str, resources: Mapping[str, Collection[str]]) -> Sequence[Verdict]:
         """Tell what a principal may do, by ARN of the resource; never raises what IAM refuses."""
@@ -143,7 +206,7 @@ def _read_key(described: Any) -> tuple[str, str | None]:
 def _read_queue(attributes: Mapping[str, str]) -> QueueSeen:
     redrive = json.loads(attributes.get("RedrivePolicy") or "{}")
     target = redrive.get("deadLetterTargetArn")
-    waiting, in_flight, delayed = (int(attributes[name]) for name in QUEUE_ATTRIBUTES[2:])
+    waiting, in_flight, delayed = (int(attributes[name]) for name in QUEUE_ATTRIBUTES[COUNTS])
     return QueueSeen(
         visibility=timedelta(seconds=int(attributes["VisibilityTimeout"])),
         dead_letter_queue=target.rpartition(":")[2] if target else None,
@@ -151,4 +214,11 @@ def _read_queue(attributes: Mapping[str, str]) -> QueueSeen:
         waiting=waiting,
         in_flight=in_flight,
         delayed=delayed,
+        arn=attributes["QueueArn"],
+        policy=attributes.get("Policy") or None,
     )
+
+
+def _read_target(target: Mapping[str, Any]) -> RuleTarget:
+    template = (target.get("InputTransformer") or {}).get("InputTemplate")
+    return RuleTarget(target["Arn"], target.get("Input"), template)

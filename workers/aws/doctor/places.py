@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
 from workers.aws.calls import Calls
 from workers.aws.clients import Clients
 from workers.aws.doctor.simulation import Simulation
+from workers.core.doctor.finding import DENIED
 from workers.core.doctor.ports import JobsSeen, Verdict
 from workers.core.doctor.resources import CALLED, DRY_RUNS, list_drs_writes
 from workers.core.errors import AccessDenied, PrelaunchError
@@ -17,8 +19,6 @@ from workers.core.validation.holdings import build_policy_arn
 
 DRY_RUN_PASSED = "DryRunOperation"
 """What EC2 answers to a dry run of a call that may be made (EC2's API reference, common parameters)."""
-DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation")
-"""Other refusals, of a key that is not valid say, are about no single call."""
 OLDEST_JOB = timedelta(days=2)
 ENDED = "COMPLETED"
 READ = "GetLaunchConfiguration"
@@ -28,6 +28,22 @@ WRITES: Mapping[str, Mapping[str, Any]] = {
 }
 """What a dry run of a write asks for beside the launch template; nothing of it is done."""
 NO_SERVER = "there is no source server to try it on"
+FIRST_WRITE = "CreateLaunchTemplateVersion"
+GONE = "ResourceNotFoundException"
+"""What DRS answers of a source server that it does not know."""
+NO_TEMPLATE = "InvalidLaunchTemplateId.NotFound"
+
+
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    """A source server that calls are tried on, and what it told of the first two of them."""
+
+    source_server_id: str | None
+    template_id: str | None
+    reading: Verdict
+    writing: Verdict
+    is_lost: bool = False
+    """Whether it has no launch template: that tells nothing of permissions to write."""
 
 
 class AwsPlaces:
@@ -55,14 +71,16 @@ class AwsPlaces:
         page = await self._calls.call(target, "drs", "DescribeSourceServers", {"filters": {}, "maxResults": 1})
         return next((str(each["sourceServerID"]) for each in page["items"]), None)
 
-    async def may_call(self, target: Target, caller: str, source_server_id: str | None) -> Sequence[Verdict]:
-        """Tell which calls of runs, waves and checks the caller may make, tried on that source server."""
-        template_id, reading = await self._read_template_id(target, source_server_id)
+    async def may_call(self, target: Target, caller: str, samples: Sequence[str]) -> Sequence[Verdict]:
+        """Tell which calls of runs, waves and checks the caller may make, tried on the first sample that is there."""
+        sample = await self._find_sample(target, samples)
+        others = [operation for operation in DRY_RUNS if operation != FIRST_WRITE]
         verdicts = await asyncio.gather(
             *(self._try_call(target, *called, caller) for called in CALLED if called[1] != READ),
-            *(self._dry_run(target, operation, template_id) for operation in DRY_RUNS),
+            *(self._dry_run(target, operation, sample.template_id, sample.writing.why) for operation in others),
         )
-        return [reading, *verdicts, *await self._simulate(target, caller, source_server_id)]
+        simulated = await self._simulate(target, caller, sample.source_server_id)
+        return [sample.reading, sample.writing, *verdicts, *simulated]
 
     async def count_jobs(self, target: Target) -> JobsSeen:
         """Count the recovery jobs that have not ended."""
@@ -78,15 +96,32 @@ class AwsPlaces:
         quotas = self._page(target, "service-quotas", "ListServiceQuotas", request, "Quotas", "NextToken")
         return {each["QuotaCode"]: float(each["Value"]) async for each in quotas if "Value" in each}
 
-    async def _read_template_id(self, target: Target, source_server_id: str | None) -> tuple[str | None, Verdict]:
-        action = f"drs:{READ}"
-        if source_server_id is None:
-            return None, Verdict(action, None, NO_SERVER)
+    async def _find_sample(self, target: Target, candidates: Sequence[str]) -> _Sample:
+        reading = Verdict(f"drs:{READ}", None, NO_SERVER)
+        for source_server_id in candidates:
+            sample = await self._look_at(target, source_server_id)
+            if not sample.is_lost:
+                return sample
+            # One that is disconnected was read all the same.
+            reading = reading if reading.allowed else sample.reading
+        why = f"no launch template is there of {', '.join(candidates)}" if candidates else NO_SERVER
+        return _Sample(next(iter(candidates), None), None, reading, Verdict(f"ec2:{FIRST_WRITE}", None, why))
+
+    async def _look_at(self, target: Target, source_server_id: str) -> _Sample:
+        reading, writing = Verdict(f"drs:{READ}", True), Verdict(f"ec2:{FIRST_WRITE}", None)
         try:
             found = await self._calls.call(target, "drs", READ, {"sourceServerID": source_server_id})
         except PrelaunchError as error:
-            return None, _judge(action, error)
-        return found.get("ec2LaunchTemplateID"), Verdict(action, True)
+            reading = _judge(reading.action, error)
+            return _Sample(
+                source_server_id, None, reading, replace(writing, why=reading.why), is_lost=error.code == GONE
+            )
+        template_id = found.get("ec2LaunchTemplateID")
+        if template_id is None:
+            return _Sample(source_server_id, None, reading, writing, is_lost=True)
+        writing = await self._dry_run(target, FIRST_WRITE, template_id)
+        is_lost = writing.allowed is None and writing.why.startswith(NO_TEMPLATE)
+        return _Sample(source_server_id, template_id, reading, writing, is_lost)
 
     async def _try_call(self, target: Target, service: str, operation: str, caller: str) -> Verdict:
         request: dict[str, Any] = {"MaxItems": 1} if service == "iam" else {"maxResults": 1}
@@ -98,12 +133,12 @@ class AwsPlaces:
             return _judge(f"{service}:{operation}", error)
         return Verdict(f"{service}:{operation}", True)
 
-    async def _dry_run(self, target: Target, operation: str, template_id: str | None) -> Verdict:
+    async def _dry_run(self, target: Target, operation: str, template_id: str | None, why: str = "") -> Verdict:
         action = f"ec2:{operation}"
         request: dict[str, Any] = {"DryRun": True}
         if operation in WRITES:
             if template_id is None:
-                return Verdict(action, None, NO_SERVER)
+                return Verdict(action, None, why)
             request |= {"LaunchTemplateId": template_id, **WRITES[operation]}
         try:
             await self._calls.call(target, "ec2", operation, request)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from workers.core.doctor.finding import Finding, Outcome, not_known, ok, problem
+from workers.core.doctor.finding import Finding, Outcome, not_known, ok, problem, unanswered
 from workers.core.doctor.ports import JobsSeen, Verdict
 from workers.core.errors import AccountNotInitialized, PrelaunchError
 from workers.core.model.group import Target
@@ -20,8 +20,8 @@ class Place:
     target: Target
     groups: tuple[str, ...] = ()
     """The names of the groups; none for our own account and Region, where there may be none."""
-    source_server_id: str | None = None
-    """One of their members."""
+    source_server_ids: tuple[str, ...] = ()
+    """A few of their members, of as many groups as can be."""
 
     @property
     def subject(self) -> str:
@@ -67,9 +67,10 @@ def check_role(place: Place, caller: str, refused: PrelaunchError | None, way_in
     role = place.target.assume_role_name or ""
     if refused is None:
         return ok("role", place.subject, f"assumed, for {place.whose}")
-    saw = f"{refused.code}: {refused.message} (groups: {place.whose})"
+    groups = f" (groups: {place.whose})"
     if way_in is None:
-        return not_known("role", place.subject, saw)
+        return unanswered("role", place.subject, refused, after=groups)
+    saw = f"{refused.code}: {refused.message}{groups}"
     return problem("role", place.subject, saw, _say_way_in(place, role, caller, way_in))
 
 
@@ -110,13 +111,12 @@ def check_initialised(place: Place, source_server_id: str | None, refused: Prela
     if refused is None:
         servers = "it has source servers" if source_server_id else "it has no source server yet"
         return ok("DRS", place.subject, f"initialised; {servers}")
-    saw = f"{refused.code}: {refused.message}"
     if isinstance(refused, AccountNotInitialized):
         remedy = (
             f"Initialise DRS there: its console does, or `aws drs initialize-service --region {place.target.region}`."
         )
-        return problem("DRS", place.subject, saw, remedy)
-    return not_known("DRS", place.subject, saw)
+        return problem("DRS", place.subject, f"{refused.code}: {refused.message}", remedy)
+    return unanswered("DRS", place.subject, refused)
 
 
 def check_permissions(subject: str, caller: str, verdicts: Sequence[Verdict]) -> list[Finding]:
@@ -205,8 +205,8 @@ def check_quotas(place: Place, found: Mapping[str, float] | PrelaunchError) -> F
     """
     assumed = ", ".join(f"{quota.assumed:,} {quota.name}" for quota in QUOTAS)
     if isinstance(found, PrelaunchError):
-        why = f"Service Quotas: {found.code}: {found.message}; prelaunch assumes {assumed}"
-        return not_known("quotas", place.subject, why)
+        after = f"; prelaunch assumes {assumed}"
+        return unanswered("quotas", place.subject, found, before="Service Quotas: ", after=after)
     said = ", ".join(f"{found[quota.code]:,.0f} {quota.name}" for quota in QUOTAS if quota.code in found)
     missing = [quota for quota in QUOTAS if quota.code not in found]
     if any(quota.must_be and found.get(quota.code, quota.assumed) < quota.assumed for quota in QUOTAS):
@@ -231,7 +231,7 @@ def check_jobs(place: Place, jobs: JobsSeen | PrelaunchError, quotas: Mapping[st
         The finding.
     """
     if isinstance(jobs, PrelaunchError):
-        return not_known("recovery jobs", place.subject, f"{jobs.code}: {jobs.message}")
+        return unanswered("recovery jobs", place.subject, jobs)
     known = {} if isinstance(quotas, PrelaunchError) else quotas
     used = ((JOBS, jobs.jobs), (SERVERS_IN_JOBS, jobs.source_servers))
     most = {quota: known.get(quota.code, quota.assumed) for quota, _ in used}

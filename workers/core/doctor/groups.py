@@ -1,6 +1,7 @@
 """Where the stored groups are, and how we get there: each account, Region and role once."""
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
@@ -12,6 +13,8 @@ from workers.core.store.records import GroupHead
 
 GROUPS_A_PAGE = 1000
 READS = 16
+SAMPLES = 5
+"""So many members of a place calls are tried on, one after the other, until one is there."""
 
 
 async def find_places(groups: GroupStore, here: Place) -> list[Place]:
@@ -46,8 +49,10 @@ async def find_places(groups: GroupStore, here: Place) -> list[Place]:
 
 
 def _place(target: Target, found: list[GroupDefinition]) -> Place:
-    member = next((group.source_server_ids[0] for group in found if group.source_server_ids), None)
-    return Place(target, tuple(group.name for group in found), member)
+    # The first of each group, then the second of each: the servers of one group may all be gone.
+    rows = itertools.zip_longest(*(group.source_server_ids[:SAMPLES] for group in found))
+    members = [member for row in rows for member in row if member is not None]
+    return Place(target, tuple(group.name for group in found), tuple(members[:SAMPLES]))
 
 
 async def _list(groups: GroupStore) -> AsyncIterator[GroupHead]:

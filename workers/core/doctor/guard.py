@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Sequence
 
 import structlog
 
-from workers.core.doctor.finding import Finding, not_known
+from workers.core.doctor.finding import Finding, not_known, unanswered
 from workers.core.errors import PrelaunchError
 
 log = structlog.get_logger()
@@ -27,7 +27,7 @@ async def guard(check: str, subject: str, work: Awaitable[Findings]) -> Findings
     try:
         return await work
     except PrelaunchError as error:
-        return [not_known(check, subject, f"{error.code}: {error.message}")]
+        return [unanswered(check, subject, error)]
     except Exception as error:  # a bug in one check must not cost what the others found
         log.exception("doctor.check_failed", check=check, subject=subject)
         return [not_known(check, subject, f"the check itself failed: {type(error).__name__}: {error}")]

@@ -14,7 +14,7 @@ from workers.core.doctor.accounts import (
     check_quotas,
     check_role,
 )
-from workers.core.doctor.finding import not_known
+from workers.core.doctor.finding import unanswered
 from workers.core.doctor.guard import Findings, guard
 from workers.core.doctor.ports import Identity, OwnAws, Places
 from workers.core.doctor.resources import build_role_arn
@@ -58,8 +58,8 @@ class PlaceChecks:
         try:
             places, unread = await self._find_places(here), []
         except PrelaunchError as error:
-            why = f"in which accounts they are cannot be read: {error.code}: {error.message}"
-            places, unread = [here], [not_known("groups", f"stack {stack}", why)]
+            before = "in which accounts they are cannot be read: "
+            places, unread = [here], [unanswered("groups", f"stack {stack}", error, before=before)]
         entered = dict(zip(places, await asyncio.gather(*map(self._enter, places)), strict=True))
         found = await asyncio.gather(*(self._examine(place, identity, entered) for place in places))
         return [*unread, *(finding for each in found for finding in each)]
@@ -74,7 +74,7 @@ class PlaceChecks:
             if entered[place] is not None:
                 return await guard("role", place.subject, self._check_way_in(place, identity, entered))
             checks = await asyncio.gather(
-                guard("permissions", place.subject, self._check_calls(place, identity)),
+                guard("DRS", place.subject, self._check_drs(place, identity)),
                 guard("quotas", place.subject, self._check_quotas(place)),
             )
             role = [check_role(place, identity.arn, None)] if place.target.assume_role_name else []
@@ -93,13 +93,22 @@ class PlaceChecks:
         )
         return [check_role(place, identity.arn, refused, way_in)]
 
-    async def _check_calls(self, place: Place, identity: Identity) -> Findings:
+    async def _check_drs(self, place: Place, identity: Identity) -> Findings:
         found = await _try(self._places.find_source_server(place.target))
         refused = found if isinstance(found, PrelaunchError) else None
         server = found if isinstance(found, str) else None
+        # What DRS has itself comes last: that a member can be written says more.
+        samples = dict.fromkeys([*place.source_server_ids, *([server] if server else [])])
+        permissions = self._check_calls(place, identity, tuple(samples))
+        return [
+            check_initialised(place, server, refused),
+            *await guard("permissions", place.subject, permissions),
+        ]
+
+    async def _check_calls(self, place: Place, identity: Identity, samples: Sequence[str]) -> Findings:
         caller = build_role_arn(identity, place.target) if place.target.assume_role_name else identity.arn
-        verdicts = await self._places.may_call(place.target, caller, place.source_server_id or server)
-        return [check_initialised(place, server, refused), *check_permissions(place.subject, caller, verdicts)]
+        verdicts = await self._places.may_call(place.target, caller, samples)
+        return check_permissions(place.subject, caller, verdicts)
 
     async def _check_quotas(self, place: Place) -> Findings:
         counting, reading = self._places.count_jobs(place.target), self._places.read_quotas(place.target)

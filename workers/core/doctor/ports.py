@@ -33,6 +33,14 @@ class TableSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class TimeToLive:
+    """By which attribute DynamoDB deletes the items of a table."""
+
+    is_on: bool
+    attribute: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class QueueSeen:
     """A queue as SQS describes it. Its counts are approximate."""
 
@@ -43,6 +51,32 @@ class QueueSeen:
     waiting: int
     in_flight: int
     delayed: int
+    arn: str = ""
+    policy: str | None = None
+    """Who else may use it, JSON; None where nobody may but those whom IAM lets."""
+
+
+@dataclass(frozen=True, slots=True)
+class RuleTarget:
+    """What a rule of EventBridge sends, and where to."""
+
+    arn: str
+    input: str | None
+    """A constant text; None where the event itself is sent, as it is or transformed."""
+    template: str | None
+    """What the event is transformed to."""
+
+
+@dataclass(frozen=True, slots=True)
+class RuleSeen:
+    """A rule as EventBridge describes it."""
+
+    arn: str
+    state: str
+    schedule: str | None
+    pattern: str | None
+    """The events that set it off, JSON; None where the schedule does."""
+    targets: tuple[RuleTarget, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +111,26 @@ class OwnAws(Protocol):
     async def describe_table(self, name: str) -> TableSeen | None:
         """Describe a table; None where there is none."""
 
+    async def describe_time_to_live(self, name: str) -> TimeToLive | None:
+        """Tell by which attribute a table's items are deleted; None where there is no such table."""
+
     async def describe_queue(self, name: str) -> QueueSeen | None:
         """Describe a queue; None where there is none."""
 
+    async def list_queues(self, prefix: str) -> Sequence[str]:
+        """List the names of the queues that begin so."""
+
+    async def describe_rule(self, name: str) -> RuleSeen | None:
+        """Describe a rule of the default event bus; None where there is none."""
+
+    async def has_event_bus(self, name: str) -> bool:
+        """Tell whether there is an event bus of this name or ARN."""
+
     async def find_oldest(self, name: str) -> timedelta | None:
         """Tell the age of a queue's oldest message; None where CloudWatch has no figure of it."""
+
+    async def count_receives(self, name: str, reach: timedelta) -> int:
+        """Count how often somebody asked a queue for messages of late, as far as CloudWatch knows by now."""
 
     async def may_use(self, arn: str, resources: Mapping[str, Collection[str]]) -> Sequence[Verdict]:
         """Tell what a principal may do, by ARN of the resource; never raises what IAM refuses."""
@@ -99,8 +148,8 @@ class Places(Protocol):
     async def find_source_server(self, target: Target) -> str | None:
         """Find any source server; None where DRS, which is initialised, has none."""
 
-    async def may_call(self, target: Target, caller: str, source_server_id: str | None) -> Sequence[Verdict]:
-        """Tell which calls of runs, waves and checks the caller may make, tried on that source server."""
+    async def may_call(self, target: Target, caller: str, samples: Sequence[str]) -> Sequence[Verdict]:
+        """Tell which calls of runs, waves and checks the caller may make, tried on the first sample that is there."""
 
     async def count_jobs(self, target: Target) -> JobsSeen:
         """Count the recovery jobs that have not ended."""

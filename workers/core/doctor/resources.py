@@ -1,6 +1,6 @@
 """What prelaunch calls, and on which resources: the names that IAM has for both. Pure."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from workers.core.contract import DEAD_LETTER_QUEUES
 from workers.core.doctor.ports import Identity
@@ -27,6 +27,8 @@ MESSAGES = (
     "sqs:ReceiveMessage",
     "sqs:SendMessage",
 )
+REPLYING = ("sqs:GetQueueUrl", "sqs:SendMessage")
+ANSWERING = ("states:SendTaskSuccess", "states:SendTaskFailure")
 DRY_RUNS = (
     "CreateLaunchTemplateVersion",
     "ModifyLaunchTemplate",
@@ -75,6 +77,18 @@ def list_resources(identity: Identity, stack: str, event_bus: str) -> Mapping[st
         bus = event_bus if event_bus.startswith("arn:") else f"{start}:events:{place}:event-bus/{event_bus}"
         arns[bus] = ("events:PutEvents",)
     return arns
+
+
+def list_state_machines(identity: Identity) -> Mapping[str, Collection[str]]:
+    """List how tasks are answered, by the ARN of every state machine: which one waits only its token knows."""
+    place = f"{identity.region}:{identity.account_id}"
+    return {f"arn:{find_partition(identity)}:states:{place}:stateMachine:*": ANSWERING}
+
+
+def list_reply_queues(identity: Identity, queues: Iterable[str]) -> Mapping[str, Collection[str]]:
+    """List how messages are answered, by the ARN of each queue for replies."""
+    start = f"arn:{find_partition(identity)}:sqs:{identity.region}:{identity.account_id}"
+    return {f"{start}:{queue}": REPLYING for queue in queues}
 
 
 def list_drs_writes(caller: str, target: Target, source_server_id: str) -> Mapping[str, Collection[str]]:

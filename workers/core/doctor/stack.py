@@ -4,20 +4,21 @@ Are the stack's tables and queues as infra/template.yaml wants them? Pure.
 What the template wants stands in the store's and the contract's own words; a test compares the two.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
 from workers.core.contract import DEAD_LETTER_QUEUES, REQUESTS
 from workers.core.doctor.finding import Finding, ok, problem
-from workers.core.doctor.ports import QueueSeen, TableSeen
+from workers.core.doctor.ports import QueueSeen, TableSeen, TimeToLive
 from workers.core.queue.names import name_dead_letter_queue, name_queue
 from workers.core.store.writes import INDEXES, KEYS, TableName
 
 BILLING = "PAY_PER_REQUEST"
 VISIBILITY = timedelta(seconds=60)
 MAX_RECEIVES = 1000
-SETTLING = timedelta(minutes=1)
-"""So old may a message be that nobody has received: it was sent just now."""
+EXPIRING: Mapping[TableName, str] = {"groups": "expiresAt", "runs": "expiresAt", "keys": "expiresAt"}
+"""By which attribute the items of a table go; nothing of the others ever does."""
 DEPLOY = "Deploy the stack again from infra/template.yaml."
 ELSEWHERE = (
     "Deploy the stack (`prelaunch local` on a laptop), or set PRELAUNCH_STACK, the Region and the account to where it"
@@ -27,13 +28,11 @@ ELSEWHERE = (
 
 @dataclass(frozen=True, slots=True)
 class QueueState:
-    """A queue, its dead-letter queue, and the age of its oldest message."""
+    """A queue and its dead-letter queue."""
 
     name: str
     seen: QueueSeen | None
     letters: QueueSeen | None
-    oldest: timedelta | None = None
-    """None where nothing waits, or nothing says it."""
 
 
 def list_queues(stack: str) -> list[tuple[str, str]]:
@@ -74,6 +73,29 @@ def check_table(table: TableName, name: str, seen: TableSeen | None) -> Finding:
         return problem("table", name, ", ".join(wrong), DEPLOY)
     indexes = f", with its indexes {', '.join(wanted)}" if wanted else ""
     return ok("table", name, f"{seen.status}, {seen.billing}{indexes}")
+
+
+def check_time_to_live(table: TableName, name: str, seen: TimeToLive | None) -> Finding | None:
+    """
+    Compare what a table's items go by with what the template wants.
+
+    Parameters:
+        table: Which of ours.
+        name: Its full name.
+        seen: As it is.
+
+    Returns:
+        The finding; None where there is no such table, which `check_table` tells.
+    """
+    if seen is None:
+        return None
+    wanted, found = EXPIRING.get(table), seen.attribute if seen.is_on else None
+    if found == wanted:
+        return ok("TTL", name, f"items go by {wanted}" if wanted else "none, as it has to be")
+    if found is None:
+        return problem("TTL", name, "it is off: what is over stays, and the table grows for ever", DEPLOY)
+    lost = f", not by {wanted}" if wanted else ": they must not go"
+    return problem("TTL", name, f"DynamoDB deletes its items by {found}{lost}", DEPLOY)
 
 
 def check_queue(state: QueueState, dead_letter_queue: str) -> Finding:
@@ -119,40 +141,6 @@ def check_letters(state: QueueState, dead_letter_queue: str) -> Finding | None:
         dead_letter_queue,
         f"about {count} that nobody could do",
         f"See why with `prelaunch dlq list`; when the cause is gone:{redriven}.",
-    )
-
-
-def check_backlog(state: QueueState) -> Finding | None:
-    """
-    Tell whether messages wait that nobody consumes; looked at twice, for one may have been sent just now.
-
-    Parameters:
-        state: The queue as it was at the second look.
-
-    Returns:
-        The finding; None where there is no such queue, which `check_queue` tells.
-    """
-    seen = state.seen
-    if seen is None:
-        return None
-    age = (
-        f", the oldest for {_say(state.oldest)}"
-        if state.oldest is not None
-        else ", for how long CloudWatch does not say"
-    )
-    if not seen.waiting:
-        at_work = f"{seen.in_flight} in flight" if seen.in_flight else "no message waits, so that none is needed"
-        return ok("consumers", state.name, at_work)
-    if seen.in_flight:
-        return ok("consumers", state.name, f"{seen.waiting} wait{age}; {seen.in_flight} in flight")
-    if state.oldest is not None and state.oldest < SETTLING:
-        return ok("consumers", state.name, f"{seen.waiting} wait{age}: just sent")
-    process = "api" if state.name.endswith(f"-{REQUESTS}") else "worker"
-    return problem(
-        "consumers",
-        state.name,
-        f"{seen.waiting} wait{age}, and nobody has one in hand",
-        f"Start `prelaunch {process}`, or look into the log of those that should run.",
     )
 
 

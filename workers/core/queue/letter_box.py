@@ -15,7 +15,8 @@ from typing import Any
 import structlog
 from botocore.exceptions import BotoCoreError, ClientError
 
-from workers.core.contract import DEAD_LETTER_QUEUES
+from workers.core.contract import DEAD_LETTER_QUEUES, REQUESTS
+from workers.core.errors import PrelaunchError
 from workers.core.letters.letter import Letter, Undeleted
 from workers.core.queue.letter_text import read_any
 from workers.core.queue.names import name_dead_letter_queue
@@ -138,12 +139,16 @@ class SqsLetterBox:
         client: An open aiobotocore SQS client.
         stack: The prefix of the queues.
         wait: How long SQS looks for a letter before it answers that there is none; whole seconds, 20 at most.
+        seal_key: Answers what reasons of requests are sealed with; None where none ever was.
     """
 
-    def __init__(self, client: Any, *, stack: str, wait: timedelta) -> None:
+    def __init__(
+        self, client: Any, *, stack: str, wait: timedelta, seal_key: Callable[[], Awaitable[bytes | None]]
+    ) -> None:
         self._client = client
         self._stack = stack
         self._wait_seconds = int(wait.total_seconds())
+        self._seal_key = seal_key
 
     @asynccontextmanager
     async def hold(self, limit: int, hidden_for: timedelta) -> AsyncIterator[HeldLetters]:
@@ -173,7 +178,7 @@ class SqsLetterBox:
 
     async def _receive(self, held: HeldLetters, queue: str, limit: int, hidden_for: timedelta) -> None:
         name = name_dead_letter_queue(self._stack, queue)
-        url = await self._find_url(name)
+        url, key = await self._find_url(name), await self._find_key(queue)
 
         async def receive(most: int) -> list[Letter]:
             try:
@@ -187,9 +192,19 @@ class SqsLetterBox:
                 )
             except (BotoCoreError, ClientError) as error:
                 raise explain(error, name, self._client) from error
-            return [read_any(message, queue, self._stack) for message in answer.get("Messages", [])]
+            return [read_any(message, queue, self._stack, key) for message in answer.get("Messages", [])]
 
         await held.receive(queue, url, limit, receive)
+
+    async def _find_key(self, queue: str) -> bytes | None:
+        if queue != REQUESTS:
+            return None
+        try:
+            return await self._seal_key()
+        except PrelaunchError as error:
+            # Letters can be looked at and purged all the same: their reasons are not believed then.
+            log.warning("letters.no_seal_key", code=error.code, error=error.message)
+            return None
 
     async def _find_url(self, name: str) -> str:
         try:

@@ -15,6 +15,7 @@ from workers.core.contract import NO_NAMES, REQUESTS, Names, UnknownActor, Work,
 from workers.core.letters.letter import Letter
 from workers.core.queue.errors import UnreadableJob
 from workers.core.queue.job import decode_job
+from workers.core.queue.seal import is_sealed
 from workers.core.queue.source import read_time
 
 log = structlog.get_logger()
@@ -30,7 +31,7 @@ ODD = "It cannot be read, and the log says why: a bug of ours. Keep it until tha
 UNKNOWN = "This release has no actor of its name; redrive it with the release that has it."
 
 
-def read_letter(message: Mapping[str, Any], queue: str, stack: str) -> Letter:
+def read_letter(message: Mapping[str, Any], queue: str, stack: str, key: bytes | None = None) -> Letter:
     """
     Read a message of a dead-letter queue, whoever put it there.
 
@@ -38,13 +39,16 @@ def read_letter(message: Mapping[str, Any], queue: str, stack: str) -> Letter:
         message: As SQS answers it.
         queue: Its queue, without the stack.
         stack: The stack whose jobs can be done again.
+        key: What reasons of requests are sealed with; None: that is not known, or nothing ever was.
 
     Returns:
         The letter; of a message that SQS itself, or somebody, moved it knows less.
     """
-    # A request is moved by SQS alone: its attributes are the sender's, who must not put words into our mouth.
-    attributes = {} if queue == REQUESTS else message.get("MessageAttributes", {})
+    attributes = message.get("MessageAttributes", {})
     told = {name: str(value.get("StringValue", "")) for name, value in attributes.items()}
+    # SQS moves requests too, with their senders' attributes, who must not put words into our mouth.
+    if queue == REQUESTS and not is_sealed(told, message["Body"], key):
+        told = {}
     system = message["Attributes"]
     arrived_at = read_time(system["SentTimestamp"])
     is_ours, received = "reason" in told, told.get("receiveCount", "")
@@ -68,10 +72,10 @@ def read_letter(message: Mapping[str, Any], queue: str, stack: str) -> Letter:
     )
 
 
-def read_any(message: Mapping[str, Any], queue: str, stack: str) -> Letter:
+def read_any(message: Mapping[str, Any], queue: str, stack: str, key: bytes | None = None) -> Letter:
     """Read a message of a dead-letter queue, also where `read_letter` cannot: one odd letter hides no other."""
     try:
-        return read_letter(message, queue, stack)
+        return read_letter(message, queue, stack, key)
     except Exception:  # a bug in the reading of one must not keep the others from being redriven
         log.exception("letter.not_read", queue=queue, message_id=message["MessageId"])
     system = message["Attributes"]

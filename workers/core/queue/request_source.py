@@ -1,5 +1,6 @@
 """The queue of plain JSON requests from outside, over an aiobotocore SQS client. Nothing is decided here."""
 
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
@@ -19,13 +20,15 @@ class RequestSource:
         client: An open aiobotocore SQS client.
         stack: The prefix of the queue.
         wait: How long SQS waits for a first message; whole seconds, 20 at most.
+        seal_key: Answers what reasons are sealed with; where it fails nothing is buried.
     """
 
-    def __init__(self, client: Any, *, stack: str, wait: timedelta) -> None:
+    def __init__(self, client: Any, *, stack: str, wait: timedelta, seal_key: Callable[[], Awaitable[bytes]]) -> None:
         self._client = client
         self._name = name_queue(stack, REQUESTS)
         self._dead_letter_name = name_dead_letter_queue(stack, REQUESTS)
         self._wait_seconds = int(wait.total_seconds())
+        self._seal_key = seal_key
         self._urls: dict[str, str] = {}
 
     async def receive(self) -> list[Delivery]:
@@ -45,7 +48,8 @@ class RequestSource:
 
     async def bury(self, delivery: Delivery, reason: str) -> None:
         """Put a request that nobody can do on the dead-letter queue with the reason, and delete it."""
-        await self._call(self._dead_letter_name, "send_message", **write_burial(delivery, self._name, reason))
+        burial = write_burial(delivery, self._name, reason, await self._seal_key())
+        await self._call(self._dead_letter_name, "send_message", **burial)
         await self.delete(delivery)
 
     async def reply(self, queue: str, body: str) -> None:

@@ -16,6 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from workers.core.queue.errors import QueueError, QueueMissing, QueueUnreachable
 from workers.core.queue.job import Delivery
+from workers.core.queue.seal import LENGTH, SEAL, make_seal
 
 BATCH = 10
 """Entries in one batch call, and messages in one receive: SQS's limit."""
@@ -117,7 +118,7 @@ class SourceQueue:
             raise explain(error, url or self.name, self.client) from error
 
 
-def write_burial(delivery: Delivery, queue: str, reason: str) -> dict[str, Any]:
+def write_burial(delivery: Delivery, queue: str, reason: str, key: bytes | None = None) -> dict[str, Any]:
     """
     Write the copy of a message that goes to a dead-letter queue.
 
@@ -125,6 +126,7 @@ def write_burial(delivery: Delivery, queue: str, reason: str) -> dict[str, Any]:
         delivery: The message, as it came.
         queue: The queue that it came from, as SQS names it.
         reason: Why.
+        key: What it is sealed with; None: not at all.
 
     Returns:
         Parameters of SendMessage; the body is cut where it and the reason do not fit together.
@@ -137,7 +139,12 @@ def write_burial(delivery: Delivery, queue: str, reason: str) -> dict[str, Any]:
     }
     if delivery.sent_at is not None:
         attributes["sentAt"] = delivery.sent_at.isoformat()
+    if key is not None:
+        # It has to fit in too, and is about the body that is left.
+        attributes[SEAL] = "0" * LENGTH
     body = _fit(delivery.body, attributes)
+    if key is not None:
+        attributes[SEAL] = make_seal(attributes, body, key)
     group = {"MessageGroupId": delivery.group_id} if delivery.group_id else {}
     told = {name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()}
     return {"MessageBody": body, "MessageAttributes": told, **group}
