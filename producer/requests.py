@@ -18,7 +18,6 @@ from producer.operations import read_named
 from producer.replies import find_fault, write_reply
 from producer.services import Services, new_request_id
 from producer.strict_json import parse_json
-from workers.core.contract import REPLIES
 from workers.core.errors import PrelaunchError
 from workers.core.model.errors import FieldError, InvalidBody
 from workers.core.queue.job import Delivery
