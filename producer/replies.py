@@ -5,13 +5,10 @@ import re
 from typing import Any
 
 from producer.ask import Answer
-from workers.core.contract import DEAD_LETTER_QUEUES
+from workers.core.contract import DEAD_LETTER_QUEUES, REPLIES
 from workers.core.model.errors import show
 from workers.core.queue.names import name_dead_letter_queue, name_queue
 
-REPLIES = "replies"
-"""Queues whose names begin with the stack's and this are answered to, and no others: who may send a message must not
-make the door write wherever it may itself."""
 MOST_BYTES = 2**20
 """What SQS takes of one message (source: AWS, SQS quotas); more may be allowed of no queue."""
 TOO_LARGE = "ANSWER_TOO_LARGE"

@@ -7,7 +7,7 @@ from pathlib import Path
 from producer.strict_json import parse_json
 from workers.core.model.bodies import read_task_token
 from workers.core.model.errors import FieldError, InvalidBody
-from workers.core.model.group import GroupUpdate, parse_group_update
+from workers.core.model.group_parse import GroupUpdate, parse_group_update
 from workers.core.requests import RequestRefused
 
 STANDARD_INPUT = "-"

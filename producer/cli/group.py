@@ -19,7 +19,8 @@ from producer.main import find_regions
 from producer.render import render_group, render_group_list, render_update
 from producer.services import Services
 from workers.core.model.bodies import read_task_token
-from workers.core.model.group import GroupDefinition, parse_group
+from workers.core.model.group import GroupDefinition
+from workers.core.model.group_parse import parse_group
 
 PAGE = 1000
 

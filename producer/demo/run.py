@@ -36,7 +36,8 @@ from producer.demo.scenario import (
 from producer.demo.sdk import plain_client
 from producer.demo.serial import recover_serially
 from producer.demo.stage import Stage, open_stage
-from workers.core.model.group import GroupDefinition, parse_group
+from workers.core.model.group import GroupDefinition
+from workers.core.model.group_parse import parse_group
 
 WAVE_WAIT_SECONDS = 2
 """Short, so that a process that dies meanwhile is soon told."""

@@ -22,7 +22,8 @@ from producer.http.body import read_body
 from producer.http.openapi import Answer, Body, operation
 from producer.http.schemas import ProtectionGroup, ProtectionGroupList, UpdatedGroup
 from producer.render import render_group, render_group_list, render_update
-from workers.core.model.group import GroupBody, GroupUpdateBody, parse_group, parse_group_update
+from workers.core.model.group import GroupBody, GroupUpdateBody
+from workers.core.model.group_parse import parse_group, parse_group_update
 
 GROUPS = "/protection-groups"
 LINKS = dict.fromkeys(

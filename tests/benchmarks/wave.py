@@ -11,7 +11,7 @@ from tests.benchmarks.bottleneck import name_bottleneck
 from tests.benchmarks.floor import find_use
 from tests.benchmarks.results import Result
 from tests.benchmarks.stage import open_bench
-from workers.core.model.group import parse_group
+from workers.core.model.group_parse import parse_group
 
 MOST_PERCENT_OF_SERIAL = 1.0
 SCALED_TO = (300, 1000)

@@ -18,7 +18,8 @@ from workers.core.contract import WatchWork
 from workers.core.errors import RetryableError, SetupError
 from workers.core.letters.dead_letters import WORKED_ON_FOR
 from workers.core.letters.letter import Selection
-from workers.core.model.group import GroupDefinition, parse_group, parse_group_update
+from workers.core.model.group import GroupDefinition
+from workers.core.model.group_parse import parse_group, parse_group_update
 from workers.core.model.waves import OnNotReady
 from workers.core.requests import Conflict, Requester, RequestKey, RequestRefused
 from workers.core.runs.rollback import RolledBack

@@ -14,7 +14,7 @@ from tests.fakes.twin.world import Trouble
 from tests.faults.scenarios import CONFIG, OTHER, WITHIN, A, B, Story, token_of
 from tests.faults.test_traces import once, told
 from tests.faults.test_watch import make_ready
-from workers.core.model.group import parse_group
+from workers.core.model.group_parse import parse_group
 from workers.core.requests import NotFound, Requester
 from workers.core.runs.selection import ApplyRequest
 from workers.core.store.writes import decode

@@ -9,7 +9,7 @@ from tests.fakes.twin.fleet import Fleet
 from tests.fakes.twin.world import Call, Trouble, World
 from tests.fakes.virtual_time import run_virtually
 from tests.faults.scenarios import CONFIG, Story
-from workers.core.model.group import parse_group
+from workers.core.model.group_parse import parse_group
 from workers.core.queries import Page
 from workers.core.store.writes import decode
 

@@ -11,7 +11,7 @@ from tests.fakes.twin.sqs import Message
 from tests.fakes.twin.world import Call, Trouble, World
 from tests.fakes.virtual_time import run_virtually
 from tests.faults.scenarios import CONFIG, OTHER, THIRD, A, B, Story
-from workers.core.model.group import parse_group_update
+from workers.core.model.group_parse import parse_group_update
 from workers.core.queries import Page
 from workers.core.requests import NotFound, Requester
 from workers.core.runs.selection import ApplyRequest

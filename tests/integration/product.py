@@ -27,7 +27,7 @@ from tests.integration.conftest import make_client
 from tests.integration.databases import Database
 from workers.core.clock import Time
 from workers.core.contract import APPLY_ACTOR, WATCH_ACTOR, Queue, WatchWork, read_work
-from workers.core.model.group import parse_group_update
+from workers.core.model.group_parse import parse_group_update
 from workers.core.outcome import Acknowledge, Outcome
 from workers.core.queue.job import decode_job
 from workers.core.requests import Requester

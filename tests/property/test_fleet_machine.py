@@ -28,7 +28,7 @@ from tests.fakes.virtual_time import VirtualTimeLoop
 from workers.core.drift_checks import DriftCheck
 from workers.core.errors import RetryableError
 from workers.core.model.errors import InvalidBody
-from workers.core.model.group import parse_group, parse_group_update
+from workers.core.model.group_parse import parse_group, parse_group_update
 from workers.core.model.waves import OnNotReady, Verify
 from workers.core.requests import Requester, RequestKey, RequestRefused
 from workers.core.runs.selection import ApplyRequest

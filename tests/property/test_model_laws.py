@@ -16,7 +16,8 @@ from tests.fakes.strategies import (
     source_server_ids,
 )
 from workers.core.model.digest import digest_group, digest_launch_config
-from workers.core.model.group import GroupBody, GroupDefinition, parse_group
+from workers.core.model.group import GroupBody, GroupDefinition
+from workers.core.model.group_parse import parse_group
 from workers.core.model.launch_config import FIELDS, Json, LaunchConfig
 from workers.core.model.merge import merge
 from workers.core.model.parse import parse_launch_config

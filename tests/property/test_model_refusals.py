@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from tests.fakes.strategies import any_text, group_definitions, json_values, raw_launch_configs
 from workers.core.model.errors import INVALID_BODY, INVALID_LAUNCH_CONFIG, FieldError
-from workers.core.model.group import GroupDefinition, InvalidBody, parse_group
+from workers.core.model.group import GroupDefinition, InvalidBody
+from workers.core.model.group_parse import parse_group
 from workers.core.model.launch_config import LaunchConfig
 from workers.core.model.parse import parse_launch_config
 

@@ -16,7 +16,7 @@ from producer.demo.processes import DemoFailed, Running, StopSignals
 from producer.demo.report import Screen
 from producer.demo.result import CONFIG_CALLS, Drift, Found, Result
 from producer.demo.scenario import EDITED_MEMBERS, GROUP_NAMES, OVERRIDES_A_GROUP, REFUSED_MEMBER, Network, draw_group
-from workers.core.model.group import parse_group
+from workers.core.model.group_parse import parse_group
 from workers.core.plan.drift import find_template_drift
 from workers.core.plan.observed import ObservedTemplate
 from workers.core.plan.template import TEMPLATE_FIELDS

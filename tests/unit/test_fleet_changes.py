@@ -7,7 +7,8 @@ import pytest
 
 from tests.fakes.runs import OPENED_AT
 from workers.core.fleet.changes import FieldChange, Kind, compare, remove
-from workers.core.model.group import GroupDefinition, parse_group
+from workers.core.model.group import GroupDefinition
+from workers.core.model.group_parse import parse_group
 from workers.core.store.records import GroupHead
 
 A, B, C = (f"s-{letter * 17}" for letter in "abc")

@@ -7,7 +7,8 @@ import pytest
 
 from workers.core.fleet.file import MAX_GROUPS, parse_fleet, render_fleet
 from workers.core.model.errors import InvalidBody
-from workers.core.model.group import MAX_SERVERS, ServerOverride, parse_group
+from workers.core.model.group import MAX_SERVERS, ServerOverride
+from workers.core.model.group_parse import parse_group
 from workers.core.model.launch_config import LaunchConfig
 
 A, B = "s-" + "a" * 17, "s-" + "b" * 17

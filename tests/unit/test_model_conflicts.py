@@ -6,7 +6,8 @@ import pytest
 
 from workers.core.model.conflicts import Conflict, find_conflicts, find_shared_addresses
 from workers.core.model.errors import INVALID_LAUNCH_CONFIG, FieldError
-from workers.core.model.group import InvalidBody, parse_group
+from workers.core.model.group import InvalidBody
+from workers.core.model.group_parse import parse_group
 from workers.core.model.launch_config import Json, LaunchConfig
 
 _A, _B, _C = (f"s-{letter * 17}" for letter in "abc")

@@ -9,16 +9,9 @@ from pydantic import TypeAdapter
 
 from workers.core.model.digest import digest_group, digest_launch_config
 from workers.core.model.errors import INVALID_BODY, INVALID_LAUNCH_CONFIG
-from workers.core.model.group import (
-    MAX_SERVERS,
-    GroupBody,
-    GroupDefinition,
-    GroupTooLarge,
-    InvalidBody,
-    parse_group,
-    parse_group_update,
-)
+from workers.core.model.group import MAX_SERVERS, GroupBody, GroupDefinition, GroupTooLarge, InvalidBody
 from workers.core.model.group_body import read_group
+from workers.core.model.group_parse import parse_group, parse_group_update
 from workers.core.model.launch_config import FIELDS, LaunchConfig
 
 _A, _B = "s-" + "a" * 17, "s-" + "b" * 17

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from workers.core.model.errors import FieldError, GroupTooLarge, InvalidBody
-from workers.core.model.group import MAX_SERVERS, GroupDefinition, parse_group
+from workers.core.model.group import MAX_SERVERS, GroupDefinition
+from workers.core.model.group_parse import parse_group
 from workers.core.model.selection import find_matching, find_places, select_members
 
 A, B, C = (f"s-{letter * 17}" for letter in "abc")

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 
 from producer.http import create_app, examples, schemas
 from workers.core.model.bodies import parse_apply, parse_redrive, parse_rollback, parse_wave
-from workers.core.model.group import parse_group, parse_group_update
+from workers.core.model.group_parse import parse_group, parse_group_update
 
 DOCUMENT: dict[str, Any] = create_app(lambda: nullcontext(None)).openapi()  # type: ignore[arg-type]  # never opened
 PARSERS: dict[str, Callable[[object], object]] = {

@@ -16,7 +16,8 @@ from workers.core.contract import Names
 from workers.core.letters.dead_letters import Listing
 from workers.core.letters.letter import Letter
 from workers.core.letters.redrive import Left, Outcome
-from workers.core.model.group import GroupDefinition, Target, parse_group
+from workers.core.model.group import GroupDefinition, Target
+from workers.core.model.group_parse import parse_group
 from workers.core.queries import GroupView, StatusView
 from workers.core.runs.settle import combine_status
 from workers.core.status import Status

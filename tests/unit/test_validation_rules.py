@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from workers.core.model.group import GroupDefinition, parse_group
+from workers.core.model.group import GroupDefinition
+from workers.core.model.group_parse import parse_group
 from workers.core.model.launch_config import Json, LaunchConfig
 from workers.core.validation.holdings import Holdings, InstanceProfile, Interface, SourceServer, Subnet
 from workers.core.validation.names import Names, find_names

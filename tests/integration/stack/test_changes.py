@@ -11,7 +11,7 @@ from tests.integration.product import TESTER, Product
 from tests.integration.stack.test_opening import items, runs_of
 from workers.core.errors import ServiceUnavailable
 from workers.core.model.errors import InvalidBody
-from workers.core.model.group import parse_group_update
+from workers.core.model.group_parse import parse_group_update
 from workers.core.requests import NotFound, RequestRefused
 from workers.core.runs.change import Reapply, Updated
 

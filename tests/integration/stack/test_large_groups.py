@@ -8,7 +8,8 @@ import pytest
 
 from tests.integration.databases import over_every_database
 from tests.integration.product import TESTER, Product
-from workers.core.model.group import GroupTooLarge, parse_group
+from workers.core.model.group import GroupTooLarge
+from workers.core.model.group_parse import parse_group
 from workers.core.queries import Page
 from workers.core.store.tables import Tables
 from workers.core.store.writes import Write

@@ -7,7 +7,7 @@ import pytest
 
 from tests.integration.databases import over_every_database
 from tests.integration.product import TESTER, Product, problem_of
-from workers.core.model.group import parse_group
+from workers.core.model.group_parse import parse_group
 from workers.core.runs.selection import ApplyRequest
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), over_every_database]

@@ -9,7 +9,7 @@ import pytest
 from tests.integration.databases import over_every_database
 from tests.integration.product import TESTER, Product
 from workers.core.contract import Queue
-from workers.core.model.group import parse_group
+from workers.core.model.group_parse import parse_group
 from workers.core.requests import Requester, RequestKey, RequestRefused
 from workers.core.runs.selection import ApplyRequest
 from workers.core.wave_plan import WaveRequest

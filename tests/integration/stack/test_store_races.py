@@ -28,7 +28,7 @@ from workers.aws.clients import Caller
 from workers.aws.paced import wire_calls
 from workers.core.clock import Time
 from workers.core.errors import LeaseHeld, LeaseLost, ServiceUnavailable
-from workers.core.model.group import parse_group, parse_group_update
+from workers.core.model.group_parse import parse_group, parse_group_update
 from workers.core.queries import Page
 from workers.core.queue.letter_box import SqsLetterBox
 from workers.core.queue.request_source import RequestSource

@@ -12,7 +12,8 @@ from pydantic import ConfigDict, Field, with_config
 from typing_extensions import TypedDict
 
 from workers.core.model.errors import FieldError, InvalidBody, Place
-from workers.core.model.group import GroupBody, GroupDefinition, GroupTooLarge, parse_group
+from workers.core.model.group import GroupBody, GroupDefinition, GroupTooLarge
+from workers.core.model.group_parse import parse_group
 from workers.core.model.launch_config import Json
 from workers.core.model.shape import members_of, read_object, unknown_member
 

@@ -19,7 +19,8 @@ from workers.core.fleet.file import FleetText, sort_by_place
 from workers.core.fleet.order import Step, order_changes
 from workers.core.fleet.outcome import Outcome
 from workers.core.model.errors import FieldError, GroupTooLarge, InvalidBody
-from workers.core.model.group import GroupDefinition, GroupUpdate
+from workers.core.model.group import GroupDefinition
+from workers.core.model.group_parse import GroupUpdate
 from workers.core.requests import Conflict, Requester, RequestRefused, group_not_found
 from workers.core.runs.change import Changes, Updated
 from workers.core.runs.members import check_access

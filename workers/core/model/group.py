@@ -5,7 +5,7 @@ A definition that exists is right in itself; what depends on the account is chec
 is a secret: it goes to the store and to STS, never into a representation, a log or an answer.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from workers.core.model.errors import GroupTooLarge, InvalidBody
@@ -14,30 +14,20 @@ from workers.core.model.group_body import (
     SELECTION,
     GroupBody,
     GroupUpdateBody,
-    ReadOverride,
     ServerBody,
-    check_region,
-    read_group,
-    read_overrides,
-    wrong_fields,
 )
-from workers.core.model.group_conflicts import DEFAULTS_POINTER, ConfiguredServer, find_group_conflicts
 from workers.core.model.launch_config import Json, LaunchConfig
 from workers.core.model.merge import merge
-from workers.core.model.parse import parse_launch_config
 
 __all__ = [
     "MAX_SERVERS",
     "GroupBody",
     "GroupDefinition",
     "GroupTooLarge",
-    "GroupUpdate",
     "GroupUpdateBody",
     "InvalidBody",
     "ServerOverride",
     "Target",
-    "parse_group",
-    "parse_group_update",
 ]
 
 
@@ -148,112 +138,23 @@ class GroupDefinition:
         members = _stored_object(raw, required, GroupBody.__optional_keys__)
         servers = members.get("servers")
         overrides = [_stored_override(each) for each in servers] if isinstance(servers, list) else []
-        return _assemble(members, _stored_config(members), overrides)
+        return assemble(members, _stored_config(members), overrides)
 
 
-@dataclass(frozen=True, slots=True)
-class GroupUpdate:
-    """What a group is to be from now on."""
-
-    definition: GroupDefinition
-    """Whole; without an external id the one that is stored stays."""
-    version: int
-    """The version that the requester read: an update over any other one is refused."""
-    force: bool
-    """Apply to every member, also what is ready."""
-
-
-def parse_group(raw: object, *, regions: Collection[str] | None = None) -> GroupDefinition:
-    """
-    Check a request's body in full and make the definition of it.
-
-    Parameters:
-        raw: Any JSON value.
-        regions: Those that a group can be in, which every door says; None takes each of the right form.
-
-    Returns:
-        The definition, in canonical form.
-
-    Raises:
-        InvalidBody: Something is wrong; it carries every error.
-        GroupTooLarge: There are more than MAX_SERVERS servers.
-    """
-    _, definition = _parse(raw, update=False, regions=regions)
-    return definition
-
-
-def parse_group_update(raw: object) -> GroupUpdate:
-    """
-    Check the body of an update in full: that of a group, with the version that it is laid over.
-
-    Its Region is not looked up: it has to be the one that the group is in.
-
-    Parameters:
-        raw: Any JSON value.
-
-    Returns:
-        The definition, in canonical form, with what only an update says.
-
-    Raises:
-        InvalidBody: Something is wrong; it carries every error.
-        GroupTooLarge: There are more than MAX_SERVERS servers.
-    """
-    values, definition = _parse(raw, update=True)
-    version = values["version"]
-    return GroupUpdate(definition, version if isinstance(version, int) else 0, values.get("force") is True)
-
-
-def _parse(
-    raw: object, *, update: bool, regions: Collection[str] | None = None
-) -> tuple[Mapping[str, object], GroupDefinition]:
-    count = _longest_list(raw)
-    if count > MAX_SERVERS:
-        raise GroupTooLarge(count, MAX_SERVERS)
-    values, errors = read_group(raw, update=update)
-    listed = raw.get("sourceServerIds") if isinstance(raw, dict) else None
-    selected = isinstance(raw, dict) and "serverSelectionTags" in raw
-    ids = list(dict.fromkeys(each for each in listed if isinstance(each, str))) if isinstance(listed, list) else []
-    defaults, wrong_defaults = parse_launch_config(
-        values.get("launchConfig", {}), pointer=DEFAULTS_POINTER, source_server_id=None
-    )
-    # Whom tags select is known when they are looked up: only then do overrides and conflicts of members tell.
-    overrides, wrong_overrides = read_overrides(values.get("servers", []), None if selected else ids)
-    unsure = wrong_fields(wrong_defaults, DEFAULTS_POINTER)
-    conflicts = find_group_conflicts(_configured(ids, defaults, overrides, unsure))
-    errors += [*check_region(values.get("region"), regions), *wrong_defaults, *wrong_overrides, *conflicts]
-    if errors:
-        raise InvalidBody(tuple(errors))
-    kept = [ServerOverride(each.source_server_id, each.use_group_defaults, each.launch_config) for each in overrides]
-    return values, _assemble(values, defaults, kept)
-
-
-def _longest_list(raw: object) -> int:
-    listed = [raw.get("sourceServerIds"), raw.get("servers")] if isinstance(raw, dict) else []
-    return max((len(each) for each in listed if isinstance(each, list)), default=0)
-
-
-def _configured(
-    ids: Sequence[str], defaults: LaunchConfig, overrides: Sequence[ReadOverride], unsure: frozenset[str]
-) -> list[ConfiguredServer]:
-    by_id = {override.source_server_id: override for override in overrides}
-    servers = []
-    for source_server_id in ids:
-        override = by_id.get(source_server_id)
-        if override is None:
-            servers.append(ConfiguredServer(source_server_id, defaults, None, "", unsure))
-        elif override.judgeable:
-            own = override.launch_config
-            effective = merge(defaults, own, use_group_defaults=override.use_group_defaults)
-            inherited = unsure if override.use_group_defaults else frozenset[str]()
-            wrong = (inherited - set(own.values)) | override.wrong_fields
-            pointer = f"{override.pointer}/launchConfig"
-            servers.append(ConfiguredServer(source_server_id, effective, own, pointer, wrong))
-    return servers
-
-
-def _assemble(
+def assemble(
     values: Mapping[str, object], defaults: LaunchConfig, overrides: Sequence[ServerOverride]
 ) -> GroupDefinition:
+    """
+    Make a definition of what was read.
+
+    Parameters:
+        values: The members of a body that are right; groupName and region are there.
+        defaults: The launch config of all.
+        overrides: What is said of single source servers.
+
+    Returns:
+        The definition.
+    """
     ids, tags = (values.get(name) for name in SELECTION)
     return GroupDefinition(
         name=str(values["groupName"]),

@@ -207,6 +207,11 @@ def check_region(region: object, known: Collection[str] | None) -> list[FieldErr
     return [Place("").at("region").error(message)]
 
 
+def is_source_server_id(value: object) -> bool:
+    """Tell whether a value has the form of a source server's id."""
+    return not _SERVER["sourceServerId"].read(value, Place(""))[1]
+
+
 def wrong_fields(errors: Sequence[FieldError], pointer: str) -> frozenset[str]:
     """Name the members of the object at a pointer that have errors."""
     return frozenset(error.pointer.removeprefix(f"{pointer}/").split("/")[0] for error in errors)

@@ -13,7 +13,8 @@ import structlog
 
 from workers.core.contract import Queue
 from workers.core.errors import ServiceUnavailable
-from workers.core.model.group import GroupDefinition, GroupUpdate
+from workers.core.model.group import GroupDefinition
+from workers.core.model.group_parse import GroupUpdate
 from workers.core.requests import Conflict, Requester, group_not_found, unless_deleted
 from workers.core.runs.before import Before
 from workers.core.runs.members import plan_membership, take_name
