@@ -37,6 +37,7 @@ from workers.core.queue.letter_box import SqsLetterBox
 from workers.core.queue.request_source import RequestSource
 from workers.core.queue.send import JobSender
 from workers.core.runs.change import Changes
+from workers.core.runs.completion import Completion
 from workers.core.runs.planner import RunPlanner
 from workers.core.runs.removal import Removal
 from workers.core.runs.resources import Resources
@@ -195,12 +196,14 @@ def wire(
     )
     validation = Validation(accounts)
     submission = Submission(resources, validation)
+    completion = Completion(resources, validation)
     configurations, templates = DrsLaunchConfigurations(calls), Ec2LaunchTemplates(calls, clock)
     waves = _wire_waves(settings, resources, queue, queries)
     history, changes = History(groups, runs, Journal(tables)), Changes(resources, validation)
     removal = Removal(resources, periods)
     return Services(
         submission=submission,
+        completion=completion,
         changes=changes,
         rollback=Rollback(groups, history, changes),
         removal=removal,
@@ -218,7 +221,14 @@ def wire(
             clock=clock,
         ),
         drift_checks=DriftChecks(queue),
-        fleet=Fleet(resources, submission=submission, changes=changes, removal=removal, validation=validation),
+        fleet=Fleet(
+            resources,
+            submission=submission,
+            completion=completion,
+            changes=changes,
+            removal=removal,
+            validation=validation,
+        ),
         live_import=LiveImport(
             configurations=configurations,
             templates=templates,

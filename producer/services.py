@@ -18,6 +18,7 @@ from workers.core.progress import Progress
 from workers.core.queries import Queries
 from workers.core.queue.request_source import RequestSource
 from workers.core.runs.change import Changes
+from workers.core.runs.completion import Completion
 from workers.core.runs.removal import Removal
 from workers.core.runs.rollback import Rollback
 from workers.core.runs.submission import Submission
@@ -37,6 +38,7 @@ class Services:
     """The operations of every door."""
 
     submission: Submission
+    completion: Completion
     changes: Changes
     removal: Removal
     rollback: Rollback

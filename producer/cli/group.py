@@ -1,16 +1,16 @@
 """`prelaunch group`: protection groups are created, listed, shown, updated and deleted. Nothing is decided here."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Annotated
 
 import typer
 
 from producer.cli.answer import ExitStatus, answering, clean, complain, print_json, print_text
-from producer.cli.ask import (
-    ask,
-    make_requester,
-)
+from producer.cli.ask import ask, make_requester
 from producer.cli.changed import Changed, end, find_failures, settle
 from producer.cli.file import Asked, check_same_group, name_source, read_document, read_update
 from producer.cli.options import AsJson, AwsChoice, File, GroupArgument, Profile, RegionName, Wait, read_settings
@@ -18,9 +18,12 @@ from producer.cli.text import Document, print_group, print_groups
 from producer.main import find_regions
 from producer.render import render_group, render_group_list, render_update
 from producer.services import Services
+from workers.core.errors import PrelaunchError
 from workers.core.model.bodies import read_task_token
+from workers.core.model.errors import InvalidBody
 from workers.core.model.group import GroupDefinition
-from workers.core.model.group_parse import parse_group
+from workers.core.model.group_parse import InvalidGroup, parse_group
+from workers.core.requests import RequestRefused
 
 PAGE = 1000
 
@@ -38,9 +41,11 @@ def create(
     """Create a protection group from a file and apply its launch config."""
     with answering(as_json=json, source=name_source(file)):
         document = read_document(file)
-        definition = parse_group(document, regions=find_regions(read_settings()))
+        aws = AwsChoice(profile, region)
+        with completing(aws):
+            definition = parse_group(document, regions=find_regions(read_settings()))
         token = read_task_token(document)
-        changed = ask(lambda services: _create(services, definition, token, wait=wait), AwsChoice(profile, region))
+        changed = ask(lambda services: _create(services, definition, token, wait=wait), aws)
     end(changed, as_json=json, waited=wait)
 
 
@@ -82,8 +87,10 @@ def update(
     The file holds the whole definition, and the version that it was made from: 'group get GROUP --json' prints it so.
     """
     with answering(as_json=json, source=name_source(file)):
-        asked = read_update(file)
-        changed = ask(lambda services: _update(services, group, asked, wait=wait), AwsChoice(profile, region))
+        aws = AwsChoice(profile, region)
+        with completing(aws, group):
+            asked = read_update(file)
+        changed = ask(lambda services: _update(services, group, asked, wait=wait), aws)
     end(changed, as_json=json, waited=wait)
 
 
@@ -113,6 +120,38 @@ def delete(
         print_json({"groupId": document["groupId"]})
     else:
         print_text(f"{named} is deleted.")
+
+
+@contextmanager
+def completing(aws: AwsChoice, group: str | None = None) -> Iterator[None]:
+    """
+    Add to what is wrong with a body read in the block what its account cannot give, where that can be asked.
+
+    Parameters:
+        aws: Which account and Region we are in.
+        group: The group that is to be changed, by name or id; None where one is to be created.
+
+    Yields:
+        Nothing.
+
+    Raises:
+        InvalidBody: All that is wrong.
+    """
+    try:
+        yield
+    except InvalidGroup as wrong:
+        if wrong.partly is None:
+            raise
+        try:
+            whole = ask(partial(_complete, wrong, group), aws)
+        except (RequestRefused, PrelaunchError):
+            # Without tables or AWS what is known is told.
+            raise wrong from None
+        raise whole from wrong
+
+
+async def _complete(wrong: InvalidGroup, group: str | None, services: Services) -> InvalidBody:
+    return await services.completion.complete(wrong, await services.queries.find(group) if group is not None else None)
 
 
 async def _create(services: Services, definition: GroupDefinition, task_token: str | None, *, wait: bool) -> Changed:

@@ -23,7 +23,7 @@ from producer.http.openapi import Answer, Body, operation
 from producer.http.schemas import ProtectionGroup, ProtectionGroupList, UpdatedGroup
 from producer.render import render_group, render_group_list, render_update
 from workers.core.model.group import GroupBody, GroupUpdateBody
-from workers.core.model.group_parse import parse_group, parse_group_update
+from workers.core.model.group_parse import InvalidGroup, parse_group, parse_group_update
 
 GROUPS = "/protection-groups"
 LINKS = dict.fromkeys(
@@ -85,7 +85,10 @@ def _add_changes(app: FastAPI) -> None:
         request: Request, services: Operations, requester: Asker, patience: Wait, key: IdempotencyKey = None
     ) -> JSONResponse:
         """Create a group and apply its launch config."""
-        raw, definition = await read_body(request, partial(parse_group, regions=services.regions))
+        try:
+            raw, definition = await read_body(request, partial(parse_group, regions=services.regions))
+        except InvalidGroup as wrong:
+            raise await services.completion.complete(wrong) from wrong
         head = await services.submission.create_group(definition, name_request(requester, key, request, raw))
         await services.wait_for_group(head.group_id, patience.left())
         view = await services.queries.group(head.group_id)
@@ -106,7 +109,10 @@ def _add_changes(app: FastAPI) -> None:
         key: IdempotencyKey = None,
     ) -> JSONResponse:
         """Replace a group's whole definition, and apply what that changes."""
-        raw, update = await read_body(request, parse_group_update)
+        try:
+            raw, update = await read_body(request, parse_group_update)
+        except InvalidGroup as wrong:
+            raise await services.completion.complete(wrong, groupId) from wrong
         updated = await services.changes.update_group(groupId, update, name_request(requester, key, request, raw))
         await services.wait_for_group(groupId, patience.left())
         view = await services.queries.group(groupId)

@@ -230,6 +230,32 @@ def test_a_refused_file_changes_nothing_and_says_everything(command: Command, tm
     assert command("group", "get", "refused")[0] == FAILED
 
 
+@pytest.mark.parametrize("asked", ["create", "update"])
+def test_a_wrong_file_is_told_of_with_what_its_account_lacks(
+    command: Command, shared_aws: StandIn, tmp_path: Path, asked: str
+) -> None:
+    """What is wrong in itself hides nothing else, and is told alone where no AWS can be asked."""
+    file = tmp_path / "group.json"
+    body = write_group(shared_aws, file, f"wrong at {asked}", servers=1)
+    arguments: tuple[str, ...] = ("create",)
+    if asked == "update":
+        assert command("group", "create", "-f", str(file), "--no-wait")[0] == 0
+        arguments = ("update", body["groupName"])
+    wrong = {"monitoring": 7, "instanceProfileName": "nobodys"}
+    file.write_text(json.dumps({**body, "launchConfig": wrong, **({"version": 1} if asked == "update" else {})}))
+    status, printed, _ = command("group", *arguments, "-f", str(file), "--json")
+    assert status == WRONG_USE
+    told = [error["pointer"] for error in json.loads(printed)["errors"]]
+    assert told == ["/launchConfig/monitoring", "/launchConfig/instanceProfileName"]
+    denial = {"service": "sts", "operation": "GetCallerIdentity", "code": "AccessDenied"}
+    shared_aws.control("PUT", "faults", [denial])
+    try:
+        status, printed, _ = command("group", *arguments, "-f", str(file), "--json")
+    finally:
+        shared_aws.control("PUT", "faults", [])
+    assert (status, [error["pointer"] for error in json.loads(printed)["errors"]]) == (WRONG_USE, told[:1])
+
+
 @pytest.mark.parametrize("arguments", ["group create -f {}", "group update web -f {}"])
 def test_a_file_that_cannot_be_read_is_wrong_use(command: Command, tmp_path: Path, arguments: str) -> None:
     """One line names the file."""

@@ -10,9 +10,9 @@ import pytest
 from workers.core.model.group import GroupDefinition
 from workers.core.model.group_parse import parse_group
 from workers.core.model.launch_config import Json, LaunchConfig
+from workers.core.validation.findings import find_errors
 from workers.core.validation.holdings import Holdings, InstanceProfile, Interface, SourceServer, Subnet
 from workers.core.validation.names import Names, find_names
-from workers.core.validation.validation import find_errors
 
 A, B, C = (f"s-{letter * 17}" for letter in "abc")
 OURS, ODD, FOREIGN, SIX = (f"subnet-{number:017x}" for number in range(4))

@@ -349,3 +349,17 @@ async def test_what_is_wrong_is_told_where_an_account_cannot_be_asked(product: P
     assert [each.pointer for each in refused.value.errors] == ["/groups/0/sourceServerIds/0", "/groups/1/regio"]
     with pytest.raises(RetryableError):
         await plan(product, product.body([b]))
+
+
+async def test_what_is_wrong_in_a_group_hides_nothing_of_its_account(product: Product) -> None:
+    """Of a new group and of one that is there: what is right of it is looked up, and told at its place."""
+    there, new = product.add_servers(2)
+    stored = product.body([there], launchConfig=MONITORED)
+    await product.create([there], **stored)
+    config = {"monitoring": 7, "instanceProfileName": "nobodys"}
+    bodies = [{**product.body([new]), "launchConfig": config}, {**stored, "launchConfig": config}]
+    with pytest.raises(InvalidBody) as refused:
+        await plan(product, *bodies)
+    assert [each.pointer for each in refused.value.errors] == [
+        f"/groups/{place}/launchConfig/{field}" for place in (0, 1) for field in ("monitoring", "instanceProfileName")
+    ]

@@ -66,6 +66,85 @@ async def test_everything_that_is_wrong_is_told_at_once(product: Product) -> Non
     assert f"There is no subnet {NO_SUBNET} in {WHERE}. Name one that is there." in str(problem)
 
 
+async def test_what_is_wrong_in_itself_does_not_hide_what_the_account_lacks(product: Product) -> None:
+    """One list; nothing is told of what a wrong field leaves open, and nothing twice."""
+    first, second = product.add_servers(2)
+    config = {"monitoring": 7, "subnetId": NO_SUBNET, "instanceProfileName": "nobodys", "imageId": "ami-1"}
+    servers = [
+        # Whether these groups are of its VPC cannot be told without a subnet, and that there is none of them can.
+        override(first, subnetId=5, securityGroupIds=[product.security_group_id, NO_GROUP]),
+        override(second, instanceType="m5.3xlarge", targetInstanceTypeRightSizingMethod="BASIC"),
+    ]
+    body = product.body([first, second, NO_SERVER, "s-1"], launchConfig=config, servers=servers)
+    problem = await refuse(product, body)
+    assert sorted(places(problem)) == sorted(
+        [
+            ("/sourceServerIds/3", None, "INVALID_BODY"),
+            ("/launchConfig/monitoring", None, "INVALID_LAUNCH_CONFIG"),
+            ("/launchConfig/imageId", None, "INVALID_LAUNCH_CONFIG"),
+            ("/servers/0/launchConfig/subnetId", first, "INVALID_LAUNCH_CONFIG"),
+            ("/servers/1/launchConfig/instanceType", second, "INVALID_LAUNCH_CONFIG"),
+            ("/sourceServerIds/2", NO_SERVER, "INVALID_BODY"),
+            ("/launchConfig/instanceProfileName", None, "INVALID_LAUNCH_CONFIG"),
+            ("/launchConfig/subnetId", None, "INVALID_LAUNCH_CONFIG"),
+            ("/servers/0/launchConfig/securityGroupIds", first, "INVALID_LAUNCH_CONFIG"),
+        ]
+    )
+    assert asked(product)["drs.DescribeSourceServers"] == 1
+
+
+async def test_of_a_wrong_update_what_it_brings_is_looked_up(product: Product) -> None:
+    """What stays as it is is not told of, also where it is gone since; a group that is not there has no account."""
+    first, second = product.add_servers(2)
+    (gone,) = product.add_security_groups(1)
+    own = [override(first, monitoring=True), override(second, subnetId=product.subnet_id, securityGroupIds=[gone])]
+    group_id = await product.create_ready([first, second], launchConfig={"ebsOptimized": True}, servers=own)
+    product.local.control("DELETE", f"servers/{first}")
+    product.client("ec2").delete_security_group(GroupId=gone)
+    config = {"ebsOptimized": "yes", "instanceProfileName": "nobodys"}
+    body = {**product.body([first, second, NO_SERVER], launchConfig=config, servers=own), "version": 1}
+    answer = await product.api.put(f"{GROUPS}/{group_id}", json=body)
+    assert answer.status_code == 400
+    assert places(problem_of(answer)) == [
+        ("/launchConfig/ebsOptimized", None, "INVALID_LAUNCH_CONFIG"),
+        ("/sourceServerIds/2", NO_SERVER, "INVALID_BODY"),
+        ("/launchConfig/instanceProfileName", None, "INVALID_LAUNCH_CONFIG"),
+    ]
+    answer = await product.api.put(f"{GROUPS}/pg-0123456789abcdef0", json=body)
+    assert (answer.status_code, len(problem_of(answer)["errors"])) == (400, 1)
+
+
+async def test_of_wrong_groups_by_tags_those_who_match_are_looked_up(product: Product) -> None:
+    """Who matches nothing, and who does not match, is told beside what is wrong in itself."""
+    (member,) = product.add_servers(1, tags={"validation": "partly"})
+    config = {"monitoring": 7, "instanceProfileName": "nobodys"}
+    body = product.body([], launchConfig=config, servers=[override(NO_SERVER, ebsOptimized=True)])
+    del body["sourceServerIds"]
+    problem = await refuse(product, {**body, "serverSelectionTags": {"validation": "partly"}})
+    assert places(problem) == [
+        ("/launchConfig/monitoring", None, "INVALID_LAUNCH_CONFIG"),
+        ("/servers/0/sourceServerId", NO_SERVER, "INVALID_BODY"),
+        ("/launchConfig/instanceProfileName", None, "INVALID_LAUNCH_CONFIG"),
+    ]
+    problem = await refuse(product, {**body, "serverSelectionTags": {"validation": "nobody"}})
+    assert places(problem)[:2] == [
+        ("/launchConfig/monitoring", None, "INVALID_LAUNCH_CONFIG"),
+        ("/serverSelectionTags", None, "INVALID_BODY"),
+    ]
+    assert member not in str(problem)
+
+
+async def test_what_is_wrong_in_itself_is_told_where_the_account_cannot_be_asked(product: Product) -> None:
+    """A refusal or a failure of AWS hides nothing of it, and the body is no less wrong."""
+    members = product.add_servers(1)
+    product.faults({"service": "drs", "operation": "DescribeSourceServers", "code": "AccessDeniedException"})
+    try:
+        problem = await refuse(product, product.body(members, launchConfig={"monitoring": 7}))
+    finally:
+        product.faults()
+    assert places(problem) == [("/launchConfig/monitoring", None, "INVALID_LAUNCH_CONFIG")]
+
+
 @pytest.mark.parametrize("name", ["u7i-12tb.224xlarge", "m7i.metal-24xl", "mac2-m2.metal"])
 async def test_every_type_that_ec2_offers_passes(product: Product, name: str) -> None:
     """EC2 is asked, no list is kept: types of any spelling are right as soon as it offers them."""
@@ -142,7 +221,9 @@ async def test_300_source_servers_that_share_nothing_cost_12_describe_calls(prod
     vpc_id = subnet["VpcId"]
     ec2.associate_vpc_cidr_block(VpcId=vpc_id, CidrBlock="10.77.0.0/16")
     subnets = [ec2.create_subnet(VpcId=vpc_id, CidrBlock=str(each))["Subnet"]["SubnetId"] for each in blocks]
-    made = ec2.run_instances(ImageId="ami-12c6146b", MinCount=300, MaxCount=300, SubnetId=product.subnet_id)
+    # Not in the subnet of other tests, whose addresses are to be free.
+    apart = ec2.create_subnet(VpcId=vpc_id, CidrBlock="10.77.128.0/20")["Subnet"]["SubnetId"]
+    made = ec2.run_instances(ImageId="ami-12c6146b", MinCount=300, MaxCount=300, SubnetId=apart)
     offered = ec2.describe_instance_type_offerings(LocationType="region")["InstanceTypeOfferings"]
     servers = [
         override(

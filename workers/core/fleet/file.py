@@ -5,7 +5,7 @@ An external id is taken from a file and never written into one: who has the file
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Annotated
 
 from pydantic import ConfigDict, Field, with_config
@@ -13,7 +13,7 @@ from typing_extensions import TypedDict
 
 from workers.core.model.errors import FieldError, InvalidBody, Place
 from workers.core.model.group import GroupBody, GroupDefinition, GroupTooLarge
-from workers.core.model.group_parse import parse_group
+from workers.core.model.group_parse import InvalidGroup, parse_group
 from workers.core.model.launch_config import Json
 from workers.core.model.shape import members_of, read_object, unknown_member
 
@@ -57,6 +57,8 @@ class FleetText:
     """Those that are right in themselves, by their places in the file, from 0."""
     errors: tuple[FieldError, ...] = ()
     """Everything that is wrong in the file itself, with pointers into it."""
+    partly_wrong: Mapping[int, InvalidGroup] = field(default_factory=dict)
+    """What is wrong in itself with groups that are objects, by their places."""
     wrong_names: frozenset[str] = frozenset()
     """What the groups are called that are wrong."""
     is_named: bool = True
@@ -94,15 +96,18 @@ def parse_fleet(raw: object, *, regions: Collection[str] | None = None) -> Fleet
         errors.append(root.at("groups").error(message))
         return FleetText({}, tuple(errors), is_named=False)
     definitions: dict[int, GroupDefinition] = {}
+    partly_wrong: dict[int, InvalidGroup] = {}
     twice = _find_twice(groups)
     for index, each in enumerate(groups):
-        definition, wrong_here = _parse_group(each, index, regions)
+        definition, wrong_here, invalid = _parse_group(each, index, regions)
         errors += wrong_here
+        if invalid is not None and index not in twice:
+            partly_wrong[index] = invalid
         if definition is not None and not wrong_here and index not in twice:
             definitions[index] = definition
     errors += twice.values()
     names = [_read_name(each) for index, each in enumerate(groups) if index not in definitions]
-    return FleetText(definitions, tuple(errors), frozenset(filter(None, names)), all(names))
+    return FleetText(definitions, tuple(errors), partly_wrong, frozenset(filter(None, names)), all(names))
 
 
 def place_in_file(errors: Iterable[FieldError], index: int) -> list[FieldError]:
@@ -147,19 +152,20 @@ def render_fleet(definitions: Iterable[GroupDefinition], not_read: Sequence[str]
 
 def _parse_group(
     raw: object, index: int, regions: Collection[str] | None
-) -> tuple[GroupDefinition | None, list[FieldError]]:
+) -> tuple[GroupDefinition | None, list[FieldError], InvalidGroup | None]:
     errors = []
     if isinstance(raw, dict) and ONLY_OF_REQUESTS in raw:
         errors.append(unknown_member(Place(""), ONLY_OF_REQUESTS, _GROUP))
         raw = {name: value for name, value in raw.items() if name != ONLY_OF_REQUESTS}
-    definition = None
+    definition, invalid = None, None
     try:
         definition = parse_group(raw, regions=regions)
-    except InvalidBody as error:
+    except InvalidGroup as error:
+        invalid = error
         errors += error.errors
     except GroupTooLarge as error:
         errors.append(Place("").error(str(error)))
-    return definition, place_in_file(errors, index)
+    return definition, place_in_file(errors, index), invalid
 
 
 def _find_twice(groups: Sequence[object]) -> dict[int, FieldError]:

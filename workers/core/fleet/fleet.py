@@ -8,6 +8,7 @@ changed by itself: what somebody else changed meanwhile is refused for that grou
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import TypeVar
 
 from workers.core.contract import Queue
@@ -15,14 +16,15 @@ from workers.core.errors import GroupDeleted, PrelaunchError, ServiceUnavailable
 from workers.core.fleet.changes import GroupChange, compare, remove
 from workers.core.fleet.checks import FleetChecks, opens_run, place_refusal
 from workers.core.fleet.conflicts import find_file_conflicts
-from workers.core.fleet.file import FleetText, sort_by_place
+from workers.core.fleet.file import FleetText, place_in_file, sort_by_place
 from workers.core.fleet.order import Step, order_changes
 from workers.core.fleet.outcome import Outcome
 from workers.core.model.errors import FieldError, GroupTooLarge, InvalidBody
 from workers.core.model.group import GroupDefinition
-from workers.core.model.group_parse import GroupUpdate
+from workers.core.model.group_parse import GroupUpdate, InvalidGroup
 from workers.core.requests import Conflict, Requester, RequestRefused, group_not_found
 from workers.core.runs.change import Changes, Updated
+from workers.core.runs.completion import Completion
 from workers.core.runs.members import check_access
 from workers.core.runs.placing import place
 from workers.core.runs.removal import Removal
@@ -49,12 +51,14 @@ class Fleet:
         resources: Resources,
         *,
         submission: Submission,
+        completion: Completion,
         changes: Changes,
         removal: Removal,
         validation: Validation,
     ) -> None:
         self._with = resources
         self._submission = submission
+        self._completion = completion
         self._changes = changes
         self._removal = removal
         self._validation = validation
@@ -112,7 +116,8 @@ class Fleet:
             changes += await self._plan_removals({*text.wrong_names, *(each.name for each in text.groups.values())})
         owners = await self._find_owners(changes, in_doubt) if text.is_named else {}
         conflicts = find_file_conflicts(changes, owners, await self._find_launching(set(owners.values())))
-        wrong = [*text.errors, *(error for _, errors in planned for error in errors), *conflicts]
+        more = await _each(list(text.partly_wrong.items()), lambda indexed: self._complete(*indexed))
+        wrong = [*text.errors, *(error for _, errors in planned for error in errors), *chain(*more), *conflicts]
         try:
             wrong += await self._checks.find_faults(changes)
         except PrelaunchError:
@@ -211,6 +216,12 @@ class Fleet:
             return compare(await selection.select(placed), index, head, stored), ()
         except (InvalidBody, GroupTooLarge, RequestRefused) as error:
             return None, place_refusal(error, index)
+
+    async def _complete(self, index: int, invalid: InvalidGroup) -> list[FieldError]:
+        """Find what the account of a group that is wrong in itself cannot give to the rest of it."""
+        name = invalid.partly.definition.name if invalid.partly is not None else ""
+        whole = await self._completion.complete(invalid, await self._with.groups.find_named(name) if name else None)
+        return place_in_file(whole.errors[len(invalid.errors) :], index)
 
     async def _plan_removals(self, kept: Collection[str]) -> list[GroupChange]:
         pairs = await _each(await self._list_ids(), self._read_group)

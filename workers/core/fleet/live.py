@@ -17,8 +17,9 @@ from workers.core.requests import Conflict, RequestRefused
 from workers.core.store.groups import GroupStore
 from workers.core.store.membership import find_owners, read_shards
 from workers.core.store.tables import Tables
+from workers.core.validation.findings import describe
 from workers.core.validation.holdings import SourceServer
-from workers.core.validation.validation import Validation, describe
+from workers.core.validation.validation import Validation
 
 PAGE = 1000
 NO_ANSWER = (Conflict, RetryableError, PermanentError)

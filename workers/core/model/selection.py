@@ -1,6 +1,6 @@
 """The members of a group that tags select, once they are known. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from workers.core.model.errors import FieldError, GroupTooLarge, InvalidBody
@@ -42,8 +42,10 @@ def select_members(definition: GroupDefinition, source_server_ids: Sequence[str]
     if len(source_server_ids) > MAX_SERVERS:
         raise GroupTooLarge(len(source_server_ids), MAX_SERVERS)
     selected = replace(definition, source_server_ids=tuple(source_server_ids))
-    errors = [] if source_server_ids else [_nothing_matches(definition)]
-    errors += _find_strangers(selected) + find_group_conflicts(configure(selected, source_server_ids))
+    errors = [] if source_server_ids else [nothing_matches(definition)]
+    places = {name: f"/servers/{place}" for place, name in enumerate(definition.overrides)}
+    errors += find_strangers(source_server_ids, places)
+    errors += find_group_conflicts(configure(selected, source_server_ids))
     if errors:
         raise InvalidBody(tuple(errors))
     return selected
@@ -76,7 +78,8 @@ def find_places(definition: GroupDefinition) -> Mapping[str, str]:
     return {member: TAGS_POINTER if selected else f"/sourceServerIds/{place}" for place, member in members}
 
 
-def _nothing_matches(definition: GroupDefinition) -> FieldError:
+def nothing_matches(definition: GroupDefinition) -> FieldError:
+    """Say that no source server has the group's tags."""
     target = definition.target
     tags = ", ".join(f"{key}={value}" for key, value in definition.selection_tags.items())
     message = (
@@ -86,15 +89,25 @@ def _nothing_matches(definition: GroupDefinition) -> FieldError:
     return FieldError(TAGS_POINTER, "INVALID_BODY", message, None)
 
 
-def _find_strangers(selected: GroupDefinition) -> list[FieldError]:
-    members = frozenset(selected.source_server_ids)
+def find_strangers(members: Collection[str], overrides: Mapping[str, str]) -> list[FieldError]:
+    """
+    Find what is said of source servers that tags do not select.
+
+    Parameters:
+        members: Those that they do.
+        overrides: Source server id to where something is said of it.
+
+    Returns:
+        One error each.
+    """
+    known = frozenset(members)
     return [
         FieldError(
-            f"/servers/{place}/sourceServerId",
+            f"{pointer}/sourceServerId",
             "INVALID_BODY",
             f"{stranger} does not match serverSelectionTags; give it the tags, or take it out here.",
             stranger,
         )
-        for place, stranger in enumerate(selected.overrides)
-        if stranger not in members
+        for stranger, pointer in overrides.items()
+        if stranger not in known
     ]

@@ -13,13 +13,12 @@ from typing import Any
 from workers.core.errors import AccessDenied, AccountNotInitialized, PrelaunchError, ServiceUnavailable
 from workers.core.model.errors import FieldError, InvalidBody
 from workers.core.model.group import GroupDefinition, Target
-from workers.core.model.group_conflicts import place_conflicts
-from workers.core.model.selection import configure, find_matching, find_places, select_members
+from workers.core.model.selection import find_matching, select_members
 from workers.core.ports import TargetAccounts
 from workers.core.requests import Conflict
+from workers.core.validation.findings import describe, find_errors
 from workers.core.validation.holdings import Holdings, SourceServer
 from workers.core.validation.names import Names, find_names, merge_names
-from workers.core.validation.rules import Configured, find_misfits
 
 LONGEST = timedelta(seconds=20)
 """Until the account has answered all that it is asked: API Gateway gives up at 29 s."""
@@ -133,7 +132,7 @@ class Validation:
         async def ask(target: Target, names: Names) -> Holdings | Refusal:
             async with gate:
                 try:
-                    return await self._ask(target, names)
+                    return await self.look_up(target, names)
                 except (PrelaunchError, Conflict) as refusal:
                     return refusal
 
@@ -144,7 +143,21 @@ class Validation:
             for definition, chosen in asked
         ]
 
-    async def _ask(self, target: Target, names: Names) -> Holdings:
+    async def look_up(self, target: Target, names: Names) -> Holdings:
+        """
+        Ask an account for what is named, all at once.
+
+        Parameters:
+            target: The account and Region.
+            names: What is named there, by one group or many.
+
+        Returns:
+            What there is of it.
+
+        Raises:
+            Conflict: The account refuses to be asked.
+            RetryableError: It could not be asked just now.
+        """
         accounts = self._accounts
         asking: dict[str, Awaitable[Any]] = {
             "source_servers": accounts.find_source_servers(target, names.source_servers)
@@ -209,46 +222,6 @@ async def ask_all(target: Target, asking: Mapping[str, Awaitable[Any]], longest:
             code="RequestTimeout",
         )
     return {name: task.result() for name, task in tasks.items()}
-
-
-def find_errors(definition: GroupDefinition, members: Sequence[str], held: Holdings) -> list[FieldError]:
-    """
-    Find everything that an account cannot give to members of a group.
-
-    Parameters:
-        definition: The group, with its account.
-        members: Those that were looked up, in the group's order.
-        held: What the account holds of what they name.
-
-    Returns:
-        First the source servers that DRS does not know, then what is wrong with the launch configs of all.
-    """
-    where = describe(definition.target)
-    places = find_places(definition)
-    unknown = [
-        FieldError(
-            places[member],
-            "INVALID_BODY",
-            f"DRS knows no source server {member} in {where}. Take it out, or correct account and Region.",
-            member,
-        )
-        for member in members
-        if member not in held.source_servers
-    ]
-    servers = configure(definition, members)
-    misfits = [
-        (server, misfit)
-        for server in servers
-        for misfit in find_misfits(
-            Configured(held.source_servers.get(server.source_server_id, SourceServer()), server.effective, where), held
-        )
-    ]
-    return unknown + place_conflicts(servers, misfits)
-
-
-def describe(target: Target) -> str:
-    """Say where a group is."""
-    return f"account {target.account_id}, {target.region}"
 
 
 def _order(definition: GroupDefinition, chosen: Collection[str]) -> list[str]:
