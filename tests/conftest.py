@@ -9,6 +9,7 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, Phase, settings
 
+from tests.forked_stand_in import StandIns, open_stand_ins
 from tests.measuring import measure_chosen_processes_only
 
 TESTS = Path(__file__).parent
@@ -55,6 +56,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         is_law = any(str(item.path).startswith(str(TESTS / place)) for place in UNMEASURED)
         if is_law or "dynamodb-local" in item.name:
             item.add_marker("unmeasured")
+
+
+@pytest.fixture(scope="session")
+def stand_ins() -> Iterator[StandIns]:
+    with open_stand_ins() as opened:
+        yield opened
 
 
 @pytest.fixture(autouse=True)

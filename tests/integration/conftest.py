@@ -7,12 +7,13 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from infra.local.process import StandIn, stand_in
+from infra.local.process import StandIn
+from tests.forked_stand_in import StandIns
 
 
 @pytest.fixture(scope="session")
-def shared_stand_in() -> Iterator[StandIn]:
-    with stand_in() as running:
+def shared_stand_in(stand_ins: StandIns) -> Iterator[StandIn]:
+    with stand_ins.run() as running:
         yield running
 
 
