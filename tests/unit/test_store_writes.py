@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from boto3.dynamodb.conditions import Attr, Key
+from boto3.dynamodb.types import TypeSerializer
 
 from tests.fakes.runs import MEMBERS, OPENED_AT, run_over
 from workers.core.status import Status
@@ -122,6 +123,7 @@ def test_items_survive_dynamodbs_types() -> None:
         "list": [1, {"n": [2]}],
         "map": {"a": {"n": 1}},
     }
+    assert encode(item) == TypeSerializer().serialize(item)["M"]
     assert decode(encode(item)) == item
     assert isinstance(decode(encode(item))["list"][1]["n"][0], int)
     assert isinstance(decode(encode(item))["bytes"], bytes)

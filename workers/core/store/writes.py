@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from boto3.dynamodb.conditions import ConditionBase, ConditionExpressionBuilder
-from boto3.dynamodb.types import Binary, TypeDeserializer, TypeSerializer
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
 Item = dict[str, Any]
 TableName = Literal["groups", "runs", "keys", "waves", "rate-buckets"]
@@ -140,24 +140,40 @@ def can_be(key: tuple[str, ...]) -> bool:
 
 def encode(item: Mapping[str, Any]) -> dict[str, Any]:
     """Turn attributes in Python's types into DynamoDB's."""
-    return {name: _serializer.serialize(value) for name, value in item.items()}
+    return {name: _encode(value) for name, value in item.items()}
+
+
+def _encode(value: Any) -> dict[str, Any]:
+    # Nearly all that we store; boto looks through ten types for each of them.
+    match value:
+        case str():
+            return {"S": value}
+        case dict():
+            return {"M": encode(value)}
+        case list():
+            return {"L": [_encode(member) for member in value]}
+        case _:
+            return dict(_serializer.serialize(value))
 
 
 def decode(item: Mapping[str, Any]) -> Item:
     """Turn attributes in DynamoDB's types into Python's."""
-    return {name: _plain(_deserializer.deserialize(value)) for name, value in item.items()}
+    return {name: _decode(value) for name, value in item.items()}
 
 
-def _plain(value: Any) -> Any:
-    match value:
-        case Decimal():
+def _decode(value: Mapping[str, Any]) -> Any:
+    ((kind, held),) = value.items()
+    match kind:
+        case "S" | "BOOL":
+            return held
+        case "N":
             # Every number of ours is a whole one; boto answers Decimals, which JSON cannot hold.
-            return int(value)
-        case Binary():
-            return bytes(value)
-        case list():
-            return [_plain(member) for member in value]
-        case dict():
-            return {name: _plain(member) for name, member in value.items()}
+            return int(Decimal(held))
+        case "M":
+            return decode(held)
+        case "L":
+            return [_decode(member) for member in held]
+        case "B":
+            return bytes(held)
         case _:
-            return value
+            return _deserializer.deserialize(value)
