@@ -16,6 +16,8 @@ from typing import Any
 from infra.local.buckets import Rates
 
 _STOP_SECONDS = 5
+# No proxy of the environment's knows the way to this machine's own address.
+_opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 class StandInFailed(Exception):
@@ -49,9 +51,7 @@ class StandIn:
         """
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(f"{self.url}/_local/{path}", data=data, method=method)  # noqa: S310
-        # No proxy of the environment's knows the way to this machine's own address.
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(request, timeout=60) as answer:
+        with _opener.open(request, timeout=60) as answer:
             return json.load(answer)
 
 
