@@ -20,6 +20,9 @@ UNMEASURED = (
     "faults/test_traces.py",
     "acceptance/test_chaos.py",
     "acceptance/test_benchmarks.py",
+    # Of the stand-in alone: nothing of the product runs in them.
+    "integration/test_local_",
+    "unit/test_local_",
 )
 pytest_plugins = ["tests.dynamodb_local.plugin"]
 
