@@ -1,5 +1,6 @@
 """What every test is protected from."""
 
+import gc
 import logging
 import signal
 from collections.abc import Iterator
@@ -59,6 +60,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         is_law = any(str(item.path).startswith(str(TESTS / place)) for place in UNMEASURED)
         if is_law or "dynamodb-local" in item.name:
             item.add_marker("unmeasured")
+
+
+def pytest_collection_finish() -> None:
+    """Look for garbage only among what the tests make: what is imported and collected stays to the end."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
