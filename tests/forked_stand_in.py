@@ -57,6 +57,8 @@ class StandIns:
             if not answer:
                 raise StandInFailed("The process that forks stand-ins has ended.")
             process_id = int(answer)
+            # It lives as long as its line does. A pidfd becomes readable when its process has ended.
+            watch = os.pidfd_open(process_id)
             try:
                 environment = read_environment(output)
                 if environment is None:
@@ -64,10 +66,10 @@ class StandIns:
                 yield StandIn(environment, process_id)
             finally:
                 line.close()
-                # It is nobody's child here: that it has ended is seen by the end of its output.
-                ended, _, _ = select.select([output], [], [], STOP_SECONDS)
+                ended, _, _ = select.select([watch], [], [], STOP_SECONDS)
                 if not ended:
-                    os.kill(process_id, signal.SIGKILL)
+                    signal.pidfd_send_signal(watch, signal.SIGKILL)
+                os.close(watch)
 
 
 @contextmanager
