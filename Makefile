@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PACKAGES := producer workers infra
+# A test run starts some hundred Python processes, of which all but the first would compile everything anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help check test test-release chaos mutants bench simulate scale demo docs audit format lock clean
 
@@ -103,3 +105,4 @@ lock: $(VENV)/.dev
 
 clean:
 	rm -rf $(VENV) mutants build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .coverage*
+	find $(PACKAGES) tests -name __pycache__ -prune -exec rm -rf {} +

@@ -1,5 +1,6 @@
 """What every test is protected from."""
 
+import gc
 import logging
 import signal
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, Phase, settings
 
+from tests.forked_stand_in import StandIns, open_stand_ins
 from tests.measuring import measure_chosen_processes_only
 
 TESTS = Path(__file__).parent
@@ -19,6 +21,9 @@ UNMEASURED = (
     "faults/test_traces.py",
     "acceptance/test_chaos.py",
     "acceptance/test_benchmarks.py",
+    # Of the stand-in alone: nothing of the product runs in them.
+    "integration/test_local_",
+    "unit/test_local_",
 )
 pytest_plugins = ["tests.dynamodb_local.plugin"]
 
@@ -55,6 +60,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         is_law = any(str(item.path).startswith(str(TESTS / place)) for place in UNMEASURED)
         if is_law or "dynamodb-local" in item.name:
             item.add_marker("unmeasured")
+
+
+def pytest_collection_finish() -> None:
+    """Look for garbage only among what the tests make: what is imported and collected stays to the end."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(scope="session")
+def stand_ins() -> Iterator[StandIns]:
+    with open_stand_ins() as opened:
+        yield opened
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ import json
 import subprocess  # nosec B404
 import sys
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +16,8 @@ from typing import Any
 from infra.local.buckets import Rates
 
 _STOP_SECONDS = 5
+# No proxy of the environment's knows the way to this machine's own address.
+_opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 class StandInFailed(Exception):
@@ -49,9 +51,7 @@ class StandIn:
         """
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(f"{self.url}/_local/{path}", data=data, method=method)  # noqa: S310
-        # No proxy of the environment's knows the way to this machine's own address.
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(request, timeout=60) as answer:
+        with _opener.open(request, timeout=60) as answer:
             return json.load(answer)
 
 
@@ -94,19 +94,31 @@ def stand_in(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
     )
     try:
-        yield StandIn(_read_environment(process), process.pid)
+        environment = read_environment(process.stdout or ())
+        if environment is None:
+            raise StandInFailed(f"The stand-in ended with status {process.wait()} before it was ready.")
+        yield StandIn(environment, process.pid)
     finally:
         _stop(process)
 
 
-def _read_environment(process: subprocess.Popen[str]) -> dict[str, str]:
+def read_environment(lines: Iterable[str]) -> dict[str, str] | None:
+    """
+    Read what a stand-in prints when it is ready.
+
+    Parameters:
+        lines: Its standard output.
+
+    Returns:
+        What to export; None if it ended before.
+    """
     variables: dict[str, str] = {}
-    for line in process.stdout or ():
+    for line in lines:
         name, _, value = line.removeprefix("export ").strip().partition("=")
         variables[name] = value
         if name == "PRELAUNCH_STACK":
             return variables
-    raise StandInFailed(f"The stand-in ended with status {process.wait()} before it was ready.")
+    return None
 
 
 def _stop(process: subprocess.Popen[str]) -> None:

@@ -4,22 +4,23 @@ from collections.abc import Iterator
 
 import pytest
 
-from infra.local.process import StandIn, stand_in
+from infra.local.process import StandIn
 from tests.acceptance.aws_command_line import AwsCommandLine, aws_command_line
+from tests.forked_stand_in import StandIns
 
 LONGEST = {"test_the_demo_keeps_every_promise", "test_no_promise_breaks_whatever_dies"}
 
 
 @pytest.fixture
-def aws() -> Iterator[StandIn]:
-    with stand_in() as running:
+def aws(stand_ins: StandIns) -> Iterator[StandIn]:
+    with stand_ins.run() as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def idle_aws() -> Iterator[StandIn]:
+def idle_aws(stand_ins: StandIns) -> Iterator[StandIn]:
     """One for the tests that change nothing in it."""
-    with stand_in() as running:
+    with stand_ins.run() as running:
         yield running
 
 
@@ -30,8 +31,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def command_line() -> Iterator[AwsCommandLine]:
+def command_line(stand_ins: StandIns) -> Iterator[AwsCommandLine]:
     """`aws` over a stand-in that answers at once and forgets no write."""
-    with stand_in() as running, aws_command_line(running) as loaded:
+    with stand_ins.run() as running, aws_command_line(running) as loaded:
         running.control("PUT", "consistency", {"seconds": 0})
         yield loaded

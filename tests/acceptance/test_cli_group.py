@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from infra.local.process import StandIn, stand_in
+from infra.local.process import StandIn
 from tests.acceptance.commands import (
     PRELAUNCH,
     count_calls,
@@ -24,6 +24,7 @@ from tests.acceptance.commands import (
     wait_until,
 )
 from tests.acceptance.in_process import Command
+from tests.forked_stand_in import StandIns
 
 # One stand-in serves them all, whichever order they come in: each has groups of its own.
 pytestmark = pytest.mark.xdist_group("cli_group")
@@ -32,8 +33,8 @@ REFUSAL = {"service": "drs", "operation": "UpdateLaunchConfiguration", "code": "
 
 
 @pytest.fixture(scope="module")
-def shared_aws() -> Iterator[StandIn]:
-    with stand_in() as running_one:
+def shared_aws(stand_ins: StandIns) -> Iterator[StandIn]:
+    with stand_ins.run() as running_one:
         yield running_one
 
 

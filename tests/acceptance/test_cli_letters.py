@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from infra.local.process import StandIn, stand_in
+from infra.local.process import StandIn
 from tests.acceptance.commands import connect, make_environment, make_group_body, run_on_terminal
 from tests.acceptance.in_process import Command
+from tests.forked_stand_in import StandIns
 from workers.core.contract import APPLY_ACTOR
 from workers.core.queue.job import encode_job
 
@@ -18,8 +19,8 @@ FAILED, NOT_REACHABLE = 1, 3
 
 
 @pytest.fixture(scope="module")
-def shared_aws() -> Iterator[StandIn]:
-    with stand_in() as running:
+def shared_aws(stand_ins: StandIns) -> Iterator[StandIn]:
+    with stand_ins.run() as running:
         yield running
 
 

@@ -7,27 +7,34 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from infra.local.process import StandIn, stand_in
+from infra.local.process import StandIn
+from tests.forked_stand_in import StandIns
 
 
 @pytest.fixture(scope="session")
-def shared_stand_in() -> Iterator[StandIn]:
-    with stand_in() as running:
+def shared_stand_in(stand_ins: StandIns) -> Iterator[StandIn]:
+    with stand_ins.run() as running:
         yield running
 
 
 @pytest.fixture
-def local(shared_stand_in: StandIn) -> StandIn:
-    """The stand-in as if just started, where the control can make it so."""
-    shared_stand_in.control("PUT", "faults", [])
-    shared_stand_in.control("PUT", "rates", {"rates": "off"})
-    shared_stand_in.control("PUT", "latency", {"seconds": 0})
+def local(shared_stand_in: StandIn) -> Iterator[StandIn]:
+    """The stand-in as if just started, where the control can make it so; nothing that is broken in it is left so."""
+    _mend(shared_stand_in)
     shared_stand_in.control("PUT", "consistency", {"seconds": 0})
     shared_stand_in.control("PUT", "versions", {"limit": 10_000})
     shared_stand_in.control("PUT", "jobs", {"seconds": 60})
     shared_stand_in.control("PUT", "events", {"on": False})
     shared_stand_in.control("DELETE", "calls")
-    return shared_stand_in
+    yield shared_stand_in
+    # The tests of the doors share it too, and come without this.
+    _mend(shared_stand_in)
+
+
+def _mend(stand_in: StandIn) -> None:
+    stand_in.control("PUT", "faults", [])
+    stand_in.control("PUT", "rates", {"rates": "off"})
+    stand_in.control("PUT", "latency", {"seconds": 0})
 
 
 def make_client(

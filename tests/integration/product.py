@@ -8,7 +8,7 @@ import asyncio
 import json
 import uuid
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
@@ -20,6 +20,7 @@ from fastapi import FastAPI
 
 from infra.local.process import StandIn
 from producer.http import create_app
+from producer.http.app import ServicesFactory
 from producer.main import open_services
 from producer.services import Services
 from tests.fakes.accounts import BoundlessAccounts
@@ -271,11 +272,33 @@ def _comes_again(outcome: Outcome) -> bool:
     return not isinstance(outcome, Acknowledge)
 
 
+class Application:
+    """The HTTP door, made once: to make its routes takes longer than many tests, and none of them is a test's own."""
+
+    def __init__(self) -> None:
+        self._open: ServicesFactory | None = None
+        self._app = create_app(self._open_services)
+
+    def opening(self, open_services: ServicesFactory) -> FastAPI:
+        """Answer the application, which opens these when it is started next."""
+        self._open = open_services
+        return self._app
+
+    def _open_services(self) -> AbstractAsyncContextManager[Services]:
+        assert self._open is not None
+        return self._open()
+
+
+@cache
+def application() -> Application:
+    return Application()
+
+
 @asynccontextmanager
 async def open_product(local: StandIn, clock: MovableClock, database: Database) -> AsyncIterator[Product]:
     """Open the product on the running loop; the environment names the stand-in already."""
     settings = Settings(stack=local.environment["PRELAUNCH_STACK"], time_scale=0.1)
-    app = create_app(partial(open_services, settings, clock=clock))
+    app = application().opening(partial(open_services, settings, clock=clock))
     transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=("192.0.2.7", 4711))
     ec2 = client_of(local.url, "ec2")
     async with (

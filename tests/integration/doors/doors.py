@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack, nullcontext
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qsl
@@ -78,7 +79,7 @@ class Doors:
         self.function.run(self.closing.aclose())
         self.function.close()
 
-    @property
+    @cached_property
     def sqs(self) -> Any:
         return make_client("sqs", self.aws.url)
 
