@@ -19,7 +19,7 @@ from starlette.types import Receive, Scope, Send
 from producer.access import CALLER, Caller, Role, check_role, find_principal
 from producer.change_events import read_check
 from producer.http.app import create_app
-from producer.http.exchange import REQUEST_ID_HEADER
+from producer.http.exchange import PROBLEM, REQUEST_ID_HEADER
 from producer.operations import CHECK_DRIFT, Asked, list_operations, read_message, read_named
 from producer.problems import RETRY_AFTER_SECONDS, render_error
 from producer.services import Services
@@ -31,6 +31,10 @@ from workers.core.requests import Requester, RequestRefused
 
 log = structlog.get_logger()
 
+CONTENT_TYPE = "Content-Type"
+JSON = "application/json"
+SHOWN_HEADERS = (REQUEST_ID_HEADER, CONTENT_TYPE, "Location", "Retry-After")
+"""What of an answer's headers goes on to who asked by a message: the others are about a connection, or its browser."""
 _BASE_URL = "http://localhost"
 
 
@@ -118,15 +122,11 @@ class Operations:
         if "idempotencyKey" in asked.envelope:
             headers["Idempotency-Key"] = asked.envelope["idempotencyKey"]
         if content is not None:
-            headers["Content-Type"] = "application/json"
+            headers[CONTENT_TYPE] = JSON
         async with httpx.AsyncClient(transport=httpx.ASGITransport(self._with(caller)), base_url=_BASE_URL) as client:
             url = httpx.URL(asked.path, query=asked.query.encode())
             answer = await client.request(asked.method, url, content=content, headers=headers)
-        shown = {
-            name: answer.headers[name]
-            for name in (REQUEST_ID_HEADER, "Location", "Retry-After")
-            if name in answer.headers
-        }
+        shown = {name: answer.headers[name] for name in SHOWN_HEADERS if name in answer.headers}
         return Answer(answer.status_code, answer.json() if answer.content else None, shown, asked)
 
     async def _check_drift(self, asked: Asked, caller: Caller, request_id: str) -> Answer:
@@ -138,7 +138,8 @@ class Operations:
             sent = await checks.ask(read_check(asked.body or {}), requester)
         except (InvalidBody, RequestRefused, PrelaunchError) as error:
             return _refuse(error, {"operation": CHECK_DRIFT}, caller, request_id, asked)
-        return Answer(HTTPStatus.ACCEPTED, {"sentMessages": sent}, {REQUEST_ID_HEADER: request_id}, asked)
+        shown = {REQUEST_ID_HEADER: request_id, CONTENT_TYPE: JSON}
+        return Answer(HTTPStatus.ACCEPTED, {"sentMessages": sent}, shown, asked)
 
     def _with(self, caller: Caller) -> Any:
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -150,7 +151,7 @@ class Operations:
 def _refuse(error: Exception, message: object, caller: Caller, request_id: str, asked: Asked | None = None) -> Answer:
     """Answer what no route was asked about, and log who asked for what, as the routes do."""
     status, document = render_error(error)
-    headers = {REQUEST_ID_HEADER: request_id}
+    headers = {REQUEST_ID_HEADER: request_id, CONTENT_TYPE: PROBLEM}
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     log.warning(

@@ -21,9 +21,10 @@ from pydantic import ValidationError
 from starlette.types import Receive, Scope, Send
 
 from producer.access import CALLER, ROLES, Caller, Principal, Unauthenticated, read_claims, read_identity, read_token
-from producer.ask import Answer, Operations
+from producer.ask import CONTENT_TYPE, JSON, Answer, Operations
 from producer.http import create_app
 from producer.http.exchange import PROBLEM, REQUEST_ID_HEADER
+from producer.http.shipped import SCHEMA_TYPE
 from producer.main import open_services
 from producer.operations import read_named
 from producer.problems import RETRY_AFTER_SECONDS, render_error
@@ -46,6 +47,8 @@ REQUESTS_ALIAS = "requests"
 DIRECT = "lambda"
 API = "http"
 NOBODY = "API Gateway has not told who asks: give its method an authorizer of the kind Cognito, or AWS_IAM."
+TEXTS = ["text/", JSON, PROBLEM, SCHEMA_TYPE]
+"""What goes to API Gateway as text: without binaryMediaTypes it hands on what is encoded as it is, encoded."""
 UNOPENED = "prelaunch could not be opened; its log says why."
 """All that a stranger is told: what is missing names tables, queues and accounts."""
 UNTOLD = (
@@ -71,9 +74,7 @@ class Function:
         self._closing = AsyncExitStack()
         self.app = create_app(partial(open_services, settings), has_callers=True)
         self._runner.get_loop()  # it is the thread's from here on, which Mangum asks for
-        self._gateway = Mangum(
-            self._call_as_gateway, lifespan="off", text_mime_types=["text/", "application/json", PROBLEM]
-        )
+        self._gateway = Mangum(self._call_as_gateway, lifespan="off", text_mime_types=TEXTS)
         lifespan = self.app.router.lifespan_context(self.app)
         try:
             self.run(self._closing.enter_async_context(lifespan))
@@ -189,11 +190,11 @@ def _answer_unopened(event: object, context: Any) -> dict[str, Any]:
     """Answer as every door does what cannot be had now: the next invocation tries to open the function again."""
     request_id = _find_request_id(context)
     status, document = render_error(ServiceUnavailable(UNOPENED))
-    headers = {REQUEST_ID_HEADER: request_id, "Retry-After": str(RETRY_AFTER_SECONDS)}
+    headers = {REQUEST_ID_HEADER: request_id, CONTENT_TYPE: PROBLEM, "Retry-After": str(RETRY_AFTER_SECONDS)}
     answer = Answer(status, {**document, "requestId": request_id}, headers, None).render()
     if _find_kind(event) != "gateway":
         return answer
-    return {**answer, "headers": {**headers, "Content-Type": PROBLEM}, "body": json.dumps(answer["body"])}
+    return {**answer, "body": json.dumps(answer["body"])}
 
 
 def _find_request_id(context: Any) -> str:

@@ -179,6 +179,8 @@ def test_a_dry_run_writes_nothing(command: Command, shared_aws: StandIn, tmp_pat
     [
         (("--group", "nobody", "--group", "known", "--group", "pg-nobody"), ("nobody", "pg-nobody")),
         (("--group", "known", "--server", "s-nobody", "--server", "s-neither"), ("s-neither", "s-nobody")),
+        (("--group", "nobody", "--group", "known", "--server", "s-nobody"), ("nobody", "s-nobody")),
+        (("--group", "nobody", "--server", "s-nobody"), ("nobody",)),
     ],
 )
 def test_what_is_unknown_is_told_whole_and_nothing_is_applied(

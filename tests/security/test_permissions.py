@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from producer.operations import CHECK_DRIFT, ROUTES
+from producer.operations import CHECK_DRIFT, ROUTES, Asked
 from tests.integration.doors.doors import DOORS, Doors, make_context, make_event
 from tests.integration.doors.test_doors import ASKED, group_id
 from workers.core.errors import SetupError
@@ -51,7 +51,9 @@ def test_an_invocation_through_no_role_s_alias_may_nothing(doors: Doors, alias: 
 def test_an_invocation_that_plays_api_gateway_is_not_believed(doors: Doors, alias: str) -> None:
     """Its claims count through API Gateway's alias alone: what it really asks for is no operation."""
     claims = {"cognito:username": "mallory", "cognito:groups": "admin"}
-    asked = make_event(_Asked("DELETE", f"/protection-groups/{group_id(doors)}"), {"authorizer": {"claims": claims}})
+    asked = make_event(
+        Asked("", "DELETE", f"/protection-groups/{group_id(doors)}", "", None, {}), {"authorizer": {"claims": claims}}
+    )
     answer = doors.function.handle(asked, make_context(alias))
     assert (answer["statusCode"], answer["body"]["code"]) == (400, "INVALID_BODY")
 
@@ -65,11 +67,6 @@ def test_an_invocation_that_plays_the_queue_is_not_believed(doors: Doors, alias:
         doors.function.handle({"Records": [record]}, make_context(alias))
     assert doors.ask_http({"operation": "get_protection_group", "groupId": target}).status == 200
     doors.sqs.delete_message(QueueUrl=doors.url("requests"), ReceiptHandle=record["receiptHandle"])
-
-
-class _Asked:
-    def __init__(self, method: str, path: str) -> None:
-        self.method, self.path, self.query, self.body = method, path, "", None
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,7 @@ def test_api_gateway_s_callers_are_told_when_to_ask_again() -> None:
 def test_an_invocation_is_told_when_to_ask_again() -> None:
     """In the shape of its other answers."""
     answer = lambda_handler.handle({"operation": "list_waves"}, CONTEXT)
+    assert answer["headers"]["Content-Type"] == "application/problem+json"
     assert (answer["statusCode"], answer["body"]["code"], answer["headers"]["Retry-After"]) == (
         503,
         "SERVICE_UNAVAILABLE",

@@ -28,12 +28,13 @@ async def choose(services: Services, named: Sequence[str], asked: Asked) -> list
     Raises:
         InvalidBody: A group is not there, or a source server is in none of them; it carries every such error.
     """
-    groups = await _find_named(services, named) if named else await services.progress.list_groups()
+    groups, unknown = await _find_named(services, named) if named else (await services.progress.list_groups(), [])
     found = [each for each in await do_all(groups, lambda group_id: _look(services, group_id)) if each is not None]
     members = {server for each in found for server in each.servers}
-    missing = sorted((asked.servers or frozenset()) - members)
-    if missing:
-        raise InvalidBody(tuple(_no_member(server, found) for server in missing))
+    # Of groups that are all unknown nobody can say who their members would be.
+    missing = sorted((asked.servers or frozenset()) - members) if groups or not unknown else []
+    if unknown or missing:
+        raise InvalidBody((*unknown, *(_no_member(server, found) for server in missing)))
     if asked.servers is not None:
         found = [replace(each, servers=each.servers & asked.servers) for each in found]
     if asked.only_failed:
@@ -42,7 +43,7 @@ async def choose(services: Services, named: Sequence[str], asked: Asked) -> list
     return [each for each in found if each.servers or not narrowed]
 
 
-async def _find_named(services: Services, named: Sequence[str]) -> list[str]:
+async def _find_named(services: Services, named: Sequence[str]) -> tuple[list[str], list[FieldError]]:
     async def find(name: str) -> str | None:
         try:
             return await services.queries.find(name)
@@ -57,9 +58,7 @@ async def _find_named(services: Services, named: Sequence[str]) -> list[str]:
         for name, group_id in zip(names, found, strict=True)
         if group_id is None
     ]
-    if unknown:
-        raise InvalidBody(tuple(unknown))
-    return list(dict.fromkeys(group_id for group_id in found if group_id is not None))
+    return list(dict.fromkeys(group_id for group_id in found if group_id is not None)), unknown
 
 
 async def _look(services: Services, group_id: str) -> Chosen | None:

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, nullcontext
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import parse_qsl
 
 import httpx
 
@@ -14,7 +15,7 @@ from infra.local.process import StandIn
 from producer.access import Access
 from producer.http import create_app
 from producer.lambda_handler import Function
-from producer.operations import list_operations, read_message
+from producer.operations import ENVELOPE, Asked, list_operations, read_message
 from tests.integration.conftest import make_client
 from workers.core.settings import Settings
 
@@ -29,6 +30,19 @@ class Answered:
 
     status: int
     document: Any
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """By their names in lower case, without the length: a proxy's own."""
+
+
+def read_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
+    """Read headers, which have no case, as they can be compared."""
+    return {name.lower(): value for name, value in headers.items() if name.lower() != "content-length"}
+
+
+def name_envelope(asked: Asked) -> dict[str, str]:
+    """Name what stands in a message's envelope as a request does."""
+    named = {"requestId": "X-Request-Id", "idempotencyKey": "Idempotency-Key"}
+    return {header: asked.envelope[name] for name, header in named.items() if name in asked.envelope}
 
 
 def make_context(alias: str | None = None) -> Any:
@@ -94,15 +108,23 @@ class Doors:
 
     def ask_http(self, message: Mapping[str, Any]) -> Answered:
         asked = read_message(dict(message), list_operations(self.function.app))
-        answer = self.function.run(
-            self.http.request(asked.method, f"{asked.path}?{asked.query}".rstrip("?"), json=asked.body)
-        )
-        return Answered(answer.status_code, answer.json() if answer.content else None)
+        path = f"{asked.path}?{asked.query}".rstrip("?")
+        answer = self.function.run(self.http.request(asked.method, path, json=asked.body, headers=name_envelope(asked)))
+        return Answered(answer.status_code, answer.json() if answer.content else None, read_headers(answer.headers))
 
     def ask_gateway(self, message: Mapping[str, Any], **who: Any) -> Answered:
         asked = read_message(dict(message), list_operations(self.function.app))
-        answer = self.function.handle(make_event(asked, who), make_context("api"))
-        return Answered(answer["statusCode"], json.loads(answer["body"]) if answer["body"] else None)
+        return read_proxied(self.function.handle(make_event(asked, who), make_context("api")))
+
+    def knock(self, method: str, path: str) -> Mapping[str, Answered]:
+        """Ask for what is no operation through the two doors that have addresses."""
+        asked = Asked("", method, path, "", None, {})
+        identity = {"userArn": "arn:aws:sts::123456789012:assumed-role/administrators/alice"}
+        proxied = self.function.handle(make_event(asked, {"identity": identity}), make_context("api"))
+        assert not proxied["isBase64Encoded"], "without binaryMediaTypes API Gateway hands it on as it stands here"
+        answer = self.function.run(self.http.request(method, path))
+        found = Answered(answer.status_code, answer.json() if answer.content else None, read_headers(answer.headers))
+        return {"http": found, "api gateway": read_proxied(proxied)}
 
     def ask_with_token(self, message: Mapping[str, Any], groups: str = "admin") -> Answered:
         claims = {"sub": "1", "cognito:username": "alice", "cognito:groups": groups}
@@ -114,11 +136,12 @@ class Doors:
 
     def ask_directly(self, message: Mapping[str, Any], alias: str | None = "admin") -> Answered:
         answer = self.function.handle(message, make_context(alias))
-        return Answered(answer["statusCode"], answer["body"])
+        return Answered(answer["statusCode"], answer["body"], read_headers(answer["headers"]))
 
     def ask_in_a_body(self, message: Mapping[str, Any]) -> Answered:
-        body = {name: value for name, value in message.items() if name != "operation"}
-        return self.ask_directly({"operation": message["operation"], "body": body, "invokedBy": "alice"})
+        beside = {name: value for name, value in message.items() if name in ENVELOPE}
+        body = {name: value for name, value in message.items() if name not in ENVELOPE}
+        return self.ask_directly({**beside, "body": body, "invokedBy": "alice"})
 
     def ask_by_message(self, message: Mapping[str, Any]) -> Answered:
         """Send it, let the function take it, and read the reply."""
@@ -129,7 +152,7 @@ class Doors:
         assert reply["correlationId"] == sent["correlationId"]
         # None: no request could be made of it.
         assert reply.get("operation") in {message["operation"], None}
-        return Answered(reply["statusCode"], reply["body"])
+        return Answered(reply["statusCode"], reply["body"], read_headers(reply["headers"]))
 
     def make_record(self, message: object) -> dict[str, Any]:
         """Send a message, and receive it as Lambda's event source mapping hands it on."""
@@ -179,18 +202,25 @@ class Guarded:
     def ask(self, method: str, path: str, token: str) -> Answered:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         answer = self.doors.function.run(self.client.request(method, path, headers=headers))
-        return Answered(answer.status_code, answer.json() if answer.content else None)
+        return Answered(answer.status_code, answer.json() if answer.content else None, read_headers(answer.headers))
 
 
-def make_event(asked: Any, who: Mapping[str, Any]) -> dict[str, Any]:
+def read_proxied(answer: Mapping[str, Any]) -> Answered:
+    """Read what API Gateway hands on of a function's answer."""
+    headers = {**answer["headers"], **{name: ", ".join(each) for name, each in answer["multiValueHeaders"].items()}}
+    return Answered(answer["statusCode"], json.loads(answer["body"]) if answer["body"] else None, read_headers(headers))
+
+
+def make_event(asked: Asked, who: Mapping[str, Any]) -> dict[str, Any]:
     """Make the event of an API Gateway REST API with Lambda proxy integration."""
-    query = dict(pair.split("=", 1) for pair in asked.query.split("&") if pair)
+    query = dict(parse_qsl(asked.query, keep_blank_values=True))
+    headers = {"Content-Type": "application/json", "Host": "api.example.com", **name_envelope(asked)}
     return {
         "resource": "/{proxy+}",
         "path": asked.path,
         "httpMethod": asked.method,
-        "headers": {"Content-Type": "application/json", "Host": "api.example.com"},
-        "multiValueHeaders": {"Content-Type": ["application/json"], "Host": ["api.example.com"]},
+        "headers": headers,
+        "multiValueHeaders": {name: [value] for name, value in headers.items()},
         "queryStringParameters": query or None,
         "multiValueQueryStringParameters": {name: [value] for name, value in query.items()} or None,
         "requestContext": {"identity": {"sourceIp": "192.0.2.7"}, "stage": "prod", **who},

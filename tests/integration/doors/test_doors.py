@@ -18,6 +18,7 @@ _CHANGING = re.compile(
     r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 )
 Message = dict[str, Any]
+REQUEST_ID = "of-a-test"
 OTHERWISE = {
     "requestId": "each request has its own",
     "requestedBy": "each door has its own way to tell who asks",
@@ -137,14 +138,21 @@ def test_every_operation_is_asked_for() -> None:
 
 @pytest.mark.parametrize("operation", ASKED)
 def test_the_same_request_has_the_same_answer_through_each_door(doors: Doors, operation: str) -> None:
-    """Status and document, but for ids, times and who asked."""
+    """Status, headers and document, but for ids, times and who asked; each carries its request's own id."""
     make, status = ASKED[operation]
     shared = make(doors) if operation in OF_AWS else None
-    answers = {door: ask(doors, door, {"operation": operation, **(shared or make(doors))}) for door in DOORS}
+    named = {"operation": operation, "requestId": REQUEST_ID}
+    answers = {door: ask(doors, door, {**named, **(shared or make(doors))}) for door in DOORS}
     assert {door: answer.status for door, answer in answers.items()} == dict.fromkeys(DOORS, status)
     expected = plain(answers["http"].document)
     for door, answer in answers.items():
         assert plain(answer.document) == expected, door
+        assert plain(answer.headers) == plain(answers["http"].headers), door
+        assert answer.headers["x-request-id"] == REQUEST_ID, door
+        assert ("content-type" in answer.headers) is (answer.document is not None), door
+        if "location" in answer.headers:
+            made = answer.document.get("groupId") or answer.document["waveId"]
+            assert answer.headers["location"].rpartition("/")[2] == made, door
 
 
 BROKEN: Mapping[str, Message] = {
@@ -163,8 +171,11 @@ BROKEN: Mapping[str, Message] = {
 def test_the_same_wrong_request_has_the_same_refusal_through_each_door(doors: Doors, broken: str) -> None:
     """Code, detail and every error; through the queue it is a dead letter too, with the reason."""
     doors.take("requests-dlq")
-    answers = {door: ask(doors, door, BROKEN[broken]) for door in DOORS}
+    answers = {door: ask(doors, door, {**BROKEN[broken], "requestId": REQUEST_ID}) for door in DOORS}
     expected = plain(answers["http"].document)
+    told = {"content-type": "application/problem+json", "x-request-id": REQUEST_ID}
+    assert {door: answer.headers for door, answer in answers.items()} == dict.fromkeys(DOORS, told)
+    assert {answer.document["requestId"] for answer in answers.values()} == {REQUEST_ID}
     assert 400 <= answers["http"].status < 500
     assert {door: (answer.status, plain(answer.document)) for door, answer in answers.items()} == dict.fromkeys(
         DOORS, (answers["http"].status, expected)
@@ -173,6 +184,46 @@ def test_the_same_wrong_request_has_the_same_refusal_through_each_door(doors: Do
     reason = letter["MessageAttributes"]["reason"]["StringValue"]
     assert reason
     assert all(error["message"] in reason for error in answers["http"].document["errors"])
+
+
+def test_what_passes_says_through_each_door_when_to_ask_again(doors: Doors) -> None:
+    """All answer 503 with the same headers but the queue's, which needs none: the message comes again by itself."""
+    message = {"operation": "create_protection_group", **body(doors)}
+    try:
+        fault = {"service": "drs", "operation": "DescribeSourceServers", "code": "InternalServerException"}
+        doors.aws.control("PUT", "faults", [fault])
+        answers = {door: ask(doors, door, message) for door in DOORS if door != "message"}
+        record = doors.make_record(message)
+        left = doors.function.handle({"Records": [record]}, make_context("requests"))
+    finally:
+        doors.aws.control("PUT", "faults", [])
+    assert left == {"batchItemFailures": [{"itemIdentifier": record["messageId"]}]}
+    doors.sqs.delete_message(QueueUrl=doors.url("requests"), ReceiptHandle=record["receiptHandle"])
+    for door, answer in answers.items():
+        assert (answer.status, answer.document["code"]) == (503, "InternalServerException"), door
+        own = {"x-request-id": answer.document["requestId"]}
+        assert answer.headers == {"content-type": "application/problem+json", "retry-after": "5", **own}, door
+
+
+ADDRESSES = (
+    ("GET", "/healthz"),
+    ("GET", "/readyz"),
+    ("GET", "/schemas/fleet.json"),
+    ("HEAD", "/healthz"),
+    ("OPTIONS", "/waves"),
+    ("PATCH", "/waves"),
+    ("GET", "/nowhere"),
+)
+
+
+@pytest.mark.parametrize(("method", "path"), ADDRESSES)
+def test_what_is_no_operation_is_answered_alike_over_http_and_behind_api_gateway(
+    doors: Doors, method: str, path: str
+) -> None:
+    """Status, headers and document; as text, which API Gateway hands on unchanged."""
+    found = doors.knock(method, path)
+    answers = [(each.status, plain(each.document), plain(each.headers)) for each in found.values()]
+    assert answers[0] == answers[1]
 
 
 NO_REQUEST: Mapping[str, tuple[object, str]] = {
