@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from producer.cli.answer import ExitStatus
 from producer.cli.options import NO_CHOICE, AwsChoice
-from producer.cli.reapply.board import Bars, Lines, Standing, describe_settled
+from producer.cli.reapply.board import Bars, Lines, Standing, Total, describe_settled
 from producer.cli.reapply.outcome import (
     COLUMNS,
     Asked,
@@ -288,11 +288,11 @@ def test_a_pipe_gets_a_line_a_group_and_one_now_and_then() -> None:
         Standing("b", 0, 2, "tokens: AWS throttles"),
         Standing("c", 0, 2, "hold: wave-1 is launching this group"),
     ]
-    lines.show(going, 1, 6)
+    lines.show(going, Total(1, 6))
     clock.now += 29
-    lines.show(going, 2, 6)
+    lines.show(going, Total(2, 6))
     clock.now += 1
-    lines.show(going, 4, 6)
+    lines.show(going, Total(4, 6))
     lines.tell_settled(settle(GROUP, SERVERS, Status.READY, "run-1"))
     assert said == [
         "3 groups: every run is asked for.",
@@ -331,9 +331,10 @@ def test_a_terminal_shows_no_more_groups_than_fit() -> None:
     bars = Bars(screen, Seconds(), height=5)
     bars.show_asked(3, 7)
     assert screen.lines[0].endswith("3 of 7 groups asked for")
+    bars.show_asked(7, 7)
     going = [Standing(f"g{number}", 0, 2, None) for number in range(5)]
     going += [Standing("h", 1, 2, None), Standing("\x1b[2Jw", 0, 2, "tokens: AWS throttles")]
-    bars.show(going, 1, 14)
+    bars.show(going, Total(1, 14))
     assert len(screen.lines) == 4
     assert "0/2 waits for tokens: AWS throttles" in screen.lines[0]
     assert "\x1b" not in screen.lines[0]
@@ -342,8 +343,53 @@ def test_a_terminal_shows_no_more_groups_than_fit() -> None:
     assert screen.lines[2] == "and 5 groups more"
     assert screen.lines[3].startswith("all")
     assert screen.lines[3].endswith("1 of 14 source servers, 0.0/s, -:-- left")
-    bars.show([], 14, 14)
+    bars.show([], Total(14, 14))
     assert len(screen.lines) == 1
+
+
+def test_bars_show_runs_while_others_are_asked_for() -> None:
+    """Both on no more lines than there are; the time left is of all groups, those that are still to be asked too."""
+    clock = Seconds()
+    screen: Any = Screen()
+    bars = Bars(screen, clock, height=6)
+    bars.show_asked(1, 10)
+    going = [Standing(f"g{number}", 0, 2, None) for number in range(5)]
+    bars.show(going, Total(0, 10))
+    bars.show_asked(5, 10)
+    clock.now += 10
+    bars.show(going, Total(2, 10))
+    asked, first, second, others, total = screen.lines
+    assert asked.endswith("5 of 10 groups asked for")
+    assert (first[:2], second[:2], others) == ("g0", "g1", "and 3 groups more")
+    # 8 that are known and 10 of the other five groups, at one in five seconds.
+    assert total.endswith("2 of 10 source servers, 0.2/s, 1:30 left")
+    bars.show_asked(10, 10)
+    assert not any("asked for" in line for line in screen.lines)
+    assert screen.lines[-1].endswith("2 of 10 source servers, 0.2/s, 0:40 left")
+
+
+def test_lines_tell_of_runs_while_others_are_asked_for() -> None:
+    """The line about all says of how many groups it speaks."""
+    clock, said = Seconds(), list[str]()
+    lines = Lines(clock, said.append)
+    lines.show_asked(0, 4)
+    lines.show_asked(1, 4)
+    lines.show([Standing("a", 0, 2, None)], Total(0, 2))
+    clock.now += 30
+    lines.show([Standing("a", 1, 2, None)], Total(1, 2))
+    assert said == ["1 of 2 source servers, 0.0/s, 3:30 left, 1 of 4 groups asked for, 1 group to go."]
+
+
+def test_what_was_done_before_is_no_pace() -> None:
+    """A run that was in hand for long already joins: what it did before shows in the count, and not in the pace."""
+    clock = Seconds()
+    screen: Any = Screen()
+    bars = Bars(screen, clock, height=6)
+    bars.show_asked(2, 2)
+    bars.show([Standing("a", 0, 10, None)], Total(0, 10))
+    clock.now += 10
+    bars.show([Standing("a", 5, 10, None), Standing("b", 90, 100, None)], Total(95, 110, before=90))
+    assert screen.lines[-1].endswith("95 of 110 source servers, 0.5/s, 0:30 left")
 
 
 # --- what is printed

@@ -11,7 +11,7 @@ from producer.cli.options import AsJson, AwsChoice, Profile, RegionName
 from producer.cli.reapply.applying import Applying
 from producer.cli.reapply.board import open_board
 from producer.cli.reapply.choosing import choose
-from producer.cli.reapply.following import Following
+from producer.cli.reapply.following import Following, follow_while
 from producer.cli.reapply.interruption import Interrupted, Interruption, heed_signals
 from producer.cli.reapply.outcome import Asked, Summary, render_summary
 from producer.cli.reapply.planning import plan_all
@@ -65,10 +65,12 @@ class Reapply:
             summary.interrupted_by = interruption.signal.name if interruption.signal else None
             return summary
         with open_board() as board:
-            applied = await Applying(services, requester, interruption, board).apply_all(chosen, self._asked)
-            following = Following(services, applied.running, interruption, board, read_clock)
-            if self._wait and applied.unreachable is None:
-                await following.follow()
+            following = Following(services, interruption, board, read_clock)
+            applying = Applying(services, requester, interruption, board, following.add)
+            if self._wait:
+                applied = await follow_while(following, applying.apply_all(chosen, self._asked))
+            else:
+                applied = await applying.apply_all(chosen, self._asked)
         summary.groups = [*applied.outcomes, *following.outcomes, *following.find_pending()]
         summary.groups.sort(key=lambda each: (each.group.name, each.group.group_id))
         summary.unbegun = applied.unbegun
