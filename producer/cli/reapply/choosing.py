@@ -29,7 +29,10 @@ async def choose(services: Services, named: Sequence[str], asked: Asked) -> list
         InvalidBody: A group is not there, or a source server is in none of them; it carries every such error.
     """
     groups, unknown = await _find_named(services, named) if named else (await services.progress.list_groups(), [])
-    found = [each for each in await do_all(groups, lambda group_id: _look(services, group_id)) if each is not None]
+    failing = await _find_failing(services, groups) if asked.only_failed else frozenset(groups)
+    # Of all groups the members are read where source servers are named: one of a group that is ready is not unknown.
+    looked_at = groups if asked.servers is not None else [each for each in groups if each in failing]
+    found = [each for each in await do_all(looked_at, lambda group_id: _look(services, group_id)) if each is not None]
     members = {server for each in found for server in each.servers}
     # Of groups that are all unknown nobody can say who their members would be.
     missing = sorted((asked.servers or frozenset()) - members) if groups or not unknown else []
@@ -38,7 +41,8 @@ async def choose(services: Services, named: Sequence[str], asked: Asked) -> list
     if asked.servers is not None:
         found = [replace(each, servers=each.servers & asked.servers) for each in found]
     if asked.only_failed:
-        found = await do_all(found, lambda each: _narrow_to_failed(services, each))
+        may_fail = [each for each in found if each.group_id in failing and each.servers]
+        found = await do_all(may_fail, lambda each: _narrow_to_failed(services, each))
     narrowed = asked.servers is not None or asked.only_failed
     return [each for each in found if each.servers or not narrowed]
 
@@ -59,6 +63,16 @@ async def _find_named(services: Services, named: Sequence[str]) -> tuple[list[st
         if group_id is None
     ]
     return list(dict.fromkeys(group_id for group_id in found if group_id is not None)), unknown
+
+
+async def _find_failing(services: Services, group_ids: Sequence[str]) -> frozenset[str]:
+    """Tell of which groups a source server may have failed: of a pending one too, while the others go on."""
+    standings = await services.progress.read_standings(group_ids)
+    return frozenset(
+        group_id
+        for group_id, (_, status) in standings.items()
+        if status is not None and status.status in {Status.FAILED, Status.PENDING}
+    )
 
 
 async def _look(services: Services, group_id: str) -> Chosen | None:
