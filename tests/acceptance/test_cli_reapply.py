@@ -253,6 +253,26 @@ def test_an_end_in_between_leaves_the_runs_and_says_how_to_watch_them(
     delete_groups(command, list(made))
 
 
+def test_an_end_before_anything_is_asked_leaves_the_old_report(
+    environment: dict[str, str], shared_aws: StandIn, tmp_path: Path
+) -> None:
+    """Headings alone are worth less than what was there; it is said that nothing was written."""
+    report, log = tmp_path / "report.csv", tmp_path / "log"
+    report.write_text("of yesterday")
+    shared_aws.control("PUT", "faults", [{"service": "dynamodb", "operation": "Query", "kind": "hang"}])
+    shared_aws.control("DELETE", "calls")
+    with running(environment, "reapply", "--all", "--report", str(report), log=log) as choosing:
+        wait_until(lambda: count_calls(shared_aws, "dynamodb.Query") >= 1, "the first read of the groups")
+        status = terminate(choosing, signal.SIGINT)
+    shared_aws.control("PUT", "faults", [])
+    assert status == INTERRUPTED
+    assert report.read_text() == "of yesterday"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["log", "report.csv"]
+    told = log.read_text()
+    assert "Ended by SIGINT. Nothing was applied." in told
+    assert "no report is written" in told
+
+
 def test_what_ends_otherwise_meanwhile_fails_alone(
     command: Command, environment: dict[str, str], shared_aws: StandIn, tmp_path: Path
 ) -> None:

@@ -132,7 +132,7 @@ def reapply(
         with answering(as_json=json):
             summary = ask(work.run, aws)
         document = render_summary(summary)
-        is_written = file is None or _write_report(file, document)
+        is_written = file is None or _write_report(file, summary, document)
         print_summary(summary, document, as_json=json, aws=aws)
     finally:
         if file is not None:
@@ -148,7 +148,10 @@ def _open_report(name: str) -> Report:
         raise typer.BadParameter(str(error), param_hint="--report") from error
 
 
-def _write_report(report: Report, document: dict[str, object]) -> bool:
+def _write_report(report: Report, summary: Summary, document: dict[str, object]) -> bool:
+    if not summary.has_begun:
+        complain("There is nothing to report: no report is written, and one that was there is as it was.")
+        return True
     try:
         report.write(document)
     except FileUnwritable as error:
