@@ -233,6 +233,32 @@ def test_where_nothing_is_under_way_nothing_is_waited_for(
     assert [*(each.status for each in applied.outcomes), *("running" for _ in applied.running)] == [status]
 
 
+def test_each_group_that_is_over_at_once_has_its_line_then() -> None:
+    """Refused, ready or without a launch config: not when all are asked, and none that has a run."""
+    services = Services()
+    answers: dict[str, Submitted | Exception] = {
+        "pg-0": RequestRefused("One is no member.", code="INVALID_BODY"),
+        "pg-1": submit(accepted=False, in_hand=frozenset()),
+        "pg-2": submit(run_id=None),
+    }
+    services.on_apply = lambda group_id: answers.get(group_id, submit())
+    said: list[tuple[float, str]] = []
+
+    async def main() -> None:
+        began = now()
+        lines = Lines(lambda: 0.0, lambda line: said.append((now() - began, line)))
+        applying = Applying(services, REQUESTER, Interruption(), lines, lambda _run: None)  # type: ignore[arg-type]  # scripted
+        await applying.apply_all([make_group(number) for number in range(GROUPS_AT_ONCE + 1)], Asked())
+
+    run_virtually(main)
+    assert sorted(said) == [
+        (1.0, "group 0 (pg-0) failed: INVALID_BODY: One is no member."),
+        (1.0, "group 1 (pg-1) is READY: 2 ready, 0 failed."),
+        (1.0, "group 2 (pg-2): no launch config, nothing to apply."),
+        (2.0, f"{GROUPS_AT_ONCE + 1} groups asked for: {GROUPS_AT_ONCE - 2} runs."),
+    ]
+
+
 # --- following
 
 

@@ -98,9 +98,11 @@ class Applying:
                 self._follow(outcome)
             else:
                 applied.outcomes.append(outcome)
-            self._board.show_asked(len(applied.running) + len(applied.outcomes), len(groups))
+                self._board.tell_settled(outcome)
+            runs = len(applied.running)
+            self._board.show_asked(runs + len(applied.outcomes), len(groups), runs)
 
-        self._board.show_asked(0, len(groups))
+        self._board.show_asked(0, len(groups), 0)
         await do_all(groups, apply, GROUPS_AT_ONCE)
         return applied
 

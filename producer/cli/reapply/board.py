@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from producer.cli.answer import clean, complain
-from producer.cli.reapply.outcome import GroupOutcome
+from producer.cli.reapply.outcome import NOT_CONFIGURED, GroupOutcome
 from producer.cli.reapply.pace import Pace, say_duration
 from workers.core.status import Status
 
@@ -75,8 +75,8 @@ class Asking:
 class Board(Protocol):
     """Where it is shown how far it is."""
 
-    def show_asked(self, asked: int, groups: int) -> None:
-        """Show of how many groups the runs are opened."""
+    def show_asked(self, asked: int, groups: int, runs: int) -> None:
+        """Show of how many groups it is known what comes of them, and how many have a run."""
 
     def show(self, going: Sequence[Standing], total: Total) -> None:
         """Show how far the runs are that are not over, and how many source servers of all are done, of how many."""
@@ -101,11 +101,11 @@ class Lines:
         self._said_at = clock()
         self._asking = Asking()
 
-    def show_asked(self, asked: int, groups: int) -> None:
-        """Say it once, when all are asked."""
+    def show_asked(self, asked: int, groups: int, runs: int) -> None:
+        """Say it once, when all are asked and there is anything to wait for."""
         self._asking = Asking(asked, groups)
-        if groups and asked == groups:
-            self._say(f"{count(groups, 'group')}: every run is asked for.")
+        if runs and asked == groups:
+            self._say(f"{count(groups, 'group')} asked for: {count(runs, 'run')}.")
 
     def show(self, going: Sequence[Standing], total: Total) -> None:
         """Say it if nothing was said for a while."""
@@ -142,7 +142,7 @@ class Bars:
         self._going: Sequence[Standing] = ()
         self._total: Total | None = None
 
-    def show_asked(self, asked: int, groups: int) -> None:
+    def show_asked(self, asked: int, groups: int, runs: int) -> None:  # noqa: ARG002  # each run has its bar
         """Draw it above what is known of the runs."""
         self._asking = Asking(asked, groups)
         self._redraw()
@@ -200,6 +200,8 @@ def describe_settled(outcome: GroupOutcome) -> str:
     named = f"{clean(outcome.group.name)} ({outcome.group.group_id})"
     if outcome.code:
         return f"{named} failed: {outcome.code}: {clean(outcome.message)}"
+    if outcome.status == NOT_CONFIGURED:
+        return f"{named}: no launch config, nothing to apply."
     counts = ", ".join(f"{outcome.count(status)} {status}" for status in (Status.READY, Status.FAILED))
     return f"{named} is {outcome.status.upper()}: {counts}."
 
