@@ -65,6 +65,19 @@ class Progress:
         """
         return await self._groups.read_many(group_ids)
 
+    async def read_members(self, versions: Mapping[str, int]) -> dict[str, frozenset[str]]:
+        """
+        Read who the members of many groups are.
+
+        Parameters:
+            versions: Group to the version of its definition.
+
+        Returns:
+            Group to its source servers; one that is gone is left out.
+        """
+        found = await self._groups.read_many_definitions(versions)
+        return {group_id: frozenset(definition.source_server_ids) for group_id, definition in found.items()}
+
     async def read(self, generations: Mapping[str, int]) -> dict[str, RunProgress]:
         """
         Read how far a run of each of many groups is.

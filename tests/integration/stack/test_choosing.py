@@ -1,6 +1,7 @@
 """What it costs `prelaunch reapply` to find out which groups and source servers are meant."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -60,3 +61,47 @@ async def test_a_source_server_of_a_ready_group_is_known(product: Product) -> No
     assert await choose_servers(product, [group_id], Asked(only_failed=True, servers=frozenset(members))) == {}
     with pytest.raises(InvalidBody, match="s-nobody"):
         await choose_servers(product, [group_id], Asked(only_failed=True, servers=frozenset({"s-nobody"})))
+
+
+async def test_the_members_of_many_groups_are_a_few_reads(product: Product) -> None:
+    """Not one a group: two items of each and its definition, a hundred a call, in the order they were named."""
+    made = await make_ready(product, 4)
+    bare = await product.create(product.add_servers(1), launchConfig={})
+    named = [bare, *(group_id for group_id, _ in made)]
+    product.count_anew()
+    chosen = await choose(product.services, named, Asked(force=True))
+    assert product.calls() == {"dynamodb.GetItem": 5, "dynamodb.BatchGetItem": 2}
+    assert [each.group_id for each in chosen] == named
+    assert [each.is_configured for each in chosen] == [False, *[True] * 4]
+    assert [each.servers for each in chosen[1:]] == [frozenset(members) for _, members in made]
+    assert {each.region for each in chosen} == {"us-east-1"}
+
+
+async def test_a_group_that_is_deleted_meanwhile_is_not_chosen(product: Product) -> None:
+    """Its members are gone with it, whether its head was read before or not."""
+    ((group_id, members),) = await make_ready(product, 1)
+    progress = product.services.progress
+    assert await progress.read_members({group_id: 1, "pg-00000000000000000": 1}) == {group_id: frozenset(members)}
+    assert (await product.api.delete(f"/protection-groups/{group_id}")).status_code == 204
+    assert await progress.read_standings([group_id]) == {}
+
+
+async def test_a_definition_of_several_chunks_is_read_whole(product: Product, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However large it is, and none of it in part."""
+    monkeypatch.setattr("workers.core.store.groups.CHUNK_BYTES", 60)
+    small, large = product.add_servers(1), product.add_servers(20)
+    groups = {await product.create(members): frozenset(members) for members in (small, large)}
+    product.count_anew()
+    assert await product.services.progress.read_members(dict.fromkeys(groups, 1)) == groups
+    assert product.calls() == {"dynamodb.BatchGetItem": 2}
+    (last,) = [group_id for group_id, members in groups.items() if len(members) > 1]
+    dynamodb = product.client("dynamodb")
+    chunk: Any = {
+        "TableName": f"{product.settings.stack}-groups",
+        "Key": {"groupId": {"S": last}, "item": {"S": "config#0000000001#0001"}},
+    }
+    kept = dynamodb.get_item(**chunk)["Item"]
+    dynamodb.delete_item(**chunk)
+    read = await product.services.progress.read_members(dict.fromkeys(groups, 1))
+    dynamodb.put_item(TableName=chunk["TableName"], Item=kept)
+    assert list(read) == [group_id for group_id in groups if group_id != last]
