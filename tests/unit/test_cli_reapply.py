@@ -404,6 +404,30 @@ def test_what_was_done_before_is_no_pace() -> None:
     assert said[-1] == "105 of 110 source servers, 0.5/s, 0:10 left, 2 groups to go."
 
 
+def test_a_step_before_the_runs_is_shown() -> None:
+    """A bar, or a line when it begins and then now and then; each step has its own pace."""
+    clock, said = Seconds(), list[str]()
+    screen: Any = Screen()
+    bars, lines = Bars(screen, clock, height=6), Lines(clock, said.append)
+    for board in (bars, lines):
+        board.show_step("reading", 0, 0)
+    assert (screen.lines, said) == (["reading …"], [])
+    clock.now += 100
+    for done in range(4):
+        for board in (bars, lines):
+            board.show_step("comparing", done, 4)
+        clock.now += 15
+        if done == 1:
+            assert screen.lines[0].startswith("comparing ")
+            assert screen.lines[0].endswith("1 of 4 groups, 0:45 left")
+    assert said == ["4 groups: comparing.", "comparing: 2 of 4 groups, 0:30 left."]
+    lines.show_step("comparing", 4, 4)
+    assert len(said) == 2
+    bars.show_asked(0, 4, 0)
+    assert len(screen.lines) == 1
+    assert screen.lines[0].endswith("0 of 4 groups asked for")
+
+
 # --- what is printed
 
 

@@ -541,13 +541,17 @@ async def test_one_failure_ends_what_is_done_for_all() -> None:
 
 
 def test_answers_come_in_the_order_of_what_was_asked() -> None:
-    """However long each takes."""
+    """However long each takes; how many are done is told when each is."""
 
     async def work(seconds: int) -> int:
         await asyncio.sleep(seconds)
         return seconds
 
+    told: list[tuple[float, int, int]] = []
+
     async def main() -> list[int]:
-        return await do_all([3, 1, 2], work)
+        began = now()
+        return await do_all([3, 1, 2], work, tell=lambda done, of: told.append((now() - began, done, of)))
 
     assert run_virtually(main) == [3, 1, 2]
+    assert told == [(0, 0, 3), (1, 1, 3), (2, 2, 3), (3, 3, 3)]

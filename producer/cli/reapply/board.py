@@ -72,8 +72,34 @@ class Asking:
         return f"{self.asked} of {count(self.groups, 'group')} asked for"
 
 
+class Step:
+    """
+    How far a step is that comes before the runs, or instead of them.
+
+    Parameters:
+        clock: Seconds that only grow.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._pace = Pace(clock)
+
+    def note(self, done: int) -> None:
+        """Note of how many groups it is done; of none: it begins."""
+        if not done:
+            self._pace = Pace(self._clock)
+        self._pace.note(done)
+
+    def describe(self, done: int, of: int) -> str:
+        """Say how far it is, and how long the rest takes."""
+        return f"{done} of {count(of, 'group')}, {say_duration(self._pace.find_left(of - done))} left"
+
+
 class Board(Protocol):
     """Where it is shown how far it is."""
+
+    def show_step(self, step: str, done: int, of: int) -> None:
+        """Show a step before the runs or instead of them, and of how many groups it is done; of 0: not known yet."""
 
     def show_asked(self, asked: int, groups: int, runs: int) -> None:
         """Show of how many groups it is known what comes of them, and how many have a run."""
@@ -99,7 +125,18 @@ class Lines:
         self._clock = clock
         self._pace = Pace(clock)
         self._said_at = clock()
+        self._step = Step(clock)
         self._asking = Asking()
+
+    def show_step(self, step: str, done: int, of: int) -> None:
+        """Say it when the groups are known, and then if nothing was said for a while."""
+        self._step.note(done)
+        if of and not done:
+            self._said_at = self._clock()
+            self._say(f"{count(of, 'group')}: {step}.")
+        elif done < of and self._clock() >= self._said_at + LINE_EVERY_SECONDS:
+            self._said_at = self._clock()
+            self._say(f"{step}: {self._step.describe(done, of)}.")
 
     def show_asked(self, asked: int, groups: int, runs: int) -> None:
         """Say it once, when all are asked and there is anything to wait for."""
@@ -138,9 +175,16 @@ class Bars:
         self._live = live
         self._pace = Pace(clock)
         self._fit = height - OTHER_LINES
+        self._step = Step(clock)
         self._asking = Asking()
         self._going: Sequence[Standing] = ()
         self._total: Total | None = None
+
+    def show_step(self, step: str, done: int, of: int) -> None:
+        """Draw it."""
+        self._step.note(done)
+        row = _draw([(step, done, of, self._step.describe(done, of))]) if of else Text(f"{step} …")
+        self._live.update(row, refresh=True)
 
     def show_asked(self, asked: int, groups: int, runs: int) -> None:  # noqa: ARG002  # each run has its bar
         """Draw it above what is known of the runs."""

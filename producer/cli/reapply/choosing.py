@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 from producer.cli.ask import read_whole_status
+from producer.cli.reapply.board import Board
 from producer.cli.reapply.bounded import do_all
 from producer.cli.reapply.outcome import Asked, Chosen
 from producer.services import Services
@@ -13,8 +15,11 @@ from workers.core.requests import NotFound
 from workers.core.status import Status
 from workers.core.store.records import GroupHead, GroupStatus
 
+READING = "reading which groups there are"
+NARROWING = "finding out which source servers failed"
 
-async def choose(services: Services, named: Sequence[str], asked: Asked) -> list[Chosen]:
+
+async def choose(services: Services, named: Sequence[str], asked: Asked, board: Board) -> list[Chosen]:
     """
     Find the groups that are meant, and what is asked of each.
 
@@ -22,6 +27,7 @@ async def choose(services: Services, named: Sequence[str], asked: Asked) -> list
         services: The operations.
         named: Groups by their ids or names; none: all that there are.
         asked: What is asked of each.
+        board: Where it is shown how far that is.
 
     Returns:
         The groups of which something is asked, each once, in their order.
@@ -29,6 +35,7 @@ async def choose(services: Services, named: Sequence[str], asked: Asked) -> list
     Raises:
         InvalidBody: A group is not there, or a source server is in none of them; it carries every such error.
     """
+    board.show_step(READING, 0, 0)
     groups, unknown = await _find_named(services, named) if named else (await services.progress.list_groups(), [])
     standings = await services.progress.read_standings(groups)
     failing = {group_id for group_id, (_, status) in standings.items() if _may_have_failed(status)}
@@ -45,7 +52,8 @@ async def choose(services: Services, named: Sequence[str], asked: Asked) -> list
         found = [replace(each, servers=each.servers & asked.servers) for each in found]
     if asked.only_failed:
         may_fail = [each for each in found if each.group_id in failing and each.servers]
-        found = await do_all(may_fail, lambda each: _narrow_to_failed(services, each))
+        show = partial(board.show_step, NARROWING)
+        found = await do_all(may_fail, lambda each: _narrow_to_failed(services, each), tell=show)
     narrowed = asked.servers is not None or asked.only_failed
     return [each for each in found if each.servers or not narrowed]
 

@@ -56,15 +56,16 @@ class Reapply:
     async def _run(self, services: Services, interruption: Interruption) -> Summary:
         requester = make_requester(services)
         summary = Summary(requester.request_id, is_dry_run=self._is_dry_run)
-        try:
-            chosen = await interruption.unless_asked(choose(services, self._groups, self._asked))
-            if self._is_dry_run:
-                summary.groups = await interruption.unless_asked(plan_all(services, chosen, self._asked))
-                return summary
-        except Interrupted:
-            summary.interrupted_by = interruption.signal.name if interruption.signal else None
-            return summary
         with open_board() as board:
+            try:
+                chosen = await interruption.unless_asked(choose(services, self._groups, self._asked, board))
+                if self._is_dry_run:
+                    planning = plan_all(services, chosen, self._asked, board)
+                    summary.groups = await interruption.unless_asked(planning)
+                    return summary
+            except Interrupted:
+                summary.interrupted_by = interruption.signal.name if interruption.signal else None
+                return summary
             following = Following(services, interruption, board, read_clock)
             applying = Applying(services, requester, interruption, board, following.add)
             if self._wait:

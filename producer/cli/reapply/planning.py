@@ -1,9 +1,11 @@
 """The dry run: what this re-apply would change, by the planner of `prelaunch plan`. Nothing is written."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from producer.cli.ask import read_whole_status
+from producer.cli.reapply.board import Board
 from producer.cli.reapply.bounded import do_all
 from producer.cli.reapply.outcome import NOT_CONFIGURED, Asked, Chosen, GroupOutcome, Row, describe_errors, fail_by
 from producer.cli.text import NOTHING_TO_DO, say_value
@@ -20,11 +22,12 @@ from workers.core.status import Status
 
 GROUPS_AT_ONCE = 4
 """Groups that are compared at once, 32 source servers of each."""
+COMPARING = "comparing with DRS and EC2"
 TO_CHANGE = "to change"
 PLANNED = "planned"
 
 
-async def plan_all(services: Services, groups: Sequence[Chosen], asked: Asked) -> list[GroupOutcome]:
+async def plan_all(services: Services, groups: Sequence[Chosen], asked: Asked, board: Board) -> list[GroupOutcome]:
     """
     Plan all groups; one that cannot be read fails alone.
 
@@ -32,6 +35,7 @@ async def plan_all(services: Services, groups: Sequence[Chosen], asked: Asked) -
         services: The operations.
         groups: What is meant of each.
         asked: What is asked of each.
+        board: Where it is shown how far that is.
 
     Returns:
         The plan of each group, in their order.
@@ -51,7 +55,7 @@ async def plan_all(services: Services, groups: Sequence[Chosen], asked: Asked) -
         except (RequestRefused, PrelaunchError) as refused:
             return fail_by(group, refused)
 
-    return await do_all(groups, plan, GROUPS_AT_ONCE)
+    return await do_all(groups, plan, GROUPS_AT_ONCE, partial(board.show_step, COMPARING))
 
 
 async def _plan(services: Services, group: Chosen, asked: Asked) -> GroupOutcome:

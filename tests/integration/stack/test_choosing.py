@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from producer.cli.reapply.board import Lines
 from producer.cli.reapply.choosing import choose
 from producer.cli.reapply.outcome import Asked
 from tests.integration.product import Product
@@ -12,6 +13,7 @@ from workers.core.model.errors import InvalidBody
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 ONLY_FAILED = Asked(only_failed=True)
+SILENT = Lines(lambda: 0.0, lambda _line: None)
 
 
 async def make_ready(product: Product, count: int) -> list[tuple[str, list[str]]]:
@@ -25,7 +27,7 @@ async def make_ready(product: Product, count: int) -> list[tuple[str, list[str]]
 
 
 async def choose_servers(product: Product, groups: Sequence[str], asked: Asked) -> dict[str, frozenset[str]]:
-    return {each.group_id: each.servers for each in await choose(product.services, groups, asked)}
+    return {each.group_id: each.servers for each in await choose(product.services, groups, asked, SILENT)}
 
 
 async def test_nothing_more_is_read_of_ready_groups_where_failed_ones_are_asked_for(product: Product) -> None:
@@ -52,6 +54,9 @@ async def test_who_failed_is_found_also_in_a_group_that_is_pending(product: Prod
     assert await choose_servers(product, [group_id, bare], ONLY_FAILED) == chosen
     await product.drain([second])
     assert (await product.status(group_id))["status"] == "failed"
+    said: list[str] = []
+    await choose(product.services, [group_id, bare], ONLY_FAILED, Lines(lambda: 0.0, said.append))
+    assert said == ["1 group: finding out which source servers failed."]
     assert await choose_servers(product, [group_id, bare], ONLY_FAILED) == chosen
 
 
@@ -69,7 +74,7 @@ async def test_the_members_of_many_groups_are_a_few_reads(product: Product) -> N
     bare = await product.create(product.add_servers(1), launchConfig={})
     named = [bare, *(group_id for group_id, _ in made)]
     product.count_anew()
-    chosen = await choose(product.services, named, Asked(force=True))
+    chosen = await choose(product.services, named, Asked(force=True), SILENT)
     assert product.calls() == {"dynamodb.GetItem": 5, "dynamodb.BatchGetItem": 2}
     assert [each.group_id for each in chosen] == named
     assert [each.is_configured for each in chosen] == [False, *[True] * 4]
