@@ -12,7 +12,7 @@ import pytest
 from producer.cli.ask import OVERDUE, UNANSWERED_POLLS
 from producer.cli.reapply.applying import GROUPS_AT_ONCE, Applying, Running
 from producer.cli.reapply.board import Lines, Standing, Total
-from producer.cli.reapply.bounded import do_all
+from producer.cli.reapply.bounded import Room, do_all
 from producer.cli.reapply.following import Following, find_pause, follow_while
 from producer.cli.reapply.interruption import Interrupted, Interruption, heed_signals
 from producer.cli.reapply.outcome import Asked, Chosen, GroupOutcome
@@ -555,3 +555,42 @@ def test_answers_come_in_the_order_of_what_was_asked() -> None:
 
     assert run_virtually(main) == [3, 1, 2]
     assert told == [(0, 0, 3), (1, 1, 3), (2, 2, 3), (3, 3, 3)]
+
+
+def test_groups_share_the_room_for_source_servers() -> None:
+    """No more at once than there is room for, however large a group is; many small ones go side by side."""
+    at_once, most, groups = 0, 0, 0
+
+    async def main(sizes: Sequence[int]) -> float:
+        room, began = Room(8), now()
+
+        async def work(size: int) -> None:
+            nonlocal at_once, most, groups
+            async with room.take(size):
+                at_once += min(size, 8)
+                groups += 1
+                most = max(most, at_once)
+                await asyncio.sleep(1)
+                at_once -= min(size, 8)
+
+        await do_all(sizes, work)
+        return now() - began
+
+    assert run_virtually(lambda: main([2] * 12)) == 3.0
+    assert most == 8
+    assert run_virtually(lambda: main([5, 5, 20, 0, 3])) == 4.0
+    assert (most, groups) == (8, 17)
+
+
+async def test_who_gives_up_waiting_for_room_leaves_it_to_others() -> None:
+    """Places that it had taken already are free again, and so is its turn."""
+    room = Room(3)
+    async with room.take(2):
+        waiting = asyncio.create_task(room.take(3).__aenter__())
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        async with room.take(1):
+            pass
+    async with room.take(3):
+        pass

@@ -1,7 +1,8 @@
 """Doing the same for hundreds of groups, so many at once."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -9,6 +10,35 @@ R = TypeVar("R")
 
 READS_AT_ONCE = 16
 """Groups that are read at once: each takes a few calls, one after the other."""
+
+
+class Room:
+    """
+    Room for so many source servers at once, of whichever groups; who waits longest is next.
+
+    Parameters:
+        most: How many there is room for.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._places = asyncio.Semaphore(most)
+        self._turn = asyncio.Lock()
+
+    @asynccontextmanager
+    async def take(self, number: int) -> AsyncIterator[None]:
+        """Wait for so many places, at the most for all, and have them while the block runs."""
+        wanted, taken = min(number, self._most), 0
+        try:
+            # Two that each have half of what they need would wait for each other.
+            async with self._turn:
+                while taken < wanted:
+                    await self._places.acquire()
+                    taken += 1
+            yield
+        finally:
+            for _ in range(taken):
+                self._places.release()
 
 
 async def do_all(

@@ -1,4 +1,4 @@
-"""What it costs `prelaunch reapply` to find out which groups and source servers are meant."""
+"""What it costs `prelaunch reapply` to find out which groups and source servers are meant, and what it would do."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,6 +8,7 @@ import pytest
 from producer.cli.reapply.board import Lines
 from producer.cli.reapply.choosing import choose
 from producer.cli.reapply.outcome import Asked
+from producer.cli.reapply.planning import plan_all
 from tests.integration.product import Product
 from workers.core.model.errors import InvalidBody
 
@@ -110,3 +111,22 @@ async def test_a_definition_of_several_chunks_is_read_whole(product: Product, mo
     read = await product.services.progress.read_members(dict.fromkeys(groups, 1))
     dynamodb.put_item(TableName=chunk["TableName"], Item=kept)
     assert list(read) == [group_id for group_id in groups if group_id != last]
+
+
+async def test_a_dry_run_reads_a_group_once(product: Product) -> None:
+    """What is ready is compared only by force, and where nothing is compared nothing more than the status is read."""
+    groups = [group_id for group_id, _ in await make_ready(product, 3)]
+
+    async def count_reads(asked: Asked) -> dict[str, int]:
+        chosen = await choose(product.services, groups, asked, SILENT)
+        product.count_anew()
+        planned = await plan_all(product.services, chosen, asked, SILENT)
+        assert [len(each.rows) for each in planned] == ([2, 2, 2] if asked.force else [0, 0, 0])
+        return {name: calls for name, calls in product.calls().items() if name != "dynamodb.UpdateItem"}
+
+    idle, forced = await count_reads(Asked()), await count_reads(Asked(force=True))
+    assert set(idle) == {"dynamodb.GetItem", "dynamodb.Query"}
+    # Two source servers of each, and what is recorded of them.
+    assert forced["drs.GetLaunchConfiguration"] == 6
+    assert forced["dynamodb.GetItem"] == idle["dynamodb.GetItem"]
+    assert forced["dynamodb.Query"] == idle["dynamodb.Query"] + 3
