@@ -143,7 +143,9 @@ def test_many_groups_are_applied_again(
     delete_groups(command, list(made))
 
 
-def test_a_dry_run_writes_nothing(command: Command, shared_aws: StandIn, tmp_path: Path) -> None:
+def test_a_dry_run_writes_nothing(
+    command: Command, environment: dict[str, str], shared_aws: StandIn, tmp_path: Path
+) -> None:
     """It shows field by field what the plan shows; no item, no queue and nothing of AWS is changed."""
     made = make_groups(command, shared_aws, tmp_path, "dry one", "dry two")
     before = read_items(shared_aws)
@@ -151,7 +153,7 @@ def test_a_dry_run_writes_nothing(command: Command, shared_aws: StandIn, tmp_pat
     chosen = [word for group_id in made for word in ("--group", group_id)]
     status, printed, errors = command("reapply", *chosen, "--dry-run", "--report", str(tmp_path / "plan.csv"))
     writes = count_writes(shared_aws)
-    assert (status, errors) == (0, "")
+    assert (status, errors) == (0, "prelaunch: 2 groups: comparing with DRS and EC2.\n")
     # The reads take their turns from the fleet's buckets; nothing else is written.
     assert set(writes) <= {"dynamodb.UpdateItem"}
     assert count_calls(shared_aws, "drs.GetLaunchConfiguration") == 4
@@ -167,6 +169,9 @@ def test_a_dry_run_writes_nothing(command: Command, shared_aws: StandIn, tmp_pat
     assert {group["groupId"]: sorted(group["serverPlans"]) for group in document["groups"]} == {
         group_id: sorted(servers) for group_id, servers in made.items()
     }
+    shown = run_on_terminal(environment, "reapply", *chosen, "--dry-run").stdout
+    assert "reading which groups there are" in shown
+    assert "0 of 2 groups, -:-- left" in shown
     # Ready members are not applied without --force: nothing is planned where nothing failed.
     status, printed, _ = command("reapply", *chosen, "--dry-run", "--only-failed")
     assert (status, printed) == (0, "Nothing to do: of no group anything is asked.\n")
@@ -251,6 +256,26 @@ def test_an_end_in_between_leaves_the_runs_and_says_how_to_watch_them(
         (latest, first) = json.loads(command("history", group_id, "--json")[1])["applyRuns"]
         assert (latest["status"], first["supersededBy"]) == ("pending", 2)
     delete_groups(command, list(made))
+
+
+def test_an_end_before_anything_is_asked_leaves_the_old_report(
+    environment: dict[str, str], shared_aws: StandIn, tmp_path: Path
+) -> None:
+    """Headings alone are worth less than what was there; it is said that nothing was written."""
+    report, log = tmp_path / "report.csv", tmp_path / "log"
+    report.write_text("of yesterday")
+    shared_aws.control("PUT", "faults", [{"service": "dynamodb", "operation": "Query", "kind": "hang"}])
+    shared_aws.control("DELETE", "calls")
+    with running(environment, "reapply", "--all", "--report", str(report), log=log) as choosing:
+        wait_until(lambda: count_calls(shared_aws, "dynamodb.Query") >= 1, "the first read of the groups")
+        status = terminate(choosing, signal.SIGINT)
+    shared_aws.control("PUT", "faults", [])
+    assert status == INTERRUPTED
+    assert report.read_text() == "of yesterday"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["log", "report.csv"]
+    told = log.read_text()
+    assert "Ended by SIGINT. Nothing was applied." in told
+    assert "no report is written" in told
 
 
 def test_what_ends_otherwise_meanwhile_fails_alone(

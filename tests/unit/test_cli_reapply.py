@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from producer.cli.answer import ExitStatus
 from producer.cli.options import NO_CHOICE, AwsChoice
-from producer.cli.reapply.board import Bars, Lines, Standing, describe_settled
+from producer.cli.reapply.board import Bars, Lines, Standing, Total, describe_settled
 from producer.cli.reapply.outcome import (
     COLUMNS,
     Asked,
@@ -281,21 +281,21 @@ def test_a_pipe_gets_a_line_a_group_and_one_now_and_then() -> None:
     """What is waited for is named once for each cause, with a group; nothing is said between."""
     clock, said = Seconds(), list[str]()
     lines = Lines(clock, said.append)
-    lines.show_asked(1, 3)
-    lines.show_asked(3, 3)
+    lines.show_asked(1, 3, 1)
+    lines.show_asked(3, 3, 3)
     going = [
         Standing("a", 1, 2, "tokens: AWS throttles"),
         Standing("b", 0, 2, "tokens: AWS throttles"),
         Standing("c", 0, 2, "hold: wave-1 is launching this group"),
     ]
-    lines.show(going, 1, 6)
+    lines.show(going, Total(1, 6))
     clock.now += 29
-    lines.show(going, 2, 6)
+    lines.show(going, Total(2, 6))
     clock.now += 1
-    lines.show(going, 4, 6)
+    lines.show(going, Total(4, 6))
     lines.tell_settled(settle(GROUP, SERVERS, Status.READY, "run-1"))
     assert said == [
-        "3 groups: every run is asked for.",
+        "3 groups asked for: 3 runs.",
         (
             "4 of 6 source servers, 0.1/s, 0:20 left, 3 groups to go; c waits for hold: wave-1 is launching this group;"
             " a waits for tokens: AWS throttles."
@@ -325,15 +325,26 @@ class Screen:
         return [line.rstrip() for line in self.console.file.getvalue().splitlines()]
 
 
+def test_where_no_group_has_a_run_none_is_spoken_of() -> None:
+    """Of so many groups some have one, or none."""
+    said = list[str]()
+    lines = Lines(Seconds(), said.append)
+    lines.show_asked(3, 3, 0)
+    assert said == []
+    lines.show_asked(3, 3, 1)
+    assert said == ["3 groups asked for: 1 run."]
+
+
 def test_a_terminal_shows_no_more_groups_than_fit() -> None:
     """Those that wait or have begun come first; of the others only how many there are; the total is last."""
     screen: Any = Screen()
     bars = Bars(screen, Seconds(), height=5)
-    bars.show_asked(3, 7)
+    bars.show_asked(3, 7, 3)
     assert screen.lines[0].endswith("3 of 7 groups asked for")
+    bars.show_asked(7, 7, 7)
     going = [Standing(f"g{number}", 0, 2, None) for number in range(5)]
     going += [Standing("h", 1, 2, None), Standing("\x1b[2Jw", 0, 2, "tokens: AWS throttles")]
-    bars.show(going, 1, 14)
+    bars.show(going, Total(1, 14))
     assert len(screen.lines) == 4
     assert "0/2 waits for tokens: AWS throttles" in screen.lines[0]
     assert "\x1b" not in screen.lines[0]
@@ -342,8 +353,79 @@ def test_a_terminal_shows_no_more_groups_than_fit() -> None:
     assert screen.lines[2] == "and 5 groups more"
     assert screen.lines[3].startswith("all")
     assert screen.lines[3].endswith("1 of 14 source servers, 0.0/s, -:-- left")
-    bars.show([], 14, 14)
+    bars.show([], Total(14, 14))
     assert len(screen.lines) == 1
+
+
+def test_bars_show_runs_while_others_are_asked_for() -> None:
+    """Both on no more lines than there are; the time left is of all groups, those that are still to be asked too."""
+    clock = Seconds()
+    screen: Any = Screen()
+    bars = Bars(screen, clock, height=6)
+    bars.show_asked(1, 10, 1)
+    going = [Standing(f"g{number}", 0, 2, None) for number in range(5)]
+    bars.show(going, Total(0, 10))
+    bars.show_asked(5, 10, 5)
+    clock.now += 10
+    bars.show(going, Total(2, 10))
+    asked, first, second, others, total = screen.lines
+    assert asked.endswith("5 of 10 groups asked for")
+    assert (first[:2], second[:2], others) == ("g0", "g1", "and 3 groups more")
+    # 8 that are known and 10 of the other five groups, at one in five seconds.
+    assert total.endswith("2 of 10 source servers, 0.2/s, 1:30 left")
+    bars.show_asked(10, 10, 10)
+    assert not any("asked for" in line for line in screen.lines)
+    assert screen.lines[-1].endswith("2 of 10 source servers, 0.2/s, 0:40 left")
+
+
+def test_lines_tell_of_runs_while_others_are_asked_for() -> None:
+    """The line about all says of how many groups it speaks."""
+    clock, said = Seconds(), list[str]()
+    lines = Lines(clock, said.append)
+    lines.show_asked(0, 4, 0)
+    lines.show_asked(1, 4, 1)
+    lines.show([Standing("a", 0, 2, None)], Total(0, 2))
+    clock.now += 30
+    lines.show([Standing("a", 1, 2, None)], Total(1, 2))
+    assert said == ["1 of 2 source servers, 0.0/s, 3:30 left, 1 of 4 groups asked for, 1 group to go."]
+
+
+def test_what_was_done_before_is_no_pace() -> None:
+    """A run that was in hand for long already joins: what it did before shows in the count, and not in the pace."""
+    clock = Seconds()
+    screen: Any = Screen()
+    said = list[str]()
+    for board in (Bars(screen, clock, height=6), Lines(clock, said.append)):
+        board.show_asked(2, 2, 2)
+        board.show([Standing("a", 0, 10, None)], Total(0, 10))
+        clock.now += 30
+        board.show([Standing("a", 5, 10, None), Standing("b", 90, 100, None)], Total(105, 110, before=90))
+    assert screen.lines[-1].endswith("105 of 110 source servers, 0.5/s, 0:10 left")
+    assert said[-1] == "105 of 110 source servers, 0.5/s, 0:10 left, 2 groups to go."
+
+
+def test_a_step_before_the_runs_is_shown() -> None:
+    """A bar, or a line when it begins and then now and then; each step has its own pace."""
+    clock, said = Seconds(), list[str]()
+    screen: Any = Screen()
+    bars, lines = Bars(screen, clock, height=6), Lines(clock, said.append)
+    for board in (bars, lines):
+        board.show_step("reading", 0, 0)
+    assert (screen.lines, said) == (["reading …"], [])
+    clock.now += 100
+    for done in range(4):
+        for board in (bars, lines):
+            board.show_step("comparing", done, 4)
+        clock.now += 15
+        if done == 1:
+            assert screen.lines[0].startswith("comparing ")
+            assert screen.lines[0].endswith("1 of 4 groups, 0:45 left")
+    assert said == ["4 groups: comparing.", "comparing: 2 of 4 groups, 0:30 left."]
+    lines.show_step("comparing", 4, 4)
+    assert len(said) == 2
+    bars.show_asked(0, 4, 0)
+    assert len(screen.lines) == 1
+    assert screen.lines[0].endswith("0 of 4 groups asked for")
 
 
 # --- what is printed

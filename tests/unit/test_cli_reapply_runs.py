@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -11,9 +11,9 @@ import pytest
 
 from producer.cli.ask import OVERDUE, UNANSWERED_POLLS
 from producer.cli.reapply.applying import GROUPS_AT_ONCE, Applying, Running
-from producer.cli.reapply.board import Lines
-from producer.cli.reapply.bounded import do_all
-from producer.cli.reapply.following import Following, find_pause
+from producer.cli.reapply.board import Lines, Standing, Total
+from producer.cli.reapply.bounded import Room, do_all
+from producer.cli.reapply.following import Following, find_pause, follow_while
 from producer.cli.reapply.interruption import Interrupted, Interruption, heed_signals
 from producer.cli.reapply.outcome import Asked, Chosen, GroupOutcome
 from tests.fakes.runs import MEMBERS, OPENED_AT, REQUESTER, run_over, status_of
@@ -55,6 +55,7 @@ class Services:
     def __init__(self) -> None:
         self.submission = self.progress = self.queries = self
         self.at_once = self.most_at_once = self.reads = 0
+        self.read_seconds = 0.0
         self.applied: list[tuple[str, Queue]] = []
         self.on_apply: Callable[[str], Submitted | Exception] = lambda _group: submit()
         self.on_read: Callable[[int], Mapping[str, RunProgress] | Exception] = lambda _count: {}
@@ -74,6 +75,7 @@ class Services:
 
     async def read(self, generations: Mapping[str, int]) -> Mapping[str, RunProgress]:
         self.reads += 1
+        await asyncio.sleep(self.read_seconds)
         found = _answer(self.on_read(self.reads))
         return {name: each for name, each in found.items() if name in generations}
 
@@ -97,9 +99,29 @@ def apply(services: Any, groups: list[Chosen], asked: Asked | None = None, inter
         interruption = Interruption()
         if interrupt_at is not None:
             asyncio.get_running_loop().call_later(interrupt_at, interruption.ask, signal.SIGINT)
-        return await Applying(services, REQUESTER, interruption, silent()).apply_all(groups, asked or Asked())
+        applying = Applying(services, REQUESTER, interruption, silent(), lambda _run: None)
+        return await applying.apply_all(groups, asked or Asked())
 
     return run_virtually(main)
+
+
+class Recorder(Lines):
+    """Keeps what is shown."""
+
+    def __init__(self, keep: Callable[[Any], None]) -> None:
+        super().__init__(lambda: 0.0, lambda _line: None)
+        self._keep = keep
+
+    def show(self, going: Sequence[Standing], total: Total) -> None:
+        self._keep((going, total))
+
+
+async def follow_two(services: Any, keep: Callable[[Any], None]) -> None:
+    following = Following(services, Interruption(), Recorder(keep), lambda: OPENED_AT)
+    for number in range(2):
+        following.add(Running(make_group(number), RUN, 3, SERVERS))
+    following.close()
+    await following.follow()
 
 
 def follow(services: Any, count: int = 1, interrupt_at: float | None = None, at: Any = OPENED_AT) -> tuple[Any, float]:
@@ -109,9 +131,27 @@ def follow(services: Any, count: int = 1, interrupt_at: float | None = None, at:
         interruption, began = Interruption(), now()
         if interrupt_at is not None:
             asyncio.get_running_loop().call_later(interrupt_at, interruption.ask, signal.SIGTERM)
-        running = [Running(make_group(number), RUN, 3, SERVERS) for number in range(count)]
-        following = Following(services, running, interruption, silent(), lambda: at)
+        following = Following(services, interruption, silent(), lambda: at)
+        for number in range(count):
+            following.add(Running(make_group(number), RUN, 3, SERVERS))
+        following.close()
         await following.follow()
+        return following, now() - began
+
+    return run_virtually(main)
+
+
+def ask_and_follow(services: Any, count: int, interrupt_at: float | None = None) -> tuple[Following, float]:
+    """Ask so many groups and follow their runs; answer what came of them and how long that took."""
+
+    async def main() -> tuple[Following, float]:
+        interruption, began = Interruption(), now()
+        if interrupt_at is not None:
+            asyncio.get_running_loop().call_later(interrupt_at, interruption.ask, signal.SIGINT)
+        following = Following(services, interruption, silent(), lambda: OPENED_AT)
+        applying = Applying(services, REQUESTER, interruption, silent(), following.add)
+        groups = [make_group(number) for number in range(count)]
+        await follow_while(following, applying.apply_all(groups, Asked()))
         return following, now() - began
 
     return run_virtually(main)
@@ -191,6 +231,32 @@ def test_where_nothing_is_under_way_nothing_is_waited_for(
     services.on_apply = lambda _group: submitted
     applied = apply(services, [group], asked)
     assert [*(each.status for each in applied.outcomes), *("running" for _ in applied.running)] == [status]
+
+
+def test_each_group_that_is_over_at_once_has_its_line_then() -> None:
+    """Refused, ready or without a launch config: not when all are asked, and none that has a run."""
+    services = Services()
+    answers: dict[str, Submitted | Exception] = {
+        "pg-0": RequestRefused("One is no member.", code="INVALID_BODY"),
+        "pg-1": submit(accepted=False, in_hand=frozenset()),
+        "pg-2": submit(run_id=None),
+    }
+    services.on_apply = lambda group_id: answers.get(group_id, submit())
+    said: list[tuple[float, str]] = []
+
+    async def main() -> None:
+        began = now()
+        lines = Lines(lambda: 0.0, lambda line: said.append((now() - began, line)))
+        applying = Applying(services, REQUESTER, Interruption(), lines, lambda _run: None)  # type: ignore[arg-type]  # scripted
+        await applying.apply_all([make_group(number) for number in range(GROUPS_AT_ONCE + 1)], Asked())
+
+    run_virtually(main)
+    assert sorted(said) == [
+        (1.0, "group 0 (pg-0) failed: INVALID_BODY: One is no member."),
+        (1.0, "group 1 (pg-1) is READY: 2 ready, 0 failed."),
+        (1.0, "group 2 (pg-2): no launch config, nothing to apply."),
+        (2.0, f"{GROUPS_AT_ONCE + 1} groups asked for: {GROUPS_AT_ONCE - 2} runs."),
+    ]
 
 
 # --- following
@@ -322,23 +388,105 @@ def test_what_a_run_waits_for_is_shown() -> None:
         "pg-1": waiting if count < 5 else make_progress(replace(HEAD, outcome=Status.READY)),
     }
     shown: list[Any] = []
-
-    class Recorder(Lines):
-        def show(self, *standing: Any) -> None:
-            shown.append(standing)
-
-    async def main() -> None:
-        running = [Running(make_group(number), RUN, 3, SERVERS) for number in range(2)]
-        board = Recorder(lambda: 0.0, lambda _line: None)
-        await Following(services, running, Interruption(), board, lambda: OPENED_AT).follow()  # type: ignore[arg-type]  # scripted
-
-    run_virtually(main)
-    (going, done, listed), *_, last = shown
+    run_virtually(lambda: follow_two(services, shown.append))
+    (going, total), *_, last = shown
     assert [(each.name, each.done, each.listed, each.waiting_for) for each in going] == [
         ("group 1", 1, 2, "tokens: AWS throttles")
     ]
-    assert (done, listed) == (3, 4)
-    assert last == ([], 4, 4)
+    assert total == Total(3, 4)
+    assert last == ([], Total(4, 4))
+
+
+@pytest.mark.parametrize(
+    ("done", "in_hand", "outcome", "before"),
+    [
+        (0, MEMBERS[:10], None, 0),
+        # A run of our own, some of it done by the first look.
+        (4, MEMBERS[:10], None, 0),
+        (10, MEMBERS[:10], Status.READY, 0),
+        # A run that was in hand already.
+        (6, MEMBERS[6:10], None, 6),
+        (7, MEMBERS[6:10], None, 6),
+        (10, MEMBERS[6:10], Status.READY, 6),
+        # Only one of its source servers was asked for.
+        (6, MEMBERS[9:10], None, 6),
+    ],
+)
+def test_what_a_run_did_before_it_was_asked_for_is_known(
+    done: int, in_hand: Sequence[str], outcome: Status | None, before: int
+) -> None:
+    """From how much it had still to do: none of it is taken for the pace of this re-apply, and no other is lost."""
+    head = replace(HEAD, listed=10, done=done, outcome=outcome)
+    services = Services()
+    services.on_read = lambda count: {
+        "pg-0": make_progress(head if count == 1 else replace(head, outcome=Status.READY))
+    }
+    shown: list[Any] = []
+
+    async def main() -> None:
+        following = Following(services, Interruption(), Recorder(shown.append), lambda: OPENED_AT)  # type: ignore[arg-type]  # scripted
+        following.add(Running(make_group(0), RUN, 3, frozenset(in_hand)))
+        following.close()
+        await following.follow()
+
+    run_virtually(main)
+    assert shown[0][1] == Total(done, 10, before)
+    assert shown[-1][1] == Total(10, 10, before)
+
+
+def test_runs_are_followed_while_others_are_asked_for() -> None:
+    """From the first one on; one that joins during a look is in the next, and as many looks as ever are taken."""
+    services = Services()
+    services.read_seconds = 1.5
+    shown: list[tuple[int, int, int]] = []
+    services.on_read = lambda count: {
+        f"pg-{number}": make_progress(replace(HEAD, outcome=Status.READY if count > 20 else None))
+        for number in range(300)
+    }
+
+    async def main() -> tuple[Following, Any]:
+        def keep(each: Any) -> None:
+            shown.append((len(services.applied), len(each[0]), each[1].listed))
+
+        interruption, board = Interruption(), Recorder(keep)
+        following = Following(services, interruption, board, lambda: OPENED_AT)  # type: ignore[arg-type]  # scripted
+        applying = Applying(services, REQUESTER, interruption, board, following.add)  # type: ignore[arg-type]  # scripted
+        groups = [make_group(number) for number in range(300)]
+        return following, await follow_while(following, applying.apply_all(groups, Asked()))
+
+    following, applied = run_virtually(main)
+    assert shown[0] == (3 * GROUPS_AT_ONCE, 2 * GROUPS_AT_ONCE, 4 * GROUPS_AT_ONCE), "not from the first groups on"
+    assert sum(asked < 300 for asked, _, _ in shown) >= 5
+    assert {each.status for each in following.outcomes} == {"ready"}
+    assert len(following.outcomes) == len(applied.running) == 300
+    assert services.reads == 21
+
+
+def test_groups_of_which_none_has_a_run_cost_no_look() -> None:
+    """Nothing is read while nothing is under way, and the end is at once."""
+    services = Services()
+    services.on_apply = lambda _group: submit(accepted=False, in_hand=frozenset())
+    following, took = ask_and_follow(services, 300)
+    assert (services.reads, following.left, took) == (0, {}, 19.0)
+
+
+def test_an_interruption_while_groups_are_asked_ends_the_looks() -> None:
+    """What is begun is asked to its end and known as pending."""
+    services = Services()
+    services.on_read = lambda _count: {f"pg-{number}": make_progress() for number in range(300)}
+    following, took = ask_and_follow(services, 300, interrupt_at=2.5)
+    assert (len(following.find_pending()), took) == (3 * GROUPS_AT_ONCE, 3.0)
+    reads = services.reads
+    assert 0 < reads < 5
+
+
+def test_where_our_own_queue_is_missing_nobody_waits_for_the_runs() -> None:
+    """The looks end with the asking; the runs that go on are known."""
+    services = Services()
+    services.on_read = lambda _count: {f"pg-{number}": make_progress() for number in range(300)}
+    services.on_apply = lambda group_id: SetupError("No queue.") if group_id == "pg-20" else submit()
+    following, took = ask_and_follow(services, 100)
+    assert (len(following.left), took) == (2 * GROUPS_AT_ONCE - 1, 2.0)
 
 
 # --- interruption
@@ -393,13 +541,56 @@ async def test_one_failure_ends_what_is_done_for_all() -> None:
 
 
 def test_answers_come_in_the_order_of_what_was_asked() -> None:
-    """However long each takes."""
+    """However long each takes; how many are done is told when each is."""
 
     async def work(seconds: int) -> int:
         await asyncio.sleep(seconds)
         return seconds
 
+    told: list[tuple[float, int, int]] = []
+
     async def main() -> list[int]:
-        return await do_all([3, 1, 2], work)
+        began = now()
+        return await do_all([3, 1, 2], work, tell=lambda done, of: told.append((now() - began, done, of)))
 
     assert run_virtually(main) == [3, 1, 2]
+    assert told == [(0, 0, 3), (1, 1, 3), (2, 2, 3), (3, 3, 3)]
+
+
+def test_groups_share_the_room_for_source_servers() -> None:
+    """No more at once than there is room for, however large a group is; many small ones go side by side."""
+    at_once, most, groups = 0, 0, 0
+
+    async def main(sizes: Sequence[int]) -> float:
+        room, began = Room(8), now()
+
+        async def work(size: int) -> None:
+            nonlocal at_once, most, groups
+            async with room.take(size):
+                at_once += min(size, 8)
+                groups += 1
+                most = max(most, at_once)
+                await asyncio.sleep(1)
+                at_once -= min(size, 8)
+
+        await do_all(sizes, work)
+        return now() - began
+
+    assert run_virtually(lambda: main([2] * 12)) == 3.0
+    assert most == 8
+    assert run_virtually(lambda: main([5, 5, 20, 0, 3])) == 4.0
+    assert (most, groups) == (8, 17)
+
+
+async def test_who_gives_up_waiting_for_room_leaves_it_to_others() -> None:
+    """Places that it had taken already are free again, and so is its turn."""
+    room = Room(3)
+    async with room.take(2):
+        waiting = asyncio.create_task(room.take(3).__aenter__())
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        async with room.take(1):
+            pass
+    async with room.take(3):
+        pass

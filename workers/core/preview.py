@@ -109,7 +109,23 @@ class Preview:
             Conflict: Its account lets nobody read.
             ServiceUnavailable: AWS or our own tables do not answer.
         """
-        view = await self._queries.group(group_id)
+        return await self.compare_members(await self._queries.group(group_id), members)
+
+    async def compare_members(self, view: GroupView, members: Collection[str]) -> list[ServerPlan]:
+        """
+        Compare members of a group, as it was read, with DRS and EC2.
+
+        Parameters:
+            view: The group.
+            members: The source servers; those that are no members are left out.
+
+        Returns:
+            What was found, by source server.
+
+        Raises:
+            Conflict: Its account lets nobody read.
+            ServiceUnavailable: AWS or our own tables do not answer.
+        """
         return await self._plan_part(view, sorted(set(view.definition.source_server_ids) & set(members)))
 
     async def _plan_part(self, view: GroupView, part: Sequence[str]) -> list[ServerPlan]:

@@ -5,14 +5,14 @@ What is read is a hint but for the end: the heads of runs count outcomes, and no
 500 groups cost 15 calls, where their statuses would cost 3,000.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from workers.core.ports import Clock
 from workers.core.runs.waiting import read_wait
 from workers.core.store.groups import GroupStore
-from workers.core.store.records import Counts, GroupStatus, RunHead
+from workers.core.store.records import Counts, GroupHead, GroupStatus, RunHead
 from workers.core.store.runs import RunStore
 
 GROUPS_A_CALL = 50
@@ -52,6 +52,31 @@ class Progress:
         while len(page := await self._groups.read_named(PAGE, found[-1] if found else None)) == PAGE:
             found += page
         return [group_id for _, group_id in (*found, *page)]
+
+    async def read_standings(self, group_ids: Sequence[str]) -> dict[str, tuple[GroupHead, GroupStatus | None]]:
+        """
+        Read what many groups are, and where they stand as it is stored: of a pending group not how far it is.
+
+        Parameters:
+            group_ids: The groups.
+
+        Returns:
+            Group to what it is, and its status, None where nothing was ever to be applied; what is gone is left out.
+        """
+        return await self._groups.read_many(group_ids)
+
+    async def read_members(self, versions: Mapping[str, int]) -> dict[str, frozenset[str]]:
+        """
+        Read who the members of many groups are.
+
+        Parameters:
+            versions: Group to the version of its definition.
+
+        Returns:
+            Group to its source servers; one that is gone is left out.
+        """
+        found = await self._groups.read_many_definitions(versions)
+        return {group_id: frozenset(definition.source_server_ids) for group_id, definition in found.items()}
 
     async def read(self, generations: Mapping[str, int]) -> dict[str, RunProgress]:
         """

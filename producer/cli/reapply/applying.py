@@ -1,6 +1,6 @@
 """A run for each group, so many groups at once. A group that refuses fails alone."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from producer.cli.reapply.board import Board
@@ -46,13 +46,30 @@ class Applied:
 
 
 class Applying:
-    """Opens the runs."""
+    """
+    Opens the runs.
 
-    def __init__(self, services: Services, requester: Requester, interruption: Interruption, board: Board) -> None:
+    Parameters:
+        services: The operations.
+        requester: Who asks.
+        interruption: Whether somebody asked for the end.
+        board: Where it is shown how far it is.
+        follow: Called with each run as soon as it is under way, while others are still being asked for.
+    """
+
+    def __init__(
+        self,
+        services: Services,
+        requester: Requester,
+        interruption: Interruption,
+        board: Board,
+        follow: Callable[[Running], None],
+    ) -> None:
         self._services = services
         self._requester = requester
         self._interruption = interruption
         self._board = board
+        self._follow = follow
         self.applied = Applied()
         """What came of it so far: also where it is broken off."""
 
@@ -78,10 +95,14 @@ class Applying:
             outcome = await self._apply(group, asked, queue)
             if isinstance(outcome, Running):
                 applied.running.append(outcome)
+                self._follow(outcome)
             else:
                 applied.outcomes.append(outcome)
-            self._board.show_asked(len(applied.running) + len(applied.outcomes), len(groups))
+                self._board.tell_settled(outcome)
+            runs = len(applied.running)
+            self._board.show_asked(runs + len(applied.outcomes), len(groups), runs)
 
+        self._board.show_asked(0, len(groups), 0)
         await do_all(groups, apply, GROUPS_AT_ONCE)
         return applied
 

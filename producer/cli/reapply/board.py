@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from producer.cli.answer import clean, complain
-from producer.cli.reapply.outcome import GroupOutcome
+from producer.cli.reapply.outcome import NOT_CONFIGURED, GroupOutcome
 from producer.cli.reapply.pace import Pace, say_duration
 from workers.core.status import Status
 
@@ -36,13 +36,75 @@ class Standing:
     waiting_for: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Total:
+    """How far all runs are that are followed, those that are over too."""
+
+    done: int
+    listed: int
+    before: int = 0
+    """How many of them were done before anybody asked for them here: they say nothing of the pace."""
+
+    @property
+    def gained(self) -> int:
+        """Tell how many were done since."""
+        return self.done - self.before
+
+
+@dataclass(slots=True)
+class Asking:
+    """Of how many groups the runs are asked for."""
+
+    asked: int = 0
+    groups: int = 0
+
+    @property
+    def is_over(self) -> bool:
+        """Tell whether it is all of them."""
+        return self.asked >= self.groups
+
+    def find_to_come(self, listed: int) -> float:
+        """Tell about how many source servers the other groups bring, by those of the groups that were asked for."""
+        return 0.0 if self.is_over or not self.asked else listed / self.asked * (self.groups - self.asked)
+
+    def describe(self) -> str:
+        """Say it."""
+        return f"{self.asked} of {count(self.groups, 'group')} asked for"
+
+
+class Step:
+    """
+    How far a step is that comes before the runs, or instead of them.
+
+    Parameters:
+        clock: Seconds that only grow.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._pace = Pace(clock)
+
+    def note(self, done: int) -> None:
+        """Note of how many groups it is done; of none: it begins."""
+        if not done:
+            self._pace = Pace(self._clock)
+        self._pace.note(done)
+
+    def describe(self, done: int, of: int) -> str:
+        """Say how far it is, and how long the rest takes."""
+        return f"{done} of {count(of, 'group')}, {say_duration(self._pace.find_left(of - done))} left"
+
+
 class Board(Protocol):
     """Where it is shown how far it is."""
 
-    def show_asked(self, asked: int, groups: int) -> None:
-        """Show of how many groups the runs are opened."""
+    def show_step(self, step: str, done: int, of: int) -> None:
+        """Show a step before the runs or instead of them, and of how many groups it is done; of 0: not known yet."""
 
-    def show(self, going: Sequence[Standing], done: int, listed: int) -> None:
+    def show_asked(self, asked: int, groups: int, runs: int) -> None:
+        """Show of how many groups it is known what comes of them, and how many have a run."""
+
+    def show(self, going: Sequence[Standing], total: Total) -> None:
         """Show how far the runs are that are not over, and how many source servers of all are done, of how many."""
 
     def tell_settled(self, outcome: GroupOutcome) -> None:
@@ -63,20 +125,35 @@ class Lines:
         self._clock = clock
         self._pace = Pace(clock)
         self._said_at = clock()
+        self._step = Step(clock)
+        self._asking = Asking()
 
-    def show_asked(self, asked: int, groups: int) -> None:
-        """Say it once, when all are asked."""
-        if asked == groups:
-            self._say(f"{count(groups, 'group')}: every run is asked for.")
+    def show_step(self, step: str, done: int, of: int) -> None:
+        """Say it when the groups are known, and then if nothing was said for a while."""
+        self._step.note(done)
+        if of and not done:
+            self._said_at = self._clock()
+            self._say(f"{count(of, 'group')}: {step}.")
+        elif done < of and self._clock() >= self._said_at + LINE_EVERY_SECONDS:
+            self._said_at = self._clock()
+            self._say(f"{step}: {self._step.describe(done, of)}.")
 
-    def show(self, going: Sequence[Standing], done: int, listed: int) -> None:
+    def show_asked(self, asked: int, groups: int, runs: int) -> None:
+        """Say it once, when all are asked and there is anything to wait for."""
+        self._asking = Asking(asked, groups)
+        if runs and asked == groups:
+            self._say(f"{count(groups, 'group')} asked for: {count(runs, 'run')}.")
+
+    def show(self, going: Sequence[Standing], total: Total) -> None:
         """Say it if nothing was said for a while."""
-        self._pace.note(done)
+        self._pace.note(total.gained)
         if going and self._clock() >= self._said_at + LINE_EVERY_SECONDS:
             self._said_at = self._clock()
             waits = {each.waiting_for: each.name for each in reversed(going) if each.waiting_for}
             told = "".join(f"; {clean(name)} waits for {clean(wait)}" for wait, name in waits.items())
-            self._say(f"{describe_total(self._pace, done, listed)}, {count(len(going), 'group')} to go{told}.")
+            asked = "" if self._asking.is_over else f", {self._asking.describe()}"
+            line = describe_total(self._pace, total, self._asking.find_to_come(total.listed))
+            self._say(f"{line}{asked}, {count(len(going), 'group')} to go{told}.")
 
     def tell_settled(self, outcome: GroupOutcome) -> None:
         """Say it."""
@@ -97,23 +174,46 @@ class Bars:
     def __init__(self, live: Live, clock: Callable[[], float], height: int) -> None:
         self._live = live
         self._pace = Pace(clock)
-        self._fit = max(1, height - OTHER_LINES)
+        self._fit = height - OTHER_LINES
+        self._step = Step(clock)
+        self._asking = Asking()
+        self._going: Sequence[Standing] = ()
+        self._total: Total | None = None
 
-    def show_asked(self, asked: int, groups: int) -> None:
+    def show_step(self, step: str, done: int, of: int) -> None:
         """Draw it."""
-        line = f"{asked} of {count(groups, 'group')} asked for"
-        self._live.update(_draw([("", asked, groups, line)]), refresh=True)
+        self._step.note(done)
+        row = _draw([(step, done, of, self._step.describe(done, of))]) if of else Text(f"{step} …")
+        self._live.update(row, refresh=True)
 
-    def show(self, going: Sequence[Standing], done: int, listed: int) -> None:
+    def show_asked(self, asked: int, groups: int, runs: int) -> None:  # noqa: ARG002  # each run has its bar
+        """Draw it above what is known of the runs."""
+        self._asking = Asking(asked, groups)
+        self._redraw()
+
+    def show(self, going: Sequence[Standing], total: Total) -> None:
         """Draw it, those first that have begun."""
-        self._pace.note(done)
-        first = sorted(going, key=lambda each: (each.waiting_for is None, each.done == 0, each.name))[: self._fit]
-        rows = [(clean(each.name), each.done, each.listed, _describe(each)) for each in first]
-        drawn: list[RenderableType] = [_draw(rows)] if rows else []
-        if len(going) > len(first):
-            drawn.append(Text(f"and {count(len(going) - len(first), 'group')} more", style="dim"))
-        drawn.append(_draw([("all", done, listed, describe_total(self._pace, done, listed))]))
+        self._pace.note(total.gained)
+        self._going, self._total = going, total
+        self._redraw()
+
+    def _redraw(self) -> None:
+        drawn: list[RenderableType] = []
+        if self._total is None or not self._asking.is_over:
+            drawn.append(_draw([("", self._asking.asked, self._asking.groups, self._asking.describe())]))
+        if self._total is not None:
+            drawn += self._draw_runs(self._going, self._total, max(1, self._fit - len(drawn)))
         self._live.update(Stack(*drawn), refresh=True)
+
+    def _draw_runs(self, going: Sequence[Standing], total: Total, fit: int) -> Iterator[RenderableType]:
+        first = sorted(going, key=lambda each: (each.waiting_for is None, each.done == 0, each.name))[:fit]
+        rows = [(clean(each.name), each.done, each.listed, _describe(each)) for each in first]
+        if rows:
+            yield _draw(rows)
+        if len(going) > len(first):
+            yield Text(f"and {count(len(going) - len(first), 'group')} more", style="dim")
+        told = describe_total(self._pace, total, self._asking.find_to_come(total.listed))
+        yield _draw([("all", total.done, total.listed, told)])
 
     def tell_settled(self, outcome: GroupOutcome) -> None:
         """Print what failed above the bars; what is well is seen by them."""
@@ -133,10 +233,10 @@ def open_board(clock: Callable[[], float] = time.monotonic) -> Iterator[Board]:
         yield Bars(live, clock, console.height)
 
 
-def describe_total(pace: Pace, done: int, listed: int) -> str:
-    """Say how many source servers are done, how fast that goes and how long the rest takes."""
-    left = say_duration(pace.find_left(listed - done))
-    return f"{done} of {count(listed, 'source server')}, {pace.rate:.1f}/s, {left} left"
+def describe_total(pace: Pace, total: Total, to_come: float) -> str:
+    """Say how many source servers are done, how fast that goes and how long the rest takes, with those to come."""
+    left = say_duration(pace.find_left(total.listed - total.done + to_come))
+    return f"{total.done} of {count(total.listed, 'source server')}, {pace.rate:.1f}/s, {left} left"
 
 
 def describe_settled(outcome: GroupOutcome) -> str:
@@ -144,6 +244,8 @@ def describe_settled(outcome: GroupOutcome) -> str:
     named = f"{clean(outcome.group.name)} ({outcome.group.group_id})"
     if outcome.code:
         return f"{named} failed: {outcome.code}: {clean(outcome.message)}"
+    if outcome.status == NOT_CONFIGURED:
+        return f"{named}: no launch config, nothing to apply."
     counts = ", ".join(f"{outcome.count(status)} {status}" for status in (Status.READY, Status.FAILED))
     return f"{named} is {outcome.status.upper()}: {counts}."
 

@@ -1,9 +1,11 @@
 """Which groups and source servers are meant. All that is wrong with that is told at once, before anything is done."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 from producer.cli.ask import read_whole_status
+from producer.cli.reapply.board import Board
 from producer.cli.reapply.bounded import do_all
 from producer.cli.reapply.outcome import Asked, Chosen
 from producer.services import Services
@@ -11,9 +13,13 @@ from workers.core.model.errors import INVALID_BODY, FieldError, InvalidBody
 from workers.core.queries import ServerFilter
 from workers.core.requests import NotFound
 from workers.core.status import Status
+from workers.core.store.records import GroupHead, GroupStatus
+
+READING = "reading which groups there are"
+NARROWING = "finding out which source servers failed"
 
 
-async def choose(services: Services, named: Sequence[str], asked: Asked) -> list[Chosen]:
+async def choose(services: Services, named: Sequence[str], asked: Asked, board: Board) -> list[Chosen]:
     """
     Find the groups that are meant, and what is asked of each.
 
@@ -21,6 +27,7 @@ async def choose(services: Services, named: Sequence[str], asked: Asked) -> list
         services: The operations.
         named: Groups by their ids or names; none: all that there are.
         asked: What is asked of each.
+        board: Where it is shown how far that is.
 
     Returns:
         The groups of which something is asked, each once, in their order.
@@ -28,8 +35,14 @@ async def choose(services: Services, named: Sequence[str], asked: Asked) -> list
     Raises:
         InvalidBody: A group is not there, or a source server is in none of them; it carries every such error.
     """
+    board.show_step(READING, 0, 0)
     groups, unknown = await _find_named(services, named) if named else (await services.progress.list_groups(), [])
-    found = [each for each in await do_all(groups, lambda group_id: _look(services, group_id)) if each is not None]
+    standings = await services.progress.read_standings(groups)
+    failing = {group_id for group_id, (_, status) in standings.items() if _may_have_failed(status)}
+    if asked.only_failed and asked.servers is None:
+        # Where source servers are named, one of a group that is ready is not unknown for that.
+        standings = {group_id: standings[group_id] for group_id in standings if group_id in failing}
+    found = await _read_chosen(services, standings)
     members = {server for each in found for server in each.servers}
     # Of groups that are all unknown nobody can say who their members would be.
     missing = sorted((asked.servers or frozenset()) - members) if groups or not unknown else []
@@ -38,7 +51,9 @@ async def choose(services: Services, named: Sequence[str], asked: Asked) -> list
     if asked.servers is not None:
         found = [replace(each, servers=each.servers & asked.servers) for each in found]
     if asked.only_failed:
-        found = await do_all(found, lambda each: _narrow_to_failed(services, each))
+        may_fail = [each for each in found if each.group_id in failing and each.servers]
+        show = partial(board.show_step, NARROWING)
+        found = await do_all(may_fail, lambda each: _narrow_to_failed(services, each), tell=show)
     narrowed = asked.servers is not None or asked.only_failed
     return [each for each in found if each.servers or not narrowed]
 
@@ -61,15 +76,21 @@ async def _find_named(services: Services, named: Sequence[str]) -> tuple[list[st
     return list(dict.fromkeys(group_id for group_id in found if group_id is not None)), unknown
 
 
-async def _look(services: Services, group_id: str) -> Chosen | None:
-    try:
-        view = await services.queries.group(group_id)
-    except NotFound:
-        # Deleted a moment after it was found: nothing is asked of it.
-        return None
-    members = frozenset(view.definition.source_server_ids)
-    head = view.head
-    return Chosen(group_id, head.name, head.region, head.account_id, members, is_configured=view.status is not None)
+def _may_have_failed(status: GroupStatus | None) -> bool:
+    """Tell whether a source server may have failed: of a pending group too, while the others go on."""
+    return status is not None and status.status in {Status.FAILED, Status.PENDING}
+
+
+async def _read_chosen(
+    services: Services, standings: Mapping[str, tuple[GroupHead, GroupStatus | None]]
+) -> list[Chosen]:
+    """Choose all of these groups; of one that was deleted a moment after it was found nothing is asked."""
+    members = await services.progress.read_members({each: head.version for each, (head, _) in standings.items()})
+    return [
+        Chosen(each, head.name, head.region, head.account_id, members[each], is_configured=status is not None)
+        for each, (head, status) in standings.items()
+        if each in members
+    ]
 
 
 async def _narrow_to_failed(services: Services, group: Chosen) -> Chosen:

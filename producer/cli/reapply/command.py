@@ -11,7 +11,7 @@ from producer.cli.options import AsJson, AwsChoice, Profile, RegionName
 from producer.cli.reapply.applying import Applying
 from producer.cli.reapply.board import open_board
 from producer.cli.reapply.choosing import choose
-from producer.cli.reapply.following import Following
+from producer.cli.reapply.following import Following, follow_while
 from producer.cli.reapply.interruption import Interrupted, Interruption, heed_signals
 from producer.cli.reapply.outcome import Asked, Summary, render_summary
 from producer.cli.reapply.planning import plan_all
@@ -56,19 +56,22 @@ class Reapply:
     async def _run(self, services: Services, interruption: Interruption) -> Summary:
         requester = make_requester(services)
         summary = Summary(requester.request_id, is_dry_run=self._is_dry_run)
-        try:
-            chosen = await interruption.unless_asked(choose(services, self._groups, self._asked))
-            if self._is_dry_run:
-                summary.groups = await interruption.unless_asked(plan_all(services, chosen, self._asked))
-                return summary
-        except Interrupted:
-            summary.interrupted_by = interruption.signal.name if interruption.signal else None
-            return summary
         with open_board() as board:
-            applied = await Applying(services, requester, interruption, board).apply_all(chosen, self._asked)
-            following = Following(services, applied.running, interruption, board, read_clock)
-            if self._wait and applied.unreachable is None:
-                await following.follow()
+            try:
+                chosen = await interruption.unless_asked(choose(services, self._groups, self._asked, board))
+                if self._is_dry_run:
+                    planning = plan_all(services, chosen, self._asked, board)
+                    summary.groups = await interruption.unless_asked(planning)
+                    return summary
+            except Interrupted:
+                summary.interrupted_by = interruption.signal.name if interruption.signal else None
+                return summary
+            following = Following(services, interruption, board, read_clock)
+            applying = Applying(services, requester, interruption, board, following.add)
+            if self._wait:
+                applied = await follow_while(following, applying.apply_all(chosen, self._asked))
+            else:
+                applied = await applying.apply_all(chosen, self._asked)
         summary.groups = [*applied.outcomes, *following.outcomes, *following.find_pending()]
         summary.groups.sort(key=lambda each: (each.group.name, each.group.group_id))
         summary.unbegun = applied.unbegun
@@ -130,7 +133,7 @@ def reapply(
         with answering(as_json=json):
             summary = ask(work.run, aws)
         document = render_summary(summary)
-        is_written = file is None or _write_report(file, document)
+        is_written = file is None or _write_report(file, summary, document)
         print_summary(summary, document, as_json=json, aws=aws)
     finally:
         if file is not None:
@@ -146,7 +149,10 @@ def _open_report(name: str) -> Report:
         raise typer.BadParameter(str(error), param_hint="--report") from error
 
 
-def _write_report(report: Report, document: dict[str, object]) -> bool:
+def _write_report(report: Report, summary: Summary, document: dict[str, object]) -> bool:
+    if not summary.has_begun:
+        complain("There is nothing to report: no report is written, and one that was there is as it was.")
+        return True
     try:
         report.write(document)
     except FileUnwritable as error:

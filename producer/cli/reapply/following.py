@@ -1,17 +1,19 @@
 """
 Waiting until the runs of many groups are over, by few reads: see `workers.core.progress`.
 
-It only reads: a run goes on, whether anybody follows it or not.
+It only reads: a run goes on, whether anybody follows it or not. Runs join while others are still being asked for.
 """
 
+import asyncio
 import math
-from collections.abc import Sequence
+from collections.abc import Awaitable
+from contextlib import suppress
 from datetime import datetime
 
 from producer.cli.ask import OVERDUE, POLL_SECONDS, STILL_PENDING, UNANSWERED_POLLS, read_whole_status
 from producer.cli.reapply import outcome
-from producer.cli.reapply.applying import Running
-from producer.cli.reapply.board import Board, Standing
+from producer.cli.reapply.applying import Applied, Running
+from producer.cli.reapply.board import Board, Standing, Total
 from producer.cli.reapply.bounded import do_all
 from producer.cli.reapply.interruption import Interrupted, Interruption
 from producer.cli.reapply.outcome import GroupOutcome, fail, fail_by, read_rows, settle
@@ -37,25 +39,38 @@ def find_pause(groups: int) -> float:
 class Following:
     """Follows runs to their end."""
 
-    def __init__(
-        self, services: Services, running: Sequence[Running], interruption: Interruption, board: Board, clock: Clock
-    ) -> None:
+    def __init__(self, services: Services, interruption: Interruption, board: Board, clock: Clock) -> None:
         self._services = services
         self._interruption = interruption
         self._board = board
         self._clock = clock
-        self.left = {each.group.group_id: each for each in running}
+        self._joined = asyncio.Event()
+        self._is_closed = False
+        self.left: dict[str, Running] = {}
         """The runs that are not over."""
         self.outcomes: list[GroupOutcome] = []
         self.unreachable: PrelaunchError | None = None
         """Why it ended before they were over."""
         self._seen: dict[str, RunProgress] = {}
-        self._listed = {each.group.group_id: len(each.in_hand) for each in running}
+        self._listed: dict[str, int] = {}
+        self._before: dict[str, int] = {}
+        """Of each run how many of its source servers were done before anybody asked for it here."""
+
+    def add(self, running: Running) -> None:
+        """Follow a run too."""
+        self.left[running.group.group_id] = running
+        self._listed[running.group.group_id] = len(running.in_hand)
+        self._joined.set()
+
+    def close(self) -> None:
+        """Say that no run joins any more."""
+        self._is_closed = True
+        self._joined.set()
 
     async def follow(self) -> None:
-        """Follow the runs until all are over, the end is asked for, or nobody answers any more."""
+        """Follow the runs until all are over and none joins, the end is asked for, or nobody answers any more."""
         unanswered = 0
-        while self.left and not self._interruption.is_asked:
+        while await self._has_any():
             try:
                 await self._interruption.unless_asked(self._look())
                 unanswered = 0
@@ -80,18 +95,34 @@ class Following:
             for each in sorted(self.left.values(), key=lambda each: each.group.name)
         ]
 
+    async def _has_any(self) -> bool:
+        """Wait until there is a run to look at; tell whether there is one."""
+        if not self.left and not self._is_closed:
+            self._joined.clear()
+            with suppress(Interrupted):
+                await self._interruption.unless_asked(self._joined.wait())
+        return bool(self.left) and not self._interruption.is_asked
+
     async def _look(self) -> None:
-        found = await self._services.progress.read({name: each.generation for name, each in self.left.items()})
-        self._seen.update(found)
-        self._listed.update({name: each.head.listed for name, each in found.items()})
+        # What joins meanwhile is not in the answer, and not over for that.
+        going = dict(self.left)
+        found = await self._services.progress.read({name: each.generation for name, each in going.items()})
+        for name, progress in found.items():
+            self._note(going[name], progress)
         now = self._clock()
-        over = [each for name, each in self.left.items() if _is_at_end(found.get(name), now)]
+        over = [each for name, each in going.items() if _is_at_end(found.get(name), now)]
         for judged in await do_all(over, lambda each: self._judge(each, found.get(each.group.group_id))):
             if judged is not None:
                 del self.left[judged.group.group_id]
                 self.outcomes.append(judged)
                 self._board.tell_settled(judged)
         self._board.show(*self._measure())
+
+    def _note(self, running: Running, progress: RunProgress) -> None:
+        name, listed = running.group.group_id, progress.head.listed
+        self._seen[name], self._listed[name] = progress, listed
+        # A run that was in hand already has done some of its work at another time: that is no pace of this one.
+        self._before.setdefault(name, max(0, min(progress.done, listed - len(running.in_hand))))
 
     async def _judge(self, running: Running, progress: RunProgress | None) -> GroupOutcome | None:
         """Tell what became of a run that is at its end; None where that could not be read just now."""
@@ -119,17 +150,41 @@ class Following:
             return _fail(running, outcome.SUPERSEDED, UNREAD)
         return GroupOutcome(group, Status.FAILED.value, read_rows(running.servers, view.servers), running.run_id)
 
-    def _measure(self) -> tuple[list[Standing], int, int]:
+    def _measure(self) -> tuple[list[Standing], Total]:
         """Tell how the groups stand that are left, and how many source servers of all are done, of how many."""
         standings = [self._stand(each) for each in self.left.values()]
         listed = sum(self._listed.values())
-        return standings, listed - sum(each.listed - each.done for each in standings), listed
+        done = listed - sum(each.listed - each.done for each in standings)
+        return standings, Total(done, listed, sum(self._before.values()))
 
     def _stand(self, running: Running) -> Standing:
         name = running.group.group_id
         seen = self._seen.get(name)
         done, waiting_for = (seen.done, seen.waiting_for) if seen is not None else (0, None)
         return Standing(running.group.name, done, self._listed[name], waiting_for)
+
+
+async def follow_while(following: Following, asking: Awaitable[Applied]) -> Applied:
+    """
+    Follow runs while others are asked for, and all of them to their end.
+
+    Parameters:
+        following: What each run joins.
+        asking: Asks for them.
+
+    Returns:
+        What was asked. Where our own queues or tables are missing nothing is followed any more.
+    """
+    follow = asyncio.create_task(following.follow())
+    try:
+        applied = await asking
+        following.close()
+        if applied.unreachable is None:
+            await follow
+        return applied
+    finally:
+        follow.cancel()
+        await asyncio.gather(follow, return_exceptions=True)
 
 
 def _is_at_end(progress: RunProgress | None, now: datetime) -> bool:

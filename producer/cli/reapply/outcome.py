@@ -110,6 +110,11 @@ class Summary:
         """Tell which groups have a run that goes on."""
         return [each for each in self.groups if each.status == Status.PENDING and each.run_id is not None]
 
+    @property
+    def has_begun(self) -> bool:
+        """Tell whether anything is to be reported: of what was ended before anything was asked there is nothing."""
+        return self.interrupted_by is None or bool(self.groups)
+
     def exit_status(self) -> ExitStatus:
         """Tell with which status the command ends."""
         if self.interrupted_by is not None:

@@ -35,7 +35,7 @@ class Pace:
         (begun, before), (now, done) = self._seen[0], self._seen[-1]
         return max(0.0, (done - before) / (now - begun)) if now > begun else 0.0
 
-    def find_left(self, left: int) -> float | None:
+    def find_left(self, left: float) -> float | None:
         """Tell how many seconds so many more take at this pace; None where nobody can tell."""
         if left <= 0:
             return 0.0

@@ -1,30 +1,33 @@
 """The dry run: what this re-apply would change, by the planner of `prelaunch plan`. Nothing is written."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from producer.cli.ask import read_whole_status
-from producer.cli.reapply.bounded import do_all
+from producer.cli.reapply.board import Board
+from producer.cli.reapply.bounded import Room, do_all
 from producer.cli.reapply.outcome import NOT_CONFIGURED, Asked, Chosen, GroupOutcome, Row, describe_errors, fail_by
 from producer.cli.text import NOTHING_TO_DO, say_value
 from producer.render_plans import render_plan
 from producer.services import Services
 from workers.core.contract import Queue
 from workers.core.errors import PrelaunchError, SetupError
-from workers.core.preview import GroupPlan, ServerPlan
+from workers.core.preview import AT_ONCE, GroupPlan, ServerPlan
 from workers.core.priority import set_priority
 from workers.core.queries import ServerFilter
 from workers.core.requests import RequestRefused
 from workers.core.runs.selection import ApplyRequest, is_in_hand, select_listed
 from workers.core.status import Status
 
-GROUPS_AT_ONCE = 4
-"""Groups that are compared at once, 32 source servers of each."""
+SERVERS_AT_ONCE = 4 * AT_ONCE
+"""Source servers that are compared at once: of four large groups, or of many small ones."""
+COMPARING = "comparing with DRS and EC2"
 TO_CHANGE = "to change"
 PLANNED = "planned"
 
 
-async def plan_all(services: Services, groups: Sequence[Chosen], asked: Asked) -> list[GroupOutcome]:
+async def plan_all(services: Services, groups: Sequence[Chosen], asked: Asked, board: Board) -> list[GroupOutcome]:
     """
     Plan all groups; one that cannot be read fails alone.
 
@@ -32,6 +35,7 @@ async def plan_all(services: Services, groups: Sequence[Chosen], asked: Asked) -
         services: The operations.
         groups: What is meant of each.
         asked: What is asked of each.
+        board: Where it is shown how far that is.
 
     Returns:
         The plan of each group, in their order.
@@ -43,25 +47,28 @@ async def plan_all(services: Services, groups: Sequence[Chosen], asked: Asked) -
         # It takes turns like the bulk work that it shows.
         set_priority(Queue.BULK)
 
+    room = Room(SERVERS_AT_ONCE)
+
     async def plan(group: Chosen) -> GroupOutcome:
         try:
-            return await _plan(services, group, asked)
+            return await _plan(services, group, asked, room)
         except SetupError:
             raise
         except (RequestRefused, PrelaunchError) as refused:
             return fail_by(group, refused)
 
-    return await do_all(groups, plan, GROUPS_AT_ONCE)
+    return await do_all(groups, plan, tell=partial(board.show_step, COMPARING))
 
 
-async def _plan(services: Services, group: Chosen, asked: Asked) -> GroupOutcome:
+async def _plan(services: Services, group: Chosen, asked: Asked, room: Room) -> GroupOutcome:
     if not group.is_configured:
         return GroupOutcome(group, NOT_CONFIGURED)
     status = await read_whole_status(services, group.group_id, ServerFilter.ALL)
     statuses = {server: each for server, (each, _, _) in status.servers.items()}
     view = await services.queries.group(group.group_id)
     listed = find_listed(statuses, asked.of(group.servers))
-    plans = await services.preview.compare(group.group_id, listed)
+    async with room.take(min(len(listed), AT_ONCE)):
+        plans = await services.preview.compare_members(view, listed) if listed else []
     document = render_plan(GroupPlan(view, plans, None))
     return GroupOutcome(group, PLANNED, [_read_row(each) for each in plans], plan=document)
 

@@ -92,7 +92,7 @@ def _print_plans(groups: Sequence[GroupOutcome]) -> None:
         if each.plan is not None:
             print_plan(each.group.name, each.plan)
         elif each.status == NOT_CONFIGURED:
-            print_text(f"{clean(each.group.name)} ({each.group.group_id}): no launch config, nothing to apply.")
+            print_text(describe_settled(each))
         else:
             complain(describe_settled(each))
     if not groups:
