@@ -233,6 +233,25 @@ def test_where_nothing_is_under_way_nothing_is_waited_for(
     assert [*(each.status for each in applied.outcomes), *("running" for _ in applied.running)] == [status]
 
 
+def test_of_no_groups_none_is_shown() -> None:
+    """No bar of nothing; of any others first that none is asked yet."""
+    shown: list[tuple[int, int, int]] = []
+
+    class AskedOnly(Lines):
+        def show_asked(self, asked: int, groups: int, runs: int) -> None:
+            shown.append((asked, groups, runs))
+
+    async def main(count: int) -> None:
+        board = AskedOnly(lambda: 0.0, lambda _line: None)
+        applying = Applying(Services(), REQUESTER, Interruption(), board, lambda _run: None)  # type: ignore[arg-type]  # scripted
+        await applying.apply_all([make_group(number) for number in range(count)], Asked())
+
+    run_virtually(lambda: main(0))
+    assert shown == []
+    run_virtually(lambda: main(2))
+    assert shown == [(0, 2, 0), (1, 2, 1), (2, 2, 2)]
+
+
 def test_each_group_that_is_over_at_once_has_its_line_then() -> None:
     """Refused, ready or without a launch config: not when all are asked, and none that has a run."""
     services = Services()

@@ -8,14 +8,13 @@ from enum import StrEnum
 
 from workers.core.errors import GroupDeleted, ServiceUnavailable
 from workers.core.model.group import GroupDefinition
-from workers.core.model.types import MAX_GROUP_NAME_LENGTH
 from workers.core.pages import bad_token, read_token, write_token
 from workers.core.ports import Clock
 from workers.core.requests import Conflict, NotFound, group_not_found
 from workers.core.runs.settle import combine_status
 from workers.core.runs.waiting import read_wait
 from workers.core.status import Status
-from workers.core.store.groups import GroupStore
+from workers.core.store.groups import GroupStore, can_be_name
 from workers.core.store.records import GroupHead, GroupStatus, ServerItem, Unlisted
 from workers.core.store.runs import Run, RunStore
 
@@ -179,8 +178,7 @@ class Queries:
             NotFound: No group has this id or name.
         """
         name = group.strip()
-        # DynamoDB refuses an empty key, and text that is no UTF-8 cannot be sent at all.
-        if name.isprintable() and 0 < len(name) <= MAX_GROUP_NAME_LENGTH:
+        if can_be_name(name):
             if await self._groups.read_head(name) is not None:
                 return name
             group_id = await self._groups.find_named(name)

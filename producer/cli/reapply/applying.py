@@ -102,7 +102,8 @@ class Applying:
             runs = len(applied.running)
             self._board.show_asked(runs + len(applied.outcomes), len(groups), runs)
 
-        self._board.show_asked(0, len(groups), 0)
+        if groups:
+            self._board.show_asked(0, len(groups), 0)
         await do_all(groups, apply, GROUPS_AT_ONCE)
         return applied
 

@@ -59,21 +59,15 @@ async def choose(services: Services, named: Sequence[str], asked: Asked, board: 
 
 
 async def _find_named(services: Services, named: Sequence[str]) -> tuple[list[str], list[FieldError]]:
-    async def find(name: str) -> str | None:
-        try:
-            return await services.queries.find(name)
-        except NotFound:
-            return None
-
     # One name that is given twice is one group, and so are its id and its name.
     names = list(dict.fromkeys(named))
-    found = await do_all(names, find)
+    found = await services.progress.find_many(names)
     unknown = [
         FieldError(f"--group {name}", INVALID_BODY, "There is no such protection group in this stack.", None)
-        for name, group_id in zip(names, found, strict=True)
-        if group_id is None
+        for name in names
+        if name not in found
     ]
-    return list(dict.fromkeys(group_id for group_id in found if group_id is not None)), unknown
+    return list(dict.fromkeys(found.values())), unknown
 
 
 def _may_have_failed(status: GroupStatus | None) -> bool:

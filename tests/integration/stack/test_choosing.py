@@ -11,6 +11,7 @@ from producer.cli.reapply.outcome import Asked
 from producer.cli.reapply.planning import plan_all
 from tests.integration.product import Product
 from workers.core.model.errors import InvalidBody
+from workers.core.requests import NotFound
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 ONLY_FAILED = Asked(only_failed=True)
@@ -32,11 +33,11 @@ async def choose_servers(product: Product, groups: Sequence[str], asked: Asked) 
 
 
 async def test_nothing_more_is_read_of_ready_groups_where_failed_ones_are_asked_for(product: Product) -> None:
-    """Their status says that nobody failed: beside the look for the names, two items of a group, a hundred a call."""
+    """Their status says that nobody failed: beside the look for the ids, two items of a group, a hundred a call."""
     groups = [group_id for group_id, _ in await make_ready(product, 4)]
     product.count_anew()
     assert await choose_servers(product, groups, ONLY_FAILED) == {}
-    assert product.calls() == {"dynamodb.GetItem": 4, "dynamodb.BatchGetItem": 1}
+    assert product.calls() == {"dynamodb.BatchGetItem": 2}
 
 
 async def test_who_failed_is_found_also_in_a_group_that_is_pending(product: Product) -> None:
@@ -76,7 +77,7 @@ async def test_the_members_of_many_groups_are_a_few_reads(product: Product) -> N
     named = [bare, *(group_id for group_id, _ in made)]
     product.count_anew()
     chosen = await choose(product.services, named, Asked(force=True), SILENT)
-    assert product.calls() == {"dynamodb.GetItem": 5, "dynamodb.BatchGetItem": 2}
+    assert product.calls() == {"dynamodb.BatchGetItem": 3}
     assert [each.group_id for each in chosen] == named
     assert [each.is_configured for each in chosen] == [False, *[True] * 4]
     assert [each.servers for each in chosen[1:]] == [frozenset(members) for _, members in made]
@@ -130,3 +131,22 @@ async def test_a_dry_run_reads_a_group_once(product: Product) -> None:
     assert forced["drs.GetLaunchConfiguration"] == 6
     assert forced["dynamodb.GetItem"] == idle["dynamodb.GetItem"]
     assert forced["dynamodb.Query"] == idle["dynamodb.Query"] + 3
+
+
+async def test_many_names_are_found_by_two_reads(product: Product) -> None:
+    """By id or name, with spaces round it, named twice or not; of others it is said that no group has them."""
+    made = [group_id for group_id, _ in await make_ready(product, 3)]
+    name = (await product.services.queries.group(made[1])).head.name
+    named = [made[0], f" {name} ", name, made[1], made[2], "nobody", "", "\ud800", "x" * 3000]
+    product.count_anew()
+    found = await product.services.progress.find_many(named)
+    assert product.calls() == {"dynamodb.BatchGetItem": 2}
+    assert found == {made[0]: made[0], f" {name} ": made[1], name: made[1], made[1]: made[1], made[2]: made[2]}
+    for each in named:
+        if each in found:
+            assert await product.services.queries.find(each) == found[each]
+        else:
+            with pytest.raises(NotFound):
+                await product.services.queries.find(each)
+    chosen = await choose_servers(product, [f" {name} ", name, made[1]], Asked(force=True))
+    assert list(chosen) == [made[1]]

@@ -10,6 +10,7 @@ from boto3.dynamodb.conditions import Attr, ConditionBase
 
 from workers.core.errors import GroupDeleted
 from workers.core.model.group import GroupDefinition
+from workers.core.model.types import MAX_GROUP_NAME_LENGTH
 from workers.core.store.records import GroupHead, GroupStatus, expiry, from_item, to_item
 from workers.core.store.tables import Tables
 from workers.core.store.writes import Item, Write
@@ -34,8 +35,26 @@ class GroupStore:
 
     async def find_named(self, name: str) -> str | None:
         """Find the id of the group of this name; None where no group has it."""
-        item = await self._tables.get("keys", f"name#{name}")
+        item = await self._tables.get("keys", _name_key(name))
         return str(item["groupId"]) if item else None
+
+    async def find_many(self, names: Collection[str]) -> dict[str, str]:
+        """
+        Find many groups by their ids or names, 100 a call.
+
+        Parameters:
+            names: What the groups are called, each once.
+
+        Returns:
+            Name to the id of the group; an id before a name, and without those that no group has.
+        """
+        found = {
+            item["groupId"]: str(item["groupId"])
+            for item in await self._tables.get_many("groups", [(name, "group") for name in names])
+        }
+        left = {_name_key(name): name for name in names if name not in found}
+        items = await self._tables.get_many("keys", [(key,) for key in left])
+        return found | {left[item["key"]]: str(item["groupId"]) for item in items}
 
     async def read_status(self, group_id: str) -> GroupStatus | None:
         """Read the combined status; None where nothing was ever to be applied."""
@@ -147,6 +166,11 @@ def _join(chunks: Sequence[Item]) -> GroupDefinition | None:
     return GroupDefinition.from_json(json.loads(zlib.decompress(b"".join(chunk["data"] for chunk in chunks))))
 
 
+def can_be_name(name: str) -> bool:
+    """Tell whether it can be asked for: DynamoDB refuses an empty key, and text that is no UTF-8 cannot be sent."""
+    return name.isprintable() and 0 < len(name) <= MAX_GROUP_NAME_LENGTH
+
+
 def put_head(head: GroupHead, *, over: int | None = None) -> Write:
     """Put a group over the version that was read; None: over none, for the group is new."""
     unchanged = Attr("groupId").not_exists() if over is None else Attr("version").eq(over)
@@ -183,6 +207,10 @@ def put_definition(group_id: str, version: int, definition: GroupDefinition) -> 
     for position in starts:
         key = (group_id, _chunk(version, position // CHUNK_BYTES))
         yield Write("Put", "groups", key, {"data": packed[position : position + CHUNK_BYTES], "chunks": len(starts)})
+
+
+def _name_key(name: str) -> str:
+    return f"name#{name}"
 
 
 def _chunk(version: int, number: int) -> str:
