@@ -387,6 +387,10 @@ async def test_more_servers_than_an_account_can_have(product: Product) -> None:
             ),
         ),
         ("/sourceServerIds/2", f"{member} stands in sourceServerIds twice; take one out."),
+        (
+            "/sourceServerIds/0",
+            f"DRS knows no source server {member} in {WHERE}. Take it out, or correct account and Region.",
+        ),
     ]
 
 

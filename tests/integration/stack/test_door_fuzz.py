@@ -82,7 +82,8 @@ async def test_no_body_breaks_the_door(product: Product, call: tuple[str, str], 
     answer = await product.api.request(*call, content=body, headers=JSON)
     assert 400 <= answer.status_code < 500, answer.text
     problem_of(answer)
-    assert product.writes() == {}
+    # Of a group that is nearly right the account is asked for the rest.
+    assert product.writes().keys() <= {"dynamodb.UpdateItem"}, "more than turns to ask was written"
 
 
 @many

@@ -69,7 +69,7 @@ async def test_a_wrong_launch_config_alone_has_a_code_of_its_own(product: Produc
     members = product.add_servers(1)
     answer = await product.api.post(GROUPS, json=product.body(members, launchConfig={"instanceType": "huge"}))
     assert (answer.status_code, problem_of(answer)["code"]) == (400, "INVALID_LAUNCH_CONFIG")
-    assert product.writes() == {}
+    assert product.writes().keys() <= {"dynamodb.UpdateItem"}, "more than turns to ask for the rest was written"
 
 
 BODIES = {
