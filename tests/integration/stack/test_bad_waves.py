@@ -136,25 +136,3 @@ async def test_who_cannot_be_recovered_is_found_among_the_others(
     )
     started = sorted(each for job in wave["jobs"] for each in job["sourceServerIds"])
     assert started == [each for each in members if each != members[4]]
-
-
-async def test_a_job_that_is_completed_and_launched_nothing(estate: Estate) -> None:
-    """COMPLETED is no success: the source server that was not launched is named, with where DRS says why."""
-    good, bad = members = estate.add(2)
-    product = estate.product
-    product.local.control("PATCH", f"servers/{bad}", {"recoveryPoint": False})
-    answer = await accept(product, await estate.create(members))
-    await product.drain()
-    job_id = (await read(product, answer))["jobs"][0]["jobId"]
-    product.local.control("PUT", "clock", {"advanceSeconds": 7300})
-    product.clock.advance(product.settings.sweep_period)
-    await product.workers.sweep()
-    await product.drain()
-    wave = await read(product, answer)
-    assert wave["jobs"][0]["launchStatuses"] == {good: "LAUNCHED", bad: "FAILED"}
-    (error,) = wave["errors"]
-    assert (wave["status"], error["sourceServerIds"], error["code"]) == ("failed", [bad], "LAUNCH_FAILED")
-    assert error["message"] == (
-        f"1 of 2 source servers of recovery job {job_id} are not launched (FAILED), and it is followed no more. See"
-        f" what became of them: aws drs describe-job-log-items --job-id {job_id}"
-    )

@@ -314,7 +314,11 @@ async def test_a_wave_is_followed_until_every_launch_is_final(product: Product) 
     assert (wave["status"], wave["jobs"][0]["isOver"]) == ("failed", True)
     (error,) = wave["errors"]
     assert (error["code"], error["sourceServerIds"]) == ("LAUNCH_FAILED", [bad])
-    assert f"describe-job-log-items --job-id {wave['jobs'][0]['jobId']}" in error["message"]
+    job_id = wave["jobs"][0]["jobId"]
+    assert error["message"] == (
+        f"1 of 2 source servers of recovery job {job_id} are not launched (FAILED), and it is followed no more. See"
+        f" what became of them: aws drs describe-job-log-items --job-id {job_id}"
+    )
     assert (await product.status(group_id))["heldBy"] is None
 
 
