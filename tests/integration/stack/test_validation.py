@@ -76,6 +76,11 @@ async def test_what_is_wrong_in_itself_does_not_hide_what_the_account_lacks(prod
         override(second, instanceType="m5.3xlarge", targetInstanceTypeRightSizingMethod="BASIC"),
     ]
     body = product.body([first, second, NO_SERVER, "s-1"], launchConfig=config, servers=servers)
+    # Places are those of the list as it was given, with all that is wrong in it.
+    twice = {**body, "sourceServerIds": [7, *body["sourceServerIds"][:2], first, NO_SERVER]}
+    told = [place for place in places(await refuse(product, twice)) if place[1] in {NO_SERVER, first}]
+    assert ("/sourceServerIds/3", first, "INVALID_BODY") in told
+    assert ("/sourceServerIds/4", NO_SERVER, "INVALID_BODY") in told
     problem = await refuse(product, body)
     assert sorted(places(problem)) == sorted(
         [

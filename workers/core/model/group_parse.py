@@ -123,7 +123,7 @@ def _parse(
     conflicts = find_group_conflicts(configure_read(ids, defaults, overrides, unsure))
     errors += [*check_region(values.get("region"), regions), *wrong_defaults, *wrong_overrides, *conflicts]
     if errors:
-        partly = _find_right(values, errors, ids=ids, defaults=defaults, overrides=overrides, unsure=unsure)
+        partly = _find_right(values, errors, listed=listed, defaults=defaults, overrides=overrides, unsure=unsure)
         raise InvalidGroup(tuple(errors), partly)
     kept = [ServerOverride(each.source_server_id, each.use_group_defaults, each.launch_config) for each in overrides]
     return values, assemble(values, defaults, kept)
@@ -133,7 +133,7 @@ def _find_right(
     values: Mapping[str, object],
     errors: Sequence[FieldError],
     *,
-    ids: Sequence[str],
+    listed: object,
     defaults: LaunchConfig,
     overrides: Sequence[ReadOverride],
     unsure: frozenset[str],
@@ -141,8 +141,12 @@ def _find_right(
     wrong = {error.pointer for error in errors}
     if "region" not in values or not wrong.isdisjoint(WAY_IN):
         return None
-    places = {each: f"/sourceServerIds/{index}" for index, each in enumerate(ids)}
-    right = [each for each in ids if is_source_server_id(each)]
+    given = listed if isinstance(listed, list) else []
+    places: dict[str, str] = {}
+    for index, each in enumerate(given):
+        if isinstance(each, str):
+            places.setdefault(each, f"/sourceServerIds/{index}")
+    right = [each for each in places if is_source_server_id(each)]
     return PartlyRight(
         assemble({"groupName": "", **values, "sourceServerIds": right}, defaults, ()), places, tuple(overrides), unsure
     )
