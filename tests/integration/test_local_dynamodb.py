@@ -327,3 +327,57 @@ def test_a_failed_update_leaves_the_item_as_it_was(client: Clients, table: str, 
     reasons = [reason["Code"] for reason in refused.value.response.get("CancellationReasons", [])]
     assert (refused.value.response["Error"]["Code"], reasons) == WRONG_TYPE[where]
     assert read_all(dynamodb, table)["a"]["tally"] == {"N": "1"}
+
+
+def test_every_type_is_read_as_it_was_written(client: Clients, table: str) -> None:
+    """At each depth, by each operation that answers items."""
+    dynamodb = client("dynamodb")
+    plain = {
+        "text": {"S": ""},
+        "number": {"N": "-1.5"},
+        "bytes": {"B": b"\x00\xff"},
+        "yes": {"BOOL": True},
+        "no": {"BOOL": False},
+        "nothing": {"NULL": True},
+        "texts": {"SS": ["a"]},
+        "numbers": {"NS": ["1"]},
+        "manyBytes": {"BS": [b"\x01"]},
+        "emptyMap": {"M": {}},
+        "emptyList": {"L": []},
+    }
+    nested = {"M": {**plain, "deeper": {"L": [*plain.values(), {"M": plain}]}}}
+    item = {**key("all"), **plain, "nested": nested}
+    assert dynamodb.put_item(TableName=table, Item=item).get("Attributes") is None
+    assert dynamodb.get_item(TableName=table, Key=key("all"))["Item"] == item
+    assert dynamodb.scan(TableName=table)["Items"] == [item]
+    assert query(dynamodb, table)["Items"] == [item]
+    assert dynamodb.delete_item(TableName=table, Key=key("all"), ReturnValues="ALL_OLD")["Attributes"] == item
+
+
+def test_a_query_answers_its_partition_in_order_and_by_pages(client: Clients, table: str) -> None:
+    """Whatever other partitions hold."""
+    dynamodb = client("dynamodb")
+    names = ["a", "a#1", "b", "b#2", "c"]
+    for name in reversed(names):
+        for partition in ("other", "g"):
+            dynamodb.put_item(TableName=table, Item={**key(name), "groupId": {"S": partition}, "in": {"S": partition}})
+    first = query(dynamodb, table, Limit=2)
+    assert {each["in"]["S"] for each in first["Items"]} == {"g"}
+    assert [each["item"]["S"] for each in first["Items"]] == names[:2]
+    rest = query(dynamodb, table, ExclusiveStartKey=first["LastEvaluatedKey"])
+    assert [each["item"]["S"] for each in rest["Items"]] == names[2:]
+    assert "LastEvaluatedKey" not in rest
+    backwards = query(dynamodb, table, ScanIndexForward=False)["Items"]
+    assert [each["item"]["S"] for each in backwards] == [*reversed(names)]
+    assert query(dynamodb, table, "nobody's")["Items"] == []
+
+
+def query(dynamodb: Any, table: str, partition: str = "g", **more: Any) -> dict[str, Any]:
+    answer: dict[str, Any] = dynamodb.query(
+        TableName=table,
+        KeyConditionExpression="groupId = :group",
+        ExpressionAttributeValues={":group": {"S": partition}},
+        ConsistentRead=True,
+        **more,
+    )
+    return answer
