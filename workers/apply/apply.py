@@ -142,12 +142,12 @@ class ApplyServer:
         if current.status.is_launching(self._clock()):
             await self._leases.give_back(lease, last_write_at=lease.last_write_at, outcome=True)
             return Acknowledge("held")
-        structlog.contextvars.bind_contextvars(run_id=current.run.head.run_id, attempt=lease.attempt)
-        claim = Claim(current, lease, source_server_id)
+        claim, head = Claim(current, lease, source_server_id), current.run.head
+        # The job may be of an older run: what is done now is done for the request of this one.
+        structlog.contextvars.bind_contextvars(run_id=head.run_id, request_id=head.request_id, attempt=lease.attempt)
         if claim.is_repair and claim.may_have_changed:
             # What a worker put back that died before its record counts too, whatever is left to do of it.
-            run = current.run
-            claim.repaired |= await self._journal.read_fields(run.group_id, run.head.generation, source_server_id)
+            claim.repaired |= await self._journal.read_fields(group_id, head.generation, source_server_id)
         if lease.attempt <= SUSPICIOUS:
             return await self._finish(claim)
         if self._suspect:

@@ -83,6 +83,8 @@ class WatchWork:
     default_version: int | None = None
     """The version that became that launch template's default."""
     changed_by: str = ""
+    request_id: str = ""
+    """Of the request to look; empty where the schedule asks."""
 
     @property
     def is_narrowed(self) -> bool:
@@ -167,6 +169,7 @@ _WORK: Mapping[str, Callable[[Mapping[str, object]], Work]] = {
         launch_template_id=_text(given, "launchTemplateId"),
         default_version=_number(given, "defaultVersion"),
         changed_by=_text(given, "changedBy") or "",
+        request_id=_text(given, "requestId") or "",
     ),
 }
 

@@ -86,7 +86,7 @@ class Watch:
         # It can wait: half of every bucket is left to whoever applies.
         set_priority(Queue.BULK)
         if work.account_id is None or work.region is None:
-            return await self._send_for_all()
+            return await self._send_for_all(work.request_id)
         begun_at = self._clock()
         if work.is_narrowed:
             return await self._look_into(work, work.account_id, work.region, begun_at)
@@ -106,10 +106,11 @@ class Watch:
             except Exception:  # a bug in one watch must not end all that follow
                 log.exception("watch.crashed")
 
-    async def _send_for_all(self) -> Outcome:
+    async def _send_for_all(self, request_id: str = "") -> Outcome:
         places = {(head.account_id, head.region) async for head, _ in self._standings.list_all()}
+        named = {"requestId": request_id} if request_id else {}
         jobs = [
-            Job(WATCH_ACTOR, f"{account_id}#{region}", {"accountId": account_id, "region": region})
+            Job(WATCH_ACTOR, f"{account_id}#{region}", {"accountId": account_id, "region": region, **named})
             for account_id, region in sorted(places)
         ]
         await self._queue.send(Queue.NORMAL, jobs)
@@ -210,7 +211,7 @@ class Watch:
 
     async def _open(self, standing: Standing, members: Collection[str], mode: Mode, work: WatchWork) -> bool:
         """Open a run over what was found, unless the group is not as it was read any more."""
-        requester = Requester(principal=WATCH, door="event" if work.is_narrowed else "schedule", reason=DRIFT)
+        requester = Requester(WATCH, "event" if work.is_narrowed else "schedule", DRIFT, work.request_id)
         try:
             run = await self._next.plan(
                 standing.head,

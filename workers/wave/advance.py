@@ -81,6 +81,8 @@ class AdvanceWave:
         view = await self._waves.read(wave_id)
         if view is None:
             return Acknowledge("wave_unknown")
+        # The sweeper's messages name no request.
+        structlog.contextvars.bind_contextvars(request_id=view.wave.request_id)
         if view.wave.status.is_over:
             return Acknowledge(view.wave.status)
         progress = await self._advance_all(view)
