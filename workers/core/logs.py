@@ -21,14 +21,13 @@ def configure_logs(*, quiet: bool = False, only_errors: bool = False) -> None:
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
+    # Both without the frames' variables: credentials and external ids are among them.
+    drawn = structlog.dev.RichTracebackFormatter(show_locals=False)
+    told = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
     renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer() if terminal else structlog.processors.JSONRenderer()
+        structlog.dev.ConsoleRenderer(exception_formatter=drawn) if terminal else structlog.processors.JSONRenderer()
     )
-    # Without the frames' variables: credentials and external ids are among them.
-    tracebacks = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
-    exceptions: list[structlog.typing.Processor] = (
-        [] if terminal else [structlog.processors.ExceptionRenderer(tracebacks)]
-    )
+    exceptions: list[structlog.typing.Processor] = [] if terminal else [structlog.processors.ExceptionRenderer(told)]
     structlog.configure(
         processors=[*shared, *exceptions, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
