@@ -10,7 +10,16 @@ import httpx
 import pytest
 
 from infra.local.process import StandIn
-from tests.acceptance.commands import connect, make_environment, make_group_body, read_line, running, terminate
+from tests.acceptance.commands import (
+    connect,
+    make_environment,
+    make_group_body,
+    read_line,
+    running,
+    running_api,
+    terminate,
+)
+from tests.fakes.user_pool import AUDIENCE, user_pool
 
 
 def find_listeners(port: int) -> set[str]:
@@ -49,6 +58,25 @@ def test_it_listens_on_this_machine_only_and_ends_in_order(
     told = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
     assert [line["event"] for line in told] == ["access.open", "request.answered", "request.answered"]
     assert told[0]["host"] == "127.0.0.1"
+
+
+def test_where_a_user_pool_is_configured_its_tokens_say_who_may_what(idle_aws: StandIn, tmp_path: Path) -> None:
+    """Also from other machines, which then may connect; neither who asks nor what was asked is told with a token."""
+    log, group = tmp_path / "log", "/protection-groups/pg-none"
+    with user_pool() as pool:
+        tokens = {role: pool.sign(pool.claims(role)) for role in ("reader", "admin", "others")}
+        access = {"PRELAUNCH_AUTH_ISSUER": pool.issuer, "PRELAUNCH_AUTH_AUDIENCE": AUDIENCE}
+        environment = make_environment(idle_aws.environment, access, {"PRELAUNCH_API_HOST": "0.0.0.0"})
+        with running_api(environment, log) as api:
+            assert find_listeners(api.base_url.port or 0) == {"00000000"}
+            assert [api.get(group).status_code, api.delete(group).status_code] == [401, 401]
+            for role, read, deleted in (("others", 403, 403), ("reader", 404, 403), ("admin", 404, 404)):
+                api.headers["Authorization"] = f"Bearer {tokens[role]}"
+                assert (api.get(group).status_code, api.delete(group).status_code) == (read, deleted), role
+    told = log.read_text()
+    events = [json.loads(line)["event"] for line in told.splitlines()]
+    assert (events.count("access.refused"), "access.open" in events) == (5, False)
+    assert not [token for token in tokens.values() if token in told]
 
 
 def test_a_caller_that_waits_at_sigterm_gets_its_answer(aws: StandIn, tmp_path: Path) -> None:
