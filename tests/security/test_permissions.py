@@ -120,12 +120,37 @@ def test_what_senders_of_messages_may_is_a_setting(doors: Doors, monkeypatch: py
     assert len(doors.take("requests-dlq")) == (0 if role == "admin" else 1)
 
 
+RAISING = ("role", "roles", "principal", "requestedBy", "appliedBy", "door", "cognito:groups", "userArn")
+
+
 @pytest.mark.parametrize("door", DOORS)
 def test_a_role_in_the_body_is_no_role(doors: Doors, door: str) -> None:
     """Members that would raise who asks are members that nobody knows."""
-    answer = DOORS[door](doors, {"operation": "start_wave_recovery", "groupIds": ["pg-0"], "role": "admin"})
+    message = {"operation": "start_wave_recovery", "groupIds": ["pg-0"], **dict.fromkeys(RAISING, "admin")}
+    answer = DOORS[door](doors, message)
     assert answer.status == 400
-    assert [error["pointer"] for error in answer.document["errors"]] == ["/role"]
+    assert {error["pointer"] for error in answer.document["errors"]} == {f"/{name}" for name in RAISING}
+
+
+@pytest.mark.parametrize(
+    ("door", "who", "by"),
+    [
+        ("http", "unauthenticated@127.0.0.1", "http"),
+        ("api gateway with a token", "alice", "http"),
+        ("api gateway with a signature", "arn:aws:sts::123456789012:assumed-role/administrators/alice", "http"),
+        ("invocation", "alias admin on behalf of mallory", "lambda"),
+        ("invocation with body", "alias admin on behalf of alice", "lambda"),
+        ("message", "{sender} on behalf of mallory", "sqs"),
+    ],
+)
+def test_who_asked_is_written_down_as_the_door_knows_him(doors: Doors, door: str, who: str, by: str) -> None:
+    """For whom a message says that it is stands beside that, and never in its place."""
+    record = doors.make_record({})
+    doors.sqs.delete_message(QueueUrl=doors.url("requests"), ReceiptHandle=record["receiptHandle"])
+    asked = {"operation": "create_protection_group", **ASKED["create_protection_group"][0](doors)}
+    group = DOORS[door](doors, {**asked, "invokedBy": "mallory"}).document
+    (run,) = doors.ask_http({"operation": "list_apply_runs", "groupId": group["groupId"]}).document["applyRuns"]
+    assert (run["requestedBy"], run["door"]) == (who.format(sender=record["attributes"]["SenderId"]), by)
 
 
 def test_a_sender_may_do_what_operators_may() -> None:

@@ -186,6 +186,39 @@ def test_the_same_wrong_request_has_the_same_refusal_through_each_door(doors: Do
     assert all(error["message"] in reason for error in answers["http"].document["errors"])
 
 
+@pytest.mark.parametrize("door", DOORS)
+def test_what_a_key_names_is_done_once_through_each_door(doors: Doors, door: str) -> None:
+    """One group, however often it is asked for; another request under the key is refused."""
+    message = {"operation": "create_protection_group", "idempotencyKey": uuid.uuid4().hex, **body(doors)}
+    first, second = (ask(doors, door, message) for _ in range(2))
+    assert (first.status, second.status) == (201, 201)
+    assert first.document["groupId"] == second.document["groupId"]
+    other = ask(doors, door, {**message, "description": "another"})
+    assert (other.status, other.document["code"]) == (422, "IDEMPOTENCY_KEY_REUSED")
+    doors.take("requests-dlq")
+
+
+def test_of_a_batch_comes_again_what_cannot_be_done_now_and_nothing_else(doors: Doors) -> None:
+    """Each message has its own end: done, refused, or left to SQS."""
+    doors.take("requests-dlq")
+    asked = (
+        {"operation": "list_waves"},
+        {"operation": "create_protection_group", **body(doors)},
+        {"operation": "sing"},
+    )
+    records = [doors.make_record(message) for message in asked]
+    fault = {"service": "drs", "operation": "DescribeSourceServers", "code": "InternalServerException"}
+    try:
+        doors.aws.control("PUT", "faults", [fault])
+        left = doors.function.handle({"Records": records}, make_context("requests"))
+    finally:
+        doors.aws.control("PUT", "faults", [])
+    assert left == {"batchItemFailures": [{"itemIdentifier": records[1]["messageId"]}]}
+    (letter,) = doors.take("requests-dlq")
+    assert json.loads(letter["Body"]) == asked[2]
+    doors.sqs.delete_message(QueueUrl=doors.url("requests"), ReceiptHandle=records[1]["receiptHandle"])
+
+
 def test_what_passes_says_through_each_door_when_to_ask_again(doors: Doors) -> None:
     """All answer 503 with the same headers but the queue's, which needs none: the message comes again by itself."""
     message = {"operation": "create_protection_group", **body(doors)}
