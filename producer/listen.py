@@ -8,10 +8,12 @@ import errno
 import signal
 import socket
 import sys
+from datetime import timedelta
 from typing import Any
 
 import uvicorn
 
+from producer.patience import limit
 from workers.core.errors import SetupError
 
 GRACE_SECONDS = 30
@@ -56,20 +58,26 @@ class _Server(uvicorn.Server):
             sys.stdout.flush()
 
 
-def serve(application: Any, listener: socket.socket) -> None:
+def serve(application: Any, listener: socket.socket, patience: timedelta) -> None:
     """
     Answer requests until SIGTERM or SIGINT, then end what is under way.
 
     Parameters:
         application: The ASGI application.
         listener: Where requests come from.
+        patience: How long a client may keep the door waiting for the rest of a request, or for reading the answer.
 
     Raises:
         SetupError: The application did not start.
     """
     server = _Server(
         uvicorn.Config(
-            application, log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=GRACE_SECONDS
+            application,
+            http=limit(patience),
+            log_config=None,
+            access_log=False,
+            lifespan="on",
+            timeout_graceful_shutdown=GRACE_SECONDS,
         )
     )
     # uvicorn sends itself the signal again once it has stopped: by default it would kill an orderly end.

@@ -71,7 +71,8 @@ def api(*, port: Port = 8080, profile: Profile = None, region: RegionName = None
     with listen(settings.api_host, port) as listener:
         check_stack(settings, AwsChoice(profile, region))
         opening = partial(open_services, settings, region=region, profile=profile)
-        serve(create_app(consuming(opening, settings), open_access(settings), host=settings.api_host), listener)
+        app = create_app(consuming(opening, settings), open_access(settings), host=settings.api_host)
+        serve(app, listener, settings.client_patience)
 
 
 def worker(

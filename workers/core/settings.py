@@ -237,6 +237,11 @@ class Settings(BaseSettings):
         return timedelta(seconds=5) * self.time_scale
 
     @property
+    def client_patience(self) -> timedelta:
+        """How long a client may keep the HTTP door waiting for the rest of its request, or for reading the answer."""
+        return timedelta(seconds=20) * self.time_scale
+
+    @property
     def longest_wave(self) -> timedelta:
         """How long a wave may take, and hold its groups."""
         return timedelta(hours=6) * self.time_scale
