@@ -129,6 +129,15 @@ async def test_what_proves_nothing_is_refused(pool: UserPool, access: Access) ->
     assert pool.fetched <= 1
 
 
+async def test_a_token_that_can_never_be_right_costs_the_pool_nothing(pool: UserPool, access: Access) -> None:
+    """Anybody can send them, as fast as he likes: no key is fetched for what no key could prove."""
+    tokens = wrong_tokens(pool)
+    for name in ("no token", "parts of no token", "algorithm none", "HS256 with no secret", "RS384", "no key id"):
+        with pytest.raises(Unauthenticated):
+            await access.authenticate(tokens[name])
+    assert pool.fetched == 0
+
+
 async def test_keys_are_fetched_once_and_again_when_one_is_new(pool: UserPool) -> None:
     """Keys are remembered; a token of a rotated key makes them be fetched anew, and is good then."""
     access = Access(pool.issuer, AUDIENCE, PoolKeys(pool.issuer, cooldown=timedelta(0)))
