@@ -171,6 +171,15 @@ async def test_what_another_account_holds_becomes_groups_by_a_tag(product: Produ
     assert change.fields == (FieldChange("autoRepair", False, None, True, True),)
 
 
+async def test_a_place_that_is_named_twice_is_read_once(product: Product) -> None:
+    """Else its source servers would be in two groups, and the file could never be applied."""
+    (member,) = product.add_servers(1, region="eu-west-1")
+    own = [Target("eu-west-1"), Target("eu-west-1", "123456789012")]
+    imported = await product.services.live_import.read(own, by_tag=None, tell=lambda *_far: None)
+    members = [each for group in imported.groups for each in group.source_server_ids]
+    assert members.count(member) == 1
+
+
 async def test_a_group_that_only_let_go_is_told_as_that(product: Product) -> None:
     """In a circle one lets go first. Where the rest of its change fails it is not as it was, and that is told."""
     a, b, c, d = product.add_servers(4)

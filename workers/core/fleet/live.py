@@ -89,15 +89,16 @@ class LiveImport:
         taken = await self._list_names()
         made = Imported([], [], [], [])
         failures: list[Exception] = []
-        for each in targets:
-            target = replace(each, account_id=each.account_id or self._account_id)
+        # Named twice, or once as our own account: its source servers would be in two groups.
+        places = list(dict.fromkeys(replace(each, account_id=each.account_id or self._account_id) for each in targets))
+        for target in places:
             try:
                 await self._add(made, target, by_tag, tell, taken)
             except _NotAnswered as error:
                 cause = error.args[0]
                 failures.append(cause)
                 made.unread.append(Note(f"{describe(target)}: {_explain(cause)}"))
-        if failures and len(failures) == len(targets):
+        if failures and len(failures) == len(places):
             raise _join(failures)
         return made
 
