@@ -183,7 +183,9 @@ def _read_asked(message: Mapping[str, Any]) -> tuple[dict[str, Any], list[tuple[
     if body is None:
         return flat, []
     if not isinstance(body, dict):
-        return flat, [("/body", f"body must be an object, not {show(body)}.")]
+        # Of a text nothing is repeated: it may be the whole request, with its secrets, written as JSON once too often.
+        given = "text: give the JSON itself" if isinstance(body, str) else show(body)
+        return flat, [("/body", f"body must be an object, not {given}.")]
     twice = sorted(flat.keys() & body.keys())
     return {**flat, **body}, [(f"/{each}", f"{each} is given twice: also in body.") for each in twice]
 

@@ -204,3 +204,16 @@ def test_secrets_stand_in_no_log_and_no_answer(doors: Doors, door: str) -> None:
         said = [DOORS[door](doors, each) for each in asked]
     assert {answer.status for answer in said} > {202, 400}
     assert SECRET not in json.dumps([logs, [answer.document for answer in said]], default=str)
+
+
+@pytest.mark.parametrize("door", ["invocation", "message"])
+def test_a_request_that_is_text_is_not_repeated(doors: Doors, door: str) -> None:
+    """JSON within JSON, as events of API Gateway have it: what was to be stored may be all that stands there."""
+    doors.take("requests-dlq")
+    request = {"operation": "create_protection_group", "body": json.dumps({"externalId": SECRET, "taskToken": SECRET})}
+    with structlog.testing.capture_logs() as logs:
+        answer = DOORS[door](doors, request)
+        letters = doors.ask_http({"operation": "list_dead_letters"})
+    assert answer.status == 400
+    assert "give the JSON itself" in answer.document["errors"][0]["message"]
+    assert SECRET not in json.dumps([logs, answer.document, letters.document], default=str)
