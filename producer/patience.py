@@ -12,6 +12,8 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 _NOTHING = object()
+LEAST_BYTES_A_SECOND = 1_000
+"""Who sends or reads faster than this does go on: hundreds of source servers over a slow line."""
 
 
 class ImpatientProtocol(H11Protocol):
@@ -23,7 +25,14 @@ class ImpatientProtocol(H11Protocol):
         """Begin to look."""
         super().connection_made(transport)
         self._waited_for: object = _NOTHING
+        self._moved = 0
+        self._unread = 0
         self._look_later()
+
+    def data_received(self, data: bytes) -> None:
+        """Count what is sent."""
+        self._moved += len(data)
+        super().data_received(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Look no more."""
@@ -36,11 +45,13 @@ class ImpatientProtocol(H11Protocol):
     def _look(self) -> None:
         # Of each request uvicorn makes a cycle; while the next one begins that of the last one stands there, or none.
         waits_for = self.cycle if self._is_clients_turn() else _NOTHING
-        if waits_for is self._waited_for is not _NOTHING:
+        unread = self.transport.get_write_buffer_size()
+        goes_on = self._moved + self._unread - unread >= LEAST_BYTES_A_SECOND * self.look_seconds
+        if waits_for is self._waited_for is not _NOTHING and not goes_on:
             # Not closed in order: what it does not read would have to be sent before.
             self.transport.abort()
             return
-        self._waited_for = waits_for
+        self._waited_for, self._moved, self._unread = waits_for, 0, unread
         self._look_later()
 
     def _is_clients_turn(self) -> bool:
@@ -54,7 +65,8 @@ def limit(patience: timedelta) -> type[ImpatientProtocol]:
     Make the protocol of connections whose clients are waited for so long.
 
     Parameters:
-        patience: How long one may keep the door waiting at most; it is given up after the half of it at the earliest.
+        patience: How long one may keep the door waiting at most, unless it goes on; it is given up after the half of it
+            at the earliest.
 
     Returns:
         What uvicorn makes one of for each connection.

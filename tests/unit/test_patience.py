@@ -27,6 +27,7 @@ class Connection(asyncio.Transport):
         self.protocol = protocol
         self.sent = b""
         self.is_over = False
+        self.unread = 0
         protocol.connection_made(self)
 
     def write(self, data: Any) -> None:
@@ -39,6 +40,9 @@ class Connection(asyncio.Transport):
         if not self.is_over:
             self.is_over = True
             asyncio.get_running_loop().call_soon(self.protocol.connection_lost, None)
+
+    def get_write_buffer_size(self) -> int:
+        return self.unread
 
     def is_closing(self) -> bool:
         return self.is_over
@@ -118,17 +122,35 @@ def test_who_sends_his_request_slowly_and_whole_is_answered() -> None:
     play(send_slowly)
 
 
-def test_who_does_not_read_the_answer_is_given_up() -> None:
-    """It fills the buffers of both machines, and is kept for nobody."""
+@pytest.mark.parametrize(("read_a_second", "is_over"), [(0, True), (100, True), (2_000, False)])
+def test_who_does_not_read_the_answer_is_given_up(*, read_a_second: int, is_over: bool) -> None:
+    """It fills the buffers of both machines, and is kept for nobody; who reads it over a slow line gets all of it."""
 
     async def ask(connection: Connection) -> None:
         connection.protocol.data_received(WHOLE)
         await asyncio.sleep(1)
         connection.protocol.flow.pause_writing()
-        await asyncio.sleep(PATIENCE.total_seconds())
-        assert connection.is_over
+        connection.unread = 1_000_000
+        for _ in range(3 * int(PATIENCE.total_seconds())):
+            await asyncio.sleep(1)
+            connection.unread -= read_a_second
+        assert connection.is_over is is_over
 
     play(ask)
+
+
+def test_who_sends_his_request_over_a_slow_line_is_answered() -> None:
+    """However much it is, as long as it comes."""
+
+    async def send_for_long(connection: Connection) -> None:
+        connection.protocol.data_received(HEAD.replace(b"9", b"120000") + b"\r\n")
+        for _ in range(60):
+            await asyncio.sleep(1)
+            connection.protocol.data_received(b"x" * 2_000)
+        await asyncio.sleep(WAITED + 1)
+        assert b"HTTP/1.1 204" in connection.sent
+
+    play(send_for_long)
 
 
 def test_who_cannot_go_on_before_we_read_is_not_given_up() -> None:

@@ -238,7 +238,7 @@ class Settings(BaseSettings):
 
     @property
     def client_patience(self) -> timedelta:
-        """How long a client may keep the HTTP door waiting for the rest of its request, or for reading the answer."""
+        """How long the HTTP door waits for a client that hardly goes on sending its request, or reading the answer."""
         return timedelta(seconds=20) * self.time_scale
 
     @property
