@@ -1,11 +1,13 @@
-"""Accounts that hold whatever is asked for: for tests of what comes after a launch config was found right."""
+"""Accounts that hold whatever is asked for, for tests of what comes after that, and accounts that hold some things."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from ipaddress import IPv4Network
+from typing import TypeVar
 
 from workers.core.model.group import Target
-from workers.core.validation.holdings import InstanceProfile, Interface, SourceServer, Subnet
+from workers.core.validation.holdings import Holdings, InstanceProfile, Interface, SourceServer, Subnet
 
+T = TypeVar("T")
 EVERYWHERE = Subnet("vpc-00000000", IPv4Network("0.0.0.0/0"))
 
 
@@ -53,3 +55,54 @@ class BoundlessAccounts:
 
     async def find_interfaces(self, target: Target, addresses: Collection[str]) -> Sequence[Interface]:
         return ()
+
+
+class HeldAccounts:
+    """
+    Accounts that all hold the same, and remember what they were asked for.
+
+    Parameters:
+        held: What they hold.
+    """
+
+    def __init__(self, held: Holdings) -> None:
+        self._held = held
+        self.asked: list[tuple[str, frozenset[str]]] = []
+        """Each question, with the names that it asks for; a list of all names none."""
+
+    async def find_source_servers(
+        self, target: Target, source_server_ids: Collection[str]
+    ) -> Mapping[str, SourceServer]:
+        return self._find("source servers", self._held.source_servers, source_server_ids)
+
+    async def list_source_servers(self, target: Target) -> Mapping[str, SourceServer]:
+        self.asked.append(("source servers", frozenset()))
+        return self._held.source_servers
+
+    async def find_subnets(self, target: Target, subnet_ids: Collection[str]) -> Mapping[str, Subnet]:
+        return self._find("subnets", self._held.subnets, subnet_ids)
+
+    async def list_subnets(self, target: Target) -> Mapping[str, Subnet]:
+        self.asked.append(("subnets", frozenset()))
+        return self._held.subnets
+
+    async def find_security_groups(self, target: Target, group_ids: Collection[str]) -> Mapping[str, str]:
+        return self._find("security groups", self._held.security_groups, group_ids)
+
+    async def find_instance_types(self, target: Target, names: Collection[str]) -> Collection[str]:
+        return self._find("instance types", dict.fromkeys(self._held.instance_types), names)
+
+    async def find_instance_profiles(self, target: Target, names: Collection[str]) -> Mapping[str, InstanceProfile]:
+        return self._find("instance profiles", self._held.instance_profiles, names)
+
+    async def find_instances(self, target: Target, instance_ids: Collection[str]) -> Collection[str]:
+        return self._find("instances", dict.fromkeys(self._held.instances), instance_ids)
+
+    async def find_interfaces(self, target: Target, addresses: Collection[str]) -> Sequence[Interface]:
+        self.asked.append(("interfaces", frozenset(addresses)))
+        return [each for each in self._held.interfaces if each.address in addresses]
+
+    def _find(self, kind: str, held: Mapping[str, T], names: Collection[str]) -> dict[str, T]:
+        if names:
+            self.asked.append((kind, frozenset(names)))
+        return {name: held[name] for name in names if name in held}

@@ -67,7 +67,7 @@ async def test_everything_that_is_wrong_is_told_at_once(product: Product) -> Non
 
 
 async def test_what_is_wrong_in_itself_does_not_hide_what_the_account_lacks(product: Product) -> None:
-    """One list; nothing is told of what a wrong field leaves open, and nothing twice."""
+    """One list; nothing is told of what a wrong field leaves open, and nothing twice. Two may be wrong at one place."""
     first, second = product.add_servers(2)
     config = {"monitoring": 7, "subnetId": NO_SUBNET, "instanceProfileName": "nobodys", "imageId": "ami-1"}
     servers = [
@@ -88,6 +88,8 @@ async def test_what_is_wrong_in_itself_does_not_hide_what_the_account_lacks(prod
             ("/launchConfig/monitoring", None, "INVALID_LAUNCH_CONFIG"),
             ("/launchConfig/imageId", None, "INVALID_LAUNCH_CONFIG"),
             ("/servers/0/launchConfig/subnetId", first, "INVALID_LAUNCH_CONFIG"),
+            # It is neither offered nor goes with right-sizing.
+            ("/servers/1/launchConfig/instanceType", second, "INVALID_LAUNCH_CONFIG"),
             ("/servers/1/launchConfig/instanceType", second, "INVALID_LAUNCH_CONFIG"),
             ("/sourceServerIds/2", NO_SERVER, "INVALID_BODY"),
             ("/launchConfig/instanceProfileName", None, "INVALID_LAUNCH_CONFIG"),

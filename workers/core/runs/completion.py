@@ -104,5 +104,4 @@ class Completion:
 
 
 def _join(wrong: InvalidBody, more: tuple[FieldError, ...] | list[FieldError]) -> InvalidBody:
-    said = {(each.pointer, each.source_server_id) for each in wrong.errors}
-    return InvalidBody((*wrong.errors, *(each for each in more if (each.pointer, each.source_server_id) not in said)))
+    return InvalidBody((*wrong.errors, *more))
