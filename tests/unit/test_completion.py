@@ -93,3 +93,42 @@ async def test_a_field_that_clashes_is_looked_up_all_the_same(bench: Bench) -> N
         ("/launchConfig/securityGroupIds", "There is no"),
         ("/launchConfig/instanceType", "EC2 offers no"),
     ]
+
+
+@on_a_bench
+async def test_a_body_without_name_or_version_is_looked_up(bench: Bench) -> None:
+    """Neither of them says where its account is, or how it is reached."""
+    config = {"instanceProfileName": "nobodys"}
+    nameless = body(A, launchConfig=config)
+    del nameless["groupName"]
+    assert await bench.places(nameless) == [("", None), ("/launchConfig/instanceProfileName", None)]
+    group_id = await bench.store(body(A))
+    places = await bench.places(body(A, launchConfig=config), group_id)
+    assert places == [("", None), ("/launchConfig/instanceProfileName", None)]
+
+
+@on_a_bench
+async def test_no_account_is_asked_where_the_way_into_it_is_wrong(bench: Bench) -> None:
+    """Not our own in place of one that is misspelt, or is hidden by another error."""
+    wrong: list[dict[str, Any]] = [
+        {"accountID": "444455556666", "assumeRoleName": "role"},
+        {"accountId": ["\0"]},
+        {"accountId": "1234"},
+        {"assumeRolName": "role"},
+        {"assumeRoleName": {"a": "\0"}},
+        {"externalId": "secret"},
+        {"Region": "us-east-1"},
+    ]
+    for each in wrong:
+        await bench.errors(body(UNKNOWN, **each))
+    assert bench.accounts.asked == []
+
+
+@on_a_bench
+async def test_what_an_entry_says_is_looked_up_whatever_else_is_wrong_in_it(bench: Bench) -> None:
+    """It is for one source server, also if nobody knows whether that is to have the defaults."""
+    entry = {**own(A, subnetId=NO_SUBNET), "useGroupDefaults": "no"}
+    assert await bench.places(body(A, launchConfig={"instanceProfileName": "nobodys"}, servers=[entry])) == [
+        ("/servers/0/useGroupDefaults", A),
+        ("/servers/0/launchConfig/subnetId", A),
+    ]

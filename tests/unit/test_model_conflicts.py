@@ -248,13 +248,85 @@ def test_a_wrong_default_hides_no_conflict_of_a_server_without_defaults() -> Non
 
 
 def test_an_entry_that_cannot_be_read_makes_no_conflict_besides() -> None:
-    """Whether it would inherit, or what it would say, is unknown: the wrong member is the only error."""
+    """Whether it would inherit, or what more it would say, is unknown: only what it says itself can clash."""
     server = {"sourceServerId": _A, "useGroupDefaults": "no", "launchConfig": {"securityGroupIds": _GROUPS}}
     assert _places(_errors({"subnetId": _SUBNET}, server)) == [("/servers/0/useGroupDefaults", _A)]
+    sized = {"instanceType": "t3.micro", "targetInstanceTypeRightSizingMethod": "BASIC"}
+    assert _places(_errors({}, {"sourceServerId": _A, "comment": "", "launchConfig": sized})) == [
+        ("/servers/0/comment", _A),
+        ("/servers/0/launchConfig/instanceType", _A),
+    ]
     servers = [{"sourceServerId": each, "launchConfig": []} for each in (_A, _B, _C)]
     assert [place for place, _ in _places(_errors({"securityGroupIds": _GROUPS}, *servers))] == [
         f"/servers/{n}/launchConfig" for n in range(3)
     ]
+
+
+_NO_SUBNET: dict[str, Any] = {"securityGroupIds": _GROUPS}
+_COMPLETE = _server(_A, subnetId=_SUBNET)
+_OTHER = "s-" + "o" * 17
+_LEFT_OPEN: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "a misspelt default": ({"launchConfig": {**_NO_SUBNET, "subnetID": _SUBNET}}, ["/launchConfig/subnetID"]),
+    "a misspelt field of a source server": (
+        {"launchConfig": _NO_SUBNET, "servers": [_server(_A, subnet_id=_SUBNET)]},
+        ["/servers/0/launchConfig/subnet_id"],
+    ),
+    "defaults that are no object": ({"launchConfig": [], "servers": [_server(_A, **_NO_SUBNET)]}, ["/launchConfig"]),
+    "misspelt defaults": (
+        {"launchconfig": {"subnetId": _SUBNET}, "servers": [_server(_A, **_NO_SUBNET)]},
+        ["/launchconfig"],
+    ),
+    "servers that are no list": ({"launchConfig": _NO_SUBNET, "servers": {_A: _COMPLETE}}, ["/servers"]),
+    "misspelt servers": ({"launchConfig": _NO_SUBNET, "server": [_COMPLETE]}, ["/server"]),
+    "an entry that is no object": ({"launchConfig": _NO_SUBNET, "servers": [_A]}, ["/servers/0"]),
+    "an entry for nobody": (
+        {"launchConfig": _NO_SUBNET, "servers": [{**_COMPLETE, "sourceServerId": "s-1"}]},
+        ["/servers/0/sourceServerId"],
+    ),
+    "an entry for a source server of another group": (
+        {"launchConfig": _NO_SUBNET, "servers": [{**_COMPLETE, "sourceServerId": _OTHER}]},
+        ["/servers/0/sourceServerId"],
+    ),
+    "two entries for one": (
+        {"servers": [_server(_A, **_NO_SUBNET), _server(_A, monitoring=True), _COMPLETE]},
+        ["/servers/1/sourceServerId", "/servers/2/sourceServerId"],
+    ),
+    "members that are no list": ({"sourceServerIds": _A, "servers": [_COMPLETE]}, ["/sourceServerIds"]),
+    "misspelt members": (
+        {"sourceServerIds": None, "sourceServersIds": [_A], "servers": [_COMPLETE]},
+        ["/sourceServersIds", ""],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", _LEFT_OPEN)
+def test_of_what_a_wrong_member_leaves_open_nothing_is_told(name: str) -> None:
+    """What would be right with it is not called wrong, and sends nobody looking for another mistake."""
+    changes, pointers = _LEFT_OPEN[name]
+    body = {"groupName": "payroll", "region": "eu-central-1", "sourceServerIds": [_A], **changes}
+    with pytest.raises(InvalidBody) as refused:
+        parse_group({name: value for name, value in body.items() if value is not None})
+    assert [error.pointer for error in refused.value.errors] == pointers
+
+
+def test_what_a_wrong_entry_cannot_change_is_told() -> None:
+    """Of more source servers than there are such entries one has the defaults, and who says nothing changes nothing."""
+    for_nobody = _server("s-1", subnetId=_SUBNET)
+    assert _places(_errors(_NO_SUBNET, for_nobody, ids=(_A, _B))) == [
+        ("/servers/0/sourceServerId", None),
+        ("/launchConfig/securityGroupIds", None),
+    ]
+    assert _places(_errors(_NO_SUBNET, _server(_OTHER, monitoring=True), ids=(_A,))) == [
+        ("/servers/0/sourceServerId", _OTHER),
+        ("/launchConfig/securityGroupIds", None),
+    ]
+
+
+def test_an_address_in_a_subnet_that_is_wrong_is_not_shared() -> None:
+    """Whether another source server has it in the same subnet takes both subnets to be known, whoever comes first."""
+    wrong, right = _server(_A, staticPrivateIp=_IP, subnetId="x"), _server(_B, staticPrivateIp=_IP)
+    assert _places(_errors({}, wrong, right)) == [("/servers/0/launchConfig/subnetId", _A)]
+    assert _places(_errors({}, right, wrong, ids=(_B, _A))) == [("/servers/1/launchConfig/subnetId", _A)]
 
 
 def test_tags_may_be_too_many_only_together() -> None:

@@ -1,39 +1,49 @@
 """What source servers are to have by a group's body as it was read, right or wrong. Pure."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from workers.core.model.group_body import ReadOverride
 from workers.core.model.group_conflicts import ConfiguredServer
-from workers.core.model.launch_config import LaunchConfig
+from workers.core.model.launch_config import FIELDS, LaunchConfig
 from workers.core.model.merge import merge
 
 
-def configure_read(
-    ids: Sequence[str], defaults: LaunchConfig, overrides: Sequence[ReadOverride], unsure: frozenset[str]
-) -> list[ConfiguredServer]:
-    """
-    Tell what source servers are to have, and which of their fields are wrong.
+@dataclass(frozen=True, slots=True)
+class ReadConfigs:
+    """The launch configs of a group's body, as far as they are right."""
 
-    Parameters:
-        ids: The source servers.
-        defaults: The group's launch config, as far as it is right.
-        overrides: The entries of `servers[]`, as far as they are right.
-        unsure: The fields of the defaults that are wrong.
+    defaults: LaunchConfig
+    unsure: frozenset[str]
+    """Fields of which nobody knows whether source servers have them as the defaults say."""
+    overrides: Sequence[ReadOverride]
 
-    Returns:
-        Each of them, but for those whose entry is too wrong to tell.
-    """
-    by_id = {override.source_server_id: override for override in overrides}
-    servers = []
-    for source_server_id in ids:
-        override = by_id.get(source_server_id)
+    def configure(self, ids: Sequence[str]) -> list[ConfiguredServer]:
+        """
+        Tell what source servers are to have, and of which of their fields that is not known.
+
+        Parameters:
+            ids: The source servers.
+
+        Returns:
+            Each of them, but for those of which nothing is known.
+        """
+        by_id, members = {override.source_server_id: override for override in self.overrides}, frozenset(ids)
+        strangers = [each for each in self.overrides if each.source_server_id not in members]
+        bare = [each for each in ids if each not in by_id]
+        # What names nobody here was probably to name one of these: of so many the defaults are certain.
+        replaced = (each.replaces for each in strangers if len(strangers) >= len(bare))
+        unsure = self.unsure.union(*replaced)
+        servers = [self._configure(each, by_id.get(each), unsure) for each in ids]
+        return [server for server in servers if not server.wrong_fields >= FIELDS.keys()]
+
+    def _configure(
+        self, source_server_id: str, override: ReadOverride | None, unsure: frozenset[str]
+    ) -> ConfiguredServer:
         if override is None:
-            servers.append(ConfiguredServer(source_server_id, defaults, None, "", unsure))
-        elif override.judgeable:
-            own = override.launch_config
-            effective = merge(defaults, own, use_group_defaults=override.use_group_defaults)
-            inherited = unsure if override.use_group_defaults else frozenset[str]()
-            wrong = (inherited - set(own.values)) | override.wrong_fields
-            pointer = f"{override.pointer}/launchConfig"
-            servers.append(ConfiguredServer(source_server_id, effective, own, pointer, wrong))
-    return servers
+            return ConfiguredServer(source_server_id, self.defaults, None, "", unsure)
+        own = override.launch_config
+        effective = merge(self.defaults, own, use_group_defaults=override.use_group_defaults)
+        inherited = self.unsure if override.use_group_defaults else frozenset[str]()
+        wrong = (inherited - own.values.keys()) | override.wrong_fields
+        return ConfiguredServer(source_server_id, effective, own, f"{override.pointer}/launchConfig", wrong)

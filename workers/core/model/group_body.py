@@ -6,7 +6,8 @@ The launch configs inside are read by `parse_launch_config`; here they only have
 
 import difflib
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 from pydantic import ConfigDict, Field, with_config
@@ -15,8 +16,8 @@ from typing_extensions import TypedDict
 from workers.core.model import types
 from workers.core.model.errors import FieldError, Place, show
 from workers.core.model.fields import LaunchConfigBody
-from workers.core.model.launch_config import LaunchConfig
-from workers.core.model.parse import parse_launch_config
+from workers.core.model.launch_config import FIELDS, LaunchConfig
+from workers.core.model.parse import find_unsure, parse_launch_config
 from workers.core.model.shape import Mark, members_of, read_object
 
 MAX_SERVERS = 4000
@@ -104,6 +105,8 @@ class GroupUpdateBody(GroupBody, _Version, total=False):
 _UPDATE = members_of(GroupUpdateBody)
 _GROUP = members_of(GroupBody)
 _SERVER = members_of(ServerBody)
+MEMBERS = tuple(_UPDATE)
+"""What a group's body can hold, also that of an update."""
 _READ_APART = frozenset({"launchConfig", "servers"})
 
 
@@ -112,13 +115,19 @@ class ReadOverride:
     """An entry of `servers[]` as far as it could be read."""
 
     source_server_id: str
+    """Empty where that cannot be read."""
     use_group_defaults: bool
     launch_config: LaunchConfig
     pointer: str
     wrong_fields: frozenset[str]
-    """Fields that were given and are wrong: what they clash with cannot be told."""
-    judgeable: bool
-    """False if the entry is too wrong to tell its effective config."""
+    """Fields of which nobody knows what was to be said: what they clash with cannot be told."""
+
+    @property
+    def replaces(self) -> frozenset[str]:
+        """Name the fields that whoever it is for may not have as the defaults say."""
+        if not self.use_group_defaults:
+            return frozenset(FIELDS)
+        return self.wrong_fields | self.launch_config.values.keys()
 
 
 def read_group(raw: object, *, update: bool = False) -> tuple[dict[str, object], list[FieldError]]:
@@ -158,10 +167,10 @@ def read_overrides(raw: object, member_ids: Sequence[str] | None) -> tuple[list[
 
     Parameters:
         raw: Any JSON value.
-        member_ids: The ids in `sourceServerIds`; None where tags select them, and nobody knows them yet.
+        member_ids: The ids in `sourceServerIds`; None where nobody knows them yet, or cannot read them.
 
     Returns:
-        The entries that name a member, each at most once, and everything that is wrong.
+        The entries, one for each source server that they name, and everything that is wrong.
     """
     place = Place("/servers")
     if not isinstance(raw, list):
@@ -169,20 +178,22 @@ def read_overrides(raw: object, member_ids: Sequence[str] | None) -> tuple[list[
     overrides: dict[str, ReadOverride] = {}
     members = None if member_ids is None else frozenset(member_ids)
     errors: list[FieldError] = []
+    nobodys: list[ReadOverride] = []
     for index, entry in enumerate(raw):
         override, wrong = _read_override(entry, place.at(index))
         errors += wrong
-        if override is None:
+        if not override.source_server_id:
+            nobodys.append(override)
             continue
         named = Place(f"{override.pointer}/sourceServerId", source_server_id=override.source_server_id)
-        if override.source_server_id in overrides:
+        first = overrides.setdefault(override.source_server_id, override)
+        if first is not override:
+            overrides[override.source_server_id] = _doubt(first, override)
             errors.append(named.error(f"{override.source_server_id} stands in servers twice; put both into one entry."))
         elif members is not None and override.source_server_id not in members:
             message = f"{override.source_server_id} is not in sourceServerIds; add it there or take it out here."
             errors.append(named.error(message))
-        else:
-            overrides[override.source_server_id] = override
-    return list(overrides.values()), errors
+    return [*overrides.values(), *nobodys], errors
 
 
 def check_region(region: object, known: Collection[str] | None) -> list[FieldError]:
@@ -212,14 +223,10 @@ def is_source_server_id(value: object) -> bool:
     return not _SERVER["sourceServerId"].read(value, Place(""))[1]
 
 
-def wrong_fields(errors: Sequence[FieldError], pointer: str) -> frozenset[str]:
-    """Name the members of the object at a pointer that have errors."""
-    return frozenset(error.pointer.removeprefix(f"{pointer}/").split("/")[0] for error in errors)
-
-
-def _read_override(raw: object, place: Place) -> tuple[ReadOverride | None, list[FieldError]]:
+def _read_override(raw: object, place: Place) -> tuple[ReadOverride, list[FieldError]]:
     if not isinstance(raw, dict):
-        return None, [place.error("Each entry of servers must be an object with a sourceServerId.")]
+        nothing = ReadOverride("", False, LaunchConfig(), place.pointer, frozenset(FIELDS))
+        return nothing, [place.error("Each entry of servers must be an object with a sourceServerId.")]
     # Every error of the entry names its server, as soon as that can be read at all.
     known_id, _ = _SERVER["sourceServerId"].read(raw.get("sourceServerId"), place)
     server_id = known_id if isinstance(known_id, str) else None
@@ -231,18 +238,28 @@ def _read_override(raw: object, place: Place) -> tuple[ReadOverride | None, list
         values.get("launchConfig", {}), pointer=pointer, source_server_id=server_id or "unknown"
     )
     if server_id is None:
-        return None, errors + [FieldError(each.pointer, each.code, each.message, None) for each in wrong]
-    use_group_defaults = values.get("useGroupDefaults", True)
-    judgeable = not errors and all(error.pointer != pointer for error in wrong)
+        wrong = [replace(each, source_server_id=None) for each in wrong]
     override = ReadOverride(
-        source_server_id=server_id,
-        use_group_defaults=use_group_defaults is True,
+        source_server_id=server_id or "",
+        use_group_defaults=values.get("useGroupDefaults", True) is True,
         launch_config=config,
         pointer=place.pointer,
-        wrong_fields=wrong_fields(wrong, pointer),
-        judgeable=judgeable,
+        wrong_fields=find_unsure(config, wrong, pointer),
     )
+    if any(error.pointer != f"{place.pointer}/sourceServerId" for error in errors):
+        # It may have been to inherit or not, or to say more.
+        override = _only_sure(override, config.values.keys())
     return override, errors + wrong
+
+
+def _doubt(first: ReadOverride, second: ReadOverride) -> ReadOverride:
+    """Keep of one of two entries for a source server what the other one does not gainsay."""
+    said = first.launch_config.values.keys() - first.wrong_fields
+    return _only_sure(first, said - second.launch_config.values.keys() - second.wrong_fields)
+
+
+def _only_sure(override: ReadOverride, sure: AbstractSet[str]) -> ReadOverride:
+    return replace(override, use_group_defaults=False, wrong_fields=frozenset(FIELDS) - sure)
 
 
 def _check_ids(raw: object, place: Place) -> list[FieldError]:

@@ -12,6 +12,7 @@ from workers.core.model.errors import INVALID_LAUNCH_CONFIG, FieldError, Place
 from workers.core.model.launch_config import LaunchConfig
 
 DEFAULTS_POINTER = "/launchConfig"
+_SHARED = ("staticPrivateIp", "subnetId")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,7 @@ class ConfiguredServer:
     override_pointer: str
     """Where its own launch config stands in the body."""
     wrong_fields: frozenset[str]
-    """Fields that are wrong in themselves: no conflict is told of them."""
+    """Fields of which nobody knows what it is to have: no conflict is told of them."""
 
 
 def find_group_conflicts(servers: Sequence[ConfiguredServer]) -> list[FieldError]:
@@ -69,7 +70,9 @@ def place_conflicts(
 def _conflicts(servers: Sequence[ConfiguredServer]) -> list[tuple[ConfiguredServer, Conflict]]:
     found = [(server, conflict) for server in servers for conflict in find_conflicts(server.effective)]
     by_id = {server.source_server_id: server for server in servers}
-    shared = find_shared_addresses({each: server.effective for each, server in by_id.items()})
+    # Whether an address is in the subnet of another takes both to be known of both.
+    known = (server for server in servers if server.wrong_fields.isdisjoint(_SHARED))
+    shared = find_shared_addresses({server.source_server_id: server.effective for server in known})
     found += [(by_id[source_server_id], conflict) for source_server_id, conflict in shared]
     return [
         (server, conflict)

@@ -7,24 +7,24 @@ Of what is wrong it is told what is right, too: the account can be asked about t
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from workers.core.model.configured import configure_read
+from workers.core.model.configured import ReadConfigs
 from workers.core.model.errors import FieldError, GroupTooLarge, InvalidBody
 from workers.core.model.group import GroupDefinition, ServerOverride, assemble
 from workers.core.model.group_body import (
     MAX_SERVERS,
-    ReadOverride,
+    MEMBERS,
     check_region,
     is_source_server_id,
     read_group,
     read_overrides,
-    wrong_fields,
 )
-from workers.core.model.group_conflicts import DEFAULTS_POINTER, ConfiguredServer, find_group_conflicts
-from workers.core.model.launch_config import LaunchConfig
-from workers.core.model.parse import parse_launch_config
+from workers.core.model.group_conflicts import DEFAULTS_POINTER, find_group_conflicts
+from workers.core.model.launch_config import FIELDS, LaunchConfig
+from workers.core.model.parse import find_unsure, parse_launch_config
+from workers.core.model.shape import find_wrong_members
 
-WAY_IN = frozenset({"", "/region", "/accountId", "/assumeRoleName", "/externalId", "/serverSelectionTags"})
-"""Where a body is wrong of which no account can be asked."""
+WAY_IN = frozenset({"region", "accountId", "assumeRoleName", "externalId", "serverSelectionTags"})
+"""The members of a body without which nobody knows what account to ask, and for whom."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +47,7 @@ class PartlyRight:
     """With the members that have an id of the right form, and without what is wrong."""
     places: Mapping[str, str]
     """Where the body says of each listed member that it is one."""
-    overrides: tuple[ReadOverride, ...]
-    unsure: frozenset[str]
-    """Fields of the defaults that are wrong."""
-
-    def configure(self, source_server_ids: Sequence[str]) -> list[ConfiguredServer]:
-        """Tell what members are to have, and which of their fields are wrong."""
-        return configure_read(source_server_ids, self.definition.launch_config, self.overrides, self.unsure)
+    configs: ReadConfigs
 
 
 class InvalidGroup(InvalidBody):
@@ -118,38 +112,40 @@ def _parse(
         values.get("launchConfig", {}), pointer=DEFAULTS_POINTER, source_server_id=None
     )
     # Whom tags select is known when they are looked up: only then do overrides and conflicts of members tell.
-    overrides, wrong_overrides = read_overrides(values.get("servers", []), None if selected else ids)
-    unsure = wrong_fields(wrong_defaults, DEFAULTS_POINTER)
-    conflicts = find_group_conflicts(configure_read(ids, defaults, overrides, unsure))
-    errors += [*check_region(values.get("region"), regions), *wrong_defaults, *wrong_overrides, *conflicts]
+    known = None if selected or not isinstance(listed, list) else ids
+    overrides, wrong_overrides = read_overrides(values.get("servers", []), known)
+    errors += [*check_region(values.get("region"), regions), *wrong_defaults, *wrong_overrides]
+    configs = ReadConfigs(defaults, _find_unsure(defaults, wrong_defaults, errors), overrides)
+    errors += find_group_conflicts(configs.configure(ids))
     if errors:
-        partly = _find_right(values, errors, listed=listed, defaults=defaults, overrides=overrides, unsure=unsure)
-        raise InvalidGroup(tuple(errors), partly)
+        raise InvalidGroup(tuple(errors), _find_right(values, errors, listed, configs))
     kept = [ServerOverride(each.source_server_id, each.use_group_defaults, each.launch_config) for each in overrides]
     return values, assemble(values, defaults, kept)
 
 
+def _find_unsure(
+    defaults: LaunchConfig, wrong_defaults: Sequence[FieldError], errors: Sequence[FieldError]
+) -> frozenset[str]:
+    """Name the fields of which nobody knows whether source servers have them as the defaults say."""
+    unread = find_wrong_members((each for each in errors if each.pointer.count("/") == 1), "", MEMBERS)
+    if "servers" in unread:
+        return frozenset(FIELDS)
+    if "launchConfig" in unread:
+        return frozenset(FIELDS) - defaults.values.keys()
+    return find_unsure(defaults, wrong_defaults, DEFAULTS_POINTER)
+
+
 def _find_right(
-    values: Mapping[str, object],
-    errors: Sequence[FieldError],
-    *,
-    listed: object,
-    defaults: LaunchConfig,
-    overrides: Sequence[ReadOverride],
-    unsure: frozenset[str],
+    values: Mapping[str, object], errors: Sequence[FieldError], listed: object, configs: ReadConfigs
 ) -> PartlyRight | None:
-    wrong = {error.pointer for error in errors}
-    if "region" not in values or not wrong.isdisjoint(WAY_IN):
+    if "region" not in values or find_wrong_members(errors, "", MEMBERS) & WAY_IN:
         return None
-    given = listed if isinstance(listed, list) else []
     places: dict[str, str] = {}
-    for index, each in enumerate(given):
-        if isinstance(each, str):
+    for index, each in enumerate(listed if isinstance(listed, list) else []):
+        if is_source_server_id(each):
             places.setdefault(each, f"/sourceServerIds/{index}")
-    right = [each for each in places if is_source_server_id(each)]
-    return PartlyRight(
-        assemble({"groupName": "", **values, "sourceServerIds": right}, defaults, ()), places, tuple(overrides), unsure
-    )
+    definition = assemble({"groupName": "", **values, "sourceServerIds": [*places]}, configs.defaults, ())
+    return PartlyRight(definition, places, configs)
 
 
 def _longest_list(raw: object) -> int:

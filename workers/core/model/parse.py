@@ -4,14 +4,17 @@ Turn the JSON of a user into a launch config, with every error of every field at
 Whatever is sent, nothing here raises: a request is refused with all that is wrong, or taken whole.
 """
 
+from collections.abc import Sequence
+
 from workers.core.model.errors import INVALID_LAUNCH_CONFIG, FieldError, Place
 from workers.core.model.fields import MANAGED_BY_DRS, LaunchConfigBody
 from workers.core.model.launch_config import FIELDS, LaunchConfig
-from workers.core.model.shape import members_of, readable_members, unknown_member
+from workers.core.model.shape import find_wrong_members, members_of, readable_members, unknown_member
 
-__all__ = ["FieldError", "parse_launch_config"]
+__all__ = ["FieldError", "find_unsure", "parse_launch_config"]
 
 _MEMBERS = members_of(LaunchConfigBody)
+_NAMES = tuple(FIELDS)
 
 
 def parse_launch_config(
@@ -44,12 +47,30 @@ def parse_launch_config(
     return LaunchConfig.from_json(values), errors
 
 
+def find_unsure(read: LaunchConfig, errors: Sequence[FieldError], pointer: str) -> frozenset[str]:
+    """
+    Name the fields of which nobody knows what a launch config was to say: what they clash with cannot be told.
+
+    Parameters:
+        read: The config as far as it is right.
+        errors: All that is wrong with it.
+        pointer: Where it stands.
+
+    Returns:
+        The fields that are wrong, and those that unknown members were probably to be; where the config itself cannot be
+        read, or the name of a member, every field that it does not say.
+    """
+    is_open = any(error.pointer == pointer for error in errors)
+    wrong = frozenset(FIELDS) if is_open else find_wrong_members(errors, pointer, _NAMES)
+    return wrong - read.values.keys()
+
+
 def _read_field(name: str, value: object, place: Place) -> tuple[object, list[FieldError]]:
     if name in MANAGED_BY_DRS:
         return None, [place.at(name).error(f"{name} cannot be set. {MANAGED_BY_DRS[name]}")]
     spec = FIELDS.get(name)
     if spec is None:
-        return None, [unknown_member(place, name, list(FIELDS))]
+        return None, [unknown_member(place, name, _NAMES)]
     if spec.servers_only and place.source_server_id is None:
         reason = f"{name} cannot be a default: no two servers can share it. Set it under servers[] for one server."
         return None, [place.at(name).error(reason)]

@@ -6,7 +6,7 @@ It never raises for what a user sent, whatever it is, and never echoes a member 
 
 import difflib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import get_args, get_type_hints
@@ -119,7 +119,7 @@ def _description(hint: object) -> str:
     return next(note.description for note in notes if isinstance(note, FieldInfo) and note.description)
 
 
-def unknown_member(place: Place, name: str, known: list[str]) -> FieldError:
+def unknown_member(place: Place, name: str, known: Sequence[str]) -> FieldError:
     """
     Refuse a member that is not known, with a guess at what was meant.
 
@@ -131,11 +131,33 @@ def unknown_member(place: Place, name: str, known: list[str]) -> FieldError:
     Returns:
         The error at that member.
     """
+    meant = _guess(name, known)
+    advice = f"did you mean {meant}?" if meant else f"accepted are {', '.join(known)}."
+    return place.at(name).error(f"{show(name)} is not known here; {advice}")
+
+
+def find_wrong_members(errors: Iterable[FieldError], pointer: str, known: Sequence[str]) -> frozenset[str]:
+    """
+    Find members of an object of which nobody knows what was meant by them.
+
+    Parameters:
+        errors: What is wrong.
+        pointer: Where the object stands.
+        known: The names that are accepted there.
+
+    Returns:
+        The known members that are wrong somewhere, and those that unknown ones were probably to be.
+    """
+    below = (error.pointer.removeprefix(f"{pointer}/") for error in errors if error.pointer.startswith(f"{pointer}/"))
+    names = {each.split("/")[0] for each in below}
+    guesses = (name if name in known else _guess(name, known) for name in names)
+    return frozenset(each for each in guesses if each is not None)
+
+
+def _guess(name: str, known: Sequence[str]) -> str | None:
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.75) if len(name) <= _LONGEST_GUESSED else []
     # A capital is the commonest slip, and too far for a guess by likeness in short names.
-    close = [each for each in known if each.lower() == name.lower()] or close
-    advice = f"did you mean {close[0]}?" if close else f"accepted are {', '.join(known)}."
-    return place.at(name).error(f"{show(name)} is not known here; {advice}")
+    return next((each for each in known if each.lower() == name.lower()), close[0] if close else None)
 
 
 def read_object(

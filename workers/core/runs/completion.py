@@ -94,9 +94,11 @@ class Completion:
             members = tuple(match(partly.definition, await self._validation.list_source_servers(target)))
             places = dict.fromkeys(members, TAGS_POINTER)
             conflicts = [] if members else [nothing_matches(replace(partly.definition, target=target))]
-            conflicts += find_strangers(members, {each.source_server_id: each.pointer for each in partly.overrides})
-            conflicts += find_group_conflicts(partly.configure(members))
-        servers = partly.configure(members)
+            conflicts += find_strangers(
+                members, {each.source_server_id: each.pointer for each in partly.configs.overrides}
+            )
+            conflicts += find_group_conflicts(partly.configs.configure(members))
+        servers = partly.configs.configure(members)
         names = find_names({each.source_server_id: each.effective for each in servers})
         held = await self._validation.look_up(target, replace(names, source_servers=tuple(members)))
         unknown = find_unknown([each for each in members if asked.is_new(each)], places, target, held)
