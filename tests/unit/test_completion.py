@@ -132,3 +132,39 @@ async def test_what_an_entry_says_is_looked_up_whatever_else_is_wrong_in_it(benc
         ("/servers/0/useGroupDefaults", A),
         ("/servers/0/launchConfig/subnetId", A),
     ]
+
+
+@on_a_bench
+async def test_of_an_update_nothing_is_asked_that_stays_as_it_is(bench: Bench) -> None:
+    """Not for whom it is the same, nor where a wrong field is all that would differ."""
+    config = {"monitoring": True, "subnetId": NO_SUBNET}
+    stored = body(A, UNKNOWN, launchConfig=config, servers=[own(A, name="a")])
+    group_id = await bench.store(stored)
+    update = {**stored, "version": 1}
+    for change in (
+        {"description": 7},
+        {"version": "1"},
+        {"launchConfig": {**config, "monitoring": "yes"}},
+        {"servers": [own(A, name="")]},
+        {"servers": [{**own(A, name="a"), "comment": "the first"}]},
+    ):
+        assert len(await bench.places({**update, **change}, group_id)) == 1, change
+    assert bench.accounts.asked == []
+
+
+@on_a_bench
+async def test_of_an_update_all_is_told_of_whom_it_changes(bench: Bench) -> None:
+    """As of one that is right in itself: what was wrong before is told of them, and of nobody else."""
+    config = {"subnetId": NO_SUBNET}
+    group_id = await bench.store(body(A, B, UNKNOWN, launchConfig=config))
+    servers = [own(A, name="a"), own(UNKNOWN, monitoring=None)]
+    update = body(A, B, UNKNOWN, launchConfig=config, servers=servers, description=7, version=1)
+    assert await bench.places(update, group_id) == [
+        ("/description", None),
+        ("/sourceServerIds/2", UNKNOWN),
+        ("/launchConfig/subnetId", None),
+    ]
+    assert set(bench.accounts.asked) == {
+        ("source servers", frozenset({A, UNKNOWN})),
+        ("subnets", frozenset({NO_SUBNET})),
+    }

@@ -101,20 +101,23 @@ async def test_what_is_wrong_in_itself_does_not_hide_what_the_account_lacks(prod
 
 
 async def test_of_a_wrong_update_what_it_brings_is_looked_up(product: Product) -> None:
-    """What stays as it is is not told of, also where it is gone since; a group that is not there has no account."""
-    first, second = product.add_servers(2)
+    """Of whom it leaves alone nothing is told, also if that is gone; a group that is not there has no account."""
+    first, second, third = members = product.add_servers(3)
     (gone,) = product.add_security_groups(1)
-    own = [override(first, monitoring=True), override(second, subnetId=product.subnet_id, securityGroupIds=[gone])]
-    group_id = await product.create_ready([first, second], launchConfig={"ebsOptimized": True}, servers=own)
+    apart = {"subnetId": product.subnet_id, "securityGroupIds": [gone]}
+    own = [{**override(each, **apart), "useGroupDefaults": False} for each in (first, second)]
+    group_id = await product.create_ready(members, launchConfig={"ebsOptimized": True}, servers=own)
     product.local.control("DELETE", f"servers/{first}")
+    product.local.control("DELETE", f"servers/{third}")
     product.client("ec2").delete_security_group(GroupId=gone)
     config = {"ebsOptimized": "yes", "instanceProfileName": "nobodys"}
-    body = {**product.body([first, second, NO_SERVER], launchConfig=config, servers=own), "version": 1}
+    body = {**product.body([*members, NO_SERVER], launchConfig=config, servers=own), "version": 1}
     answer = await product.api.put(f"{GROUPS}/{group_id}", json=body)
     assert answer.status_code == 400
     assert places(problem_of(answer)) == [
         ("/launchConfig/ebsOptimized", None, "INVALID_LAUNCH_CONFIG"),
-        ("/sourceServerIds/2", NO_SERVER, "INVALID_BODY"),
+        ("/sourceServerIds/2", third, "INVALID_BODY"),
+        ("/sourceServerIds/3", NO_SERVER, "INVALID_BODY"),
         ("/launchConfig/instanceProfileName", None, "INVALID_LAUNCH_CONFIG"),
     ]
     answer = await product.api.put(f"{GROUPS}/pg-0123456789abcdef0", json=body)

@@ -1,11 +1,11 @@
 """All that is wrong with a group's body at once: also what its account cannot give to the part that is right."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import structlog
 
 from workers.core.errors import GroupDeleted, PrelaunchError
-from workers.core.model.conflicts import Conflict as Misfit
 from workers.core.model.errors import FieldError, InvalidBody
 from workers.core.model.group import GroupDefinition, Target
 from workers.core.model.group_conflicts import ConfiguredServer, find_group_conflicts
@@ -29,16 +29,13 @@ class _Asked:
     stored: GroupDefinition | None
     """What the group is, where there is one, and it is reached as before."""
 
-    def is_new(self, source_server_id: str) -> bool:
-        return self.stored is None or source_server_id not in self.stored.source_server_ids
-
-    def is_brought(self, server: ConfiguredServer, misfit: Misfit) -> bool:
-        """Tell whether it comes with this body: what stays as it is is not asked for."""
-        if self.stored is None or self.is_new(server.source_server_id):
-            return True
-        before = self.stored.effective(server.source_server_id).values
-        fields = (misfit.field, *misfit.others)
-        return any(server.effective.values.get(each) != before.get(each) for each in fields)
+    def choose(self, members: Sequence[str], servers: Sequence[ConfiguredServer]) -> list[str]:
+        """Choose what is asked for: members that join or are to have something else. What stays as it is is not."""
+        if self.stored is None:
+            return [*members]
+        kept = frozenset(self.stored.source_server_ids)
+        changed = {server.source_server_id for server in servers if _is_changed(server, self.stored)}
+        return [each for each in members if each not in kept or each in changed]
 
 
 class Completion:
@@ -99,10 +96,20 @@ class Completion:
             )
             conflicts += find_group_conflicts(partly.configs.configure(members))
         servers = partly.configs.configure(members)
+        chosen = asked.choose(members, servers)
+        if not chosen:
+            return conflicts
+        servers = [each for each in servers if each.source_server_id in frozenset(chosen)]
         names = find_names({each.source_server_id: each.effective for each in servers})
-        held = await self._validation.look_up(target, replace(names, source_servers=tuple(members)))
-        unknown = find_unknown([each for each in members if asked.is_new(each)], places, target, held)
-        return [*unknown, *conflicts, *find_unfit(servers, target, held, asked.is_brought)]
+        held = await self._validation.look_up(target, replace(names, source_servers=tuple(chosen)))
+        return [*find_unknown(chosen, places, target, held), *conflicts, *find_unfit(servers, target, held)]
+
+
+def _is_changed(server: ConfiguredServer, stored: GroupDefinition) -> bool:
+    """Tell whether a member is to have something else in a field of which that is known."""
+    before, after = stored.effective(server.source_server_id).values, server.effective.values
+    known = (before.keys() | after.keys()) - server.wrong_fields
+    return any((each in before, before.get(each)) != (each in after, after.get(each)) for each in known)
 
 
 def _join(wrong: InvalidBody, more: tuple[FieldError, ...] | list[FieldError]) -> InvalidBody:

@@ -1,8 +1,7 @@
 """What an account cannot give to source servers, as errors that point into the group's body. Pure."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-from workers.core.model.conflicts import Conflict
 from workers.core.model.errors import FieldError
 from workers.core.model.group import GroupDefinition, Target
 from workers.core.model.group_conflicts import ConfiguredServer, place_conflicts
@@ -56,12 +55,7 @@ def find_unknown(members: Sequence[str], places: Mapping[str, str], target: Targ
     ]
 
 
-def find_unfit(
-    servers: Sequence[ConfiguredServer],
-    target: Target,
-    held: Holdings,
-    is_told: Callable[[ConfiguredServer, Conflict], bool] = lambda _server, _misfit: True,
-) -> list[FieldError]:
+def find_unfit(servers: Sequence[ConfiguredServer], target: Target, held: Holdings) -> list[FieldError]:
     """
     Find what launch configs ask for and an account cannot give.
 
@@ -69,7 +63,6 @@ def find_unfit(
         servers: What source servers are to have. Of their wrong fields nothing is told.
         target: The account and Region.
         held: What the account holds.
-        is_told: Whether a misfit of a source server is to be told.
 
     Returns:
         First the errors of the defaults, each once, then those of single source servers.
@@ -81,7 +74,7 @@ def find_unfit(
         for misfit in find_misfits(
             Configured(held.source_servers.get(server.source_server_id, UNKNOWN), server.effective, where), held
         )
-        if server.wrong_fields.isdisjoint((misfit.field, *misfit.others)) and is_told(server, misfit)
+        if server.wrong_fields.isdisjoint((misfit.field, *misfit.others))
     ]
     return place_conflicts(servers, misfits)
 
