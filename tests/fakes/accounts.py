@@ -69,6 +69,8 @@ class HeldAccounts:
         self._held = held
         self.asked: list[tuple[str, frozenset[str]]] = []
         """Each question, with the names that it asks for; a list of all names none."""
+        self.refusals: dict[str, Exception] = {}
+        """What a kind of question is answered with instead."""
 
     async def find_source_servers(
         self, target: Target, source_server_ids: Collection[str]
@@ -76,14 +78,14 @@ class HeldAccounts:
         return self._find("source servers", self._held.source_servers, source_server_ids)
 
     async def list_source_servers(self, target: Target) -> Mapping[str, SourceServer]:
-        self.asked.append(("source servers", frozenset()))
+        self._ask("source servers", ())
         return self._held.source_servers
 
     async def find_subnets(self, target: Target, subnet_ids: Collection[str]) -> Mapping[str, Subnet]:
         return self._find("subnets", self._held.subnets, subnet_ids)
 
     async def list_subnets(self, target: Target) -> Mapping[str, Subnet]:
-        self.asked.append(("subnets", frozenset()))
+        self._ask("subnets", ())
         return self._held.subnets
 
     async def find_security_groups(self, target: Target, group_ids: Collection[str]) -> Mapping[str, str]:
@@ -99,10 +101,15 @@ class HeldAccounts:
         return self._find("instances", dict.fromkeys(self._held.instances), instance_ids)
 
     async def find_interfaces(self, target: Target, addresses: Collection[str]) -> Sequence[Interface]:
-        self.asked.append(("interfaces", frozenset(addresses)))
+        self._ask("interfaces", addresses)
         return [each for each in self._held.interfaces if each.address in addresses]
 
     def _find(self, kind: str, held: Mapping[str, T], names: Collection[str]) -> dict[str, T]:
         if names:
-            self.asked.append((kind, frozenset(names)))
+            self._ask(kind, names)
         return {name: held[name] for name in names if name in held}
+
+    def _ask(self, kind: str, names: Collection[str]) -> None:
+        self.asked.append((kind, frozenset(names)))
+        if kind in self.refusals:
+            raise self.refusals[kind]

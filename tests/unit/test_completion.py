@@ -5,12 +5,16 @@ from functools import wraps
 from ipaddress import IPv4Network
 from typing import Any
 
+import pytest
+
 from producer.services import Services
 from tests.fakes.accounts import BoundlessAccounts, HeldAccounts
 from tests.fakes.twin.fleet import Fleet
 from tests.fakes.twin.world import World
 from tests.fakes.virtual_time import run_virtually
-from workers.core.model.errors import FieldError
+from workers.core.errors import AccessDenied
+from workers.core.fleet.file import parse_fleet
+from workers.core.model.errors import FieldError, InvalidBody
 from workers.core.model.group_parse import InvalidGroup, parse_group, parse_group_update
 from workers.core.requests import Requester
 from workers.core.validation.holdings import Holdings, InstanceProfile, SourceServer, Subnet
@@ -53,6 +57,25 @@ class Bench:
         except InvalidGroup as wrong:
             return list((await self.services.completion.complete(wrong, group_id)).errors)
         raise AssertionError("it is right in itself")
+
+    async def refused(self, body: Any, group_id: str | None = None) -> list[Place]:
+        """Tell where a body is wrong that is right in itself."""
+        requester = Requester("alice", "http", "requested")
+        asking: Awaitable[object] = (
+            self.services.submission.create_group(parse_group(body), requester)
+            if group_id is None
+            else self.services.changes.update_group(group_id, parse_group_update(body), requester)
+        )
+        with pytest.raises(InvalidBody) as refused:
+            await asking
+        return [(each.pointer, each.source_server_id) for each in refused.value.errors]
+
+    async def planned(self, *bodies: Any) -> list[Place]:
+        """Tell where a file of these groups is wrong."""
+        text = parse_fleet({"groups": [*bodies]})
+        with pytest.raises(InvalidBody) as refused:
+            await self.services.fleet.plan(text, prune=False)
+        return [(each.pointer, each.source_server_id) for each in refused.value.errors]
 
     async def places(self, body: Any, group_id: str | None = None) -> list[Place]:
         """Tell where it is wrong."""
@@ -168,3 +191,68 @@ async def test_of_an_update_all_is_told_of_whom_it_changes(bench: Bench) -> None
         ("source servers", frozenset({A, UNKNOWN})),
         ("subnets", frozenset({NO_SUBNET})),
     }
+
+
+def by_tags(*servers: Any, **changes: Any) -> dict[str, Any]:
+    """Write a group's body whose members are A, B and C."""
+    selected = {"groupName": "web", "region": "eu-central-1", "serverSelectionTags": {"team": "pay"}}
+    return {**selected, "servers": [*servers], **changes}
+
+
+WRONG_OF_THE_SELECTED = {"servers": [own(UNKNOWN), own(A, securityGroupIds=[NO_GROUP])]}
+PLACES_OF_THE_SELECTED = [
+    ("/servers/0/sourceServerId", UNKNOWN),
+    ("/servers/1/launchConfig/securityGroupIds", A),
+    ("/launchConfig/instanceProfileName", None),
+    ("/servers/1/launchConfig/securityGroupIds", A),
+]
+
+
+@on_a_bench
+async def test_what_does_not_fit_the_selected_hides_nothing_that_their_account_lacks(bench: Bench) -> None:
+    """A group by tags is right in itself, and wrong once they are known: both are told, of new ones and of others."""
+    config = {"launchConfig": {"instanceProfileName": "nobodys"}}
+    assert await bench.refused(by_tags(**config, **WRONG_OF_THE_SELECTED)) == PLACES_OF_THE_SELECTED
+    nobody = by_tags(serverSelectionTags={"team": "none"})
+    assert await bench.refused(nobody) == [("/serverSelectionTags", None)]
+    group_id = await bench.store(body(A, B, C))
+    update = {**by_tags(**config, **WRONG_OF_THE_SELECTED), "version": 1}
+    assert await bench.refused(update, group_id) == PLACES_OF_THE_SELECTED
+    assert await bench.refused({**nobody, "version": 1}, group_id) == [("/serverSelectionTags", None)]
+
+
+@on_a_bench
+async def test_what_does_not_fit_the_selected_is_told_where_the_account_does_not_answer_the_rest(bench: Bench) -> None:
+    """It is wrong in any case."""
+    bench.accounts.refusals["instance profiles"] = AccessDenied("denied", code="AccessDenied")
+    config = {"launchConfig": {"instanceProfileName": "nobodys"}}
+    assert await bench.refused(by_tags(**config, **WRONG_OF_THE_SELECTED)) == PLACES_OF_THE_SELECTED[:2]
+
+
+@on_a_bench
+async def test_of_wrong_groups_by_tags_all_is_told_of_whom_they_select(bench: Bench) -> None:
+    """As of one that is right in itself; an entry for nobody that can be read is told of once."""
+    config = {"launchConfig": {"instanceProfileName": "nobodys"}, "description": 7}
+    assert await bench.places(by_tags(**config, **WRONG_OF_THE_SELECTED)) == [
+        ("/description", None),
+        *PLACES_OF_THE_SELECTED,
+    ]
+    assert await bench.places(by_tags({**own(A), "sourceServerId": "s-1"}, own(UNKNOWN), **config)) == [
+        ("/description", None),
+        ("/servers/0/sourceServerId", None),
+        ("/servers/1/sourceServerId", UNKNOWN),
+        ("/launchConfig/instanceProfileName", None),
+    ]
+
+
+@on_a_bench
+async def test_in_a_file_too_what_does_not_fit_the_selected_hides_nothing(bench: Bench) -> None:
+    """Of a new group, and of one that there is."""
+    file = [
+        body(B, groupName="other"),
+        by_tags(launchConfig={"instanceProfileName": "nobodys"}, **WRONG_OF_THE_SELECTED),
+    ]
+    places = [(f"/groups/1{pointer}", server) for pointer, server in PLACES_OF_THE_SELECTED]
+    assert await bench.planned(*file) == places
+    await bench.store(body(A))
+    assert await bench.planned(*file) == places

@@ -22,6 +22,7 @@ from workers.core.fleet.outcome import Outcome
 from workers.core.model.errors import FieldError, GroupTooLarge, InvalidBody
 from workers.core.model.group import GroupDefinition
 from workers.core.model.group_parse import GroupUpdate, InvalidGroup
+from workers.core.model.selection import InvalidSelection
 from workers.core.requests import Conflict, Requester, RequestRefused, group_not_found
 from workers.core.runs.change import Changes, Updated
 from workers.core.runs.completion import Completion
@@ -110,8 +111,9 @@ class Fleet:
         """
         selection = Selection(self._validation)
         planned = await _each(list(text.groups.items()), lambda indexed: self._plan_group(*indexed, selection))
-        changes = [change for change, _ in planned if change is not None]
+        changes = [change for change, errors in planned if change is not None and not errors]
         in_doubt = text.wrong_names | {each.name for each in text.groups.values()} - {each.name for each in changes}
+        partly_right = [change for change, errors in planned if change is not None and errors]
         if prune and text.is_named:
             changes += await self._plan_removals({*text.wrong_names, *(each.name for each in text.groups.values())})
         owners = await self._find_owners(changes, in_doubt) if text.is_named else {}
@@ -119,7 +121,7 @@ class Fleet:
         more = await _each(list(text.partly_wrong.items()), lambda indexed: self._complete(*indexed))
         wrong = [*text.errors, *(error for _, errors in planned for error in errors), *chain(*more), *conflicts]
         try:
-            wrong += await self._checks.find_faults(changes)
+            wrong += await self._checks.find_faults([*changes, *partly_right])
         except PrelaunchError:
             # What is wrong in any case is told also where an account cannot be asked.
             _refuse(sort_by_place(wrong))
@@ -203,6 +205,7 @@ class Fleet:
     async def _plan_group(
         self, index: int, wanted: GroupDefinition, selection: Selection
     ) -> tuple[GroupChange | None, Sequence[FieldError]]:
+        head = stored = None
         try:
             group_id = await self._with.groups.find_named(wanted.name)
             found = await self._read_group(group_id) if group_id is not None else None
@@ -210,10 +213,12 @@ class Fleet:
                 account_id = wanted.target.account_id or self._with.account_id
                 check_access(wanted, account_id, self._with.account_id)
                 placed = replace(wanted, target=replace(wanted.target, account_id=account_id))
-                return compare(await selection.select(placed), index), ()
-            head, stored = found
-            placed = place(wanted, head, stored, self._with.account_id)
+            else:
+                head, stored = found
+                placed = place(wanted, head, stored, self._with.account_id)
             return compare(await selection.select(placed), index, head, stored), ()
+        except InvalidSelection as error:
+            return compare(error.selected, index, head, stored), place_refusal(error, index)
         except (InvalidBody, GroupTooLarge, RequestRefused) as error:
             return None, place_refusal(error, index)
 

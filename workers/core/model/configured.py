@@ -1,7 +1,7 @@
 """What source servers are to have by a group's body as it was read, right or wrong. Pure."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 
 from workers.core.model.group_body import ReadOverride
 from workers.core.model.group_conflicts import ConfiguredServer
@@ -17,6 +17,16 @@ class ReadConfigs:
     unsure: frozenset[str]
     """Fields of which nobody knows whether source servers have them as the defaults say."""
     overrides: Sequence[ReadOverride]
+
+    @property
+    def places(self) -> dict[str, str]:
+        """Point to where something is said of each source server that is named."""
+        return {each.source_server_id: each.pointer for each in self.overrides if each.source_server_id}
+
+    def select(self, ids: Collection[str]) -> "ReadConfigs":
+        """Leave out what is said of others: what is of one that does not match is for no other."""
+        known = {"", *ids}
+        return replace(self, overrides=[each for each in self.overrides if each.source_server_id in known])
 
     def configure(self, ids: Sequence[str]) -> list[ConfiguredServer]:
         """

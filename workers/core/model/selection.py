@@ -10,6 +10,14 @@ from workers.core.model.group_conflicts import ConfiguredServer, find_group_conf
 TAGS_POINTER = "/serverSelectionTags"
 
 
+class InvalidSelection(InvalidBody):
+    """Whom tags select does not fit what is said of source servers; with the group as it would be of them."""
+
+    def __init__(self, errors: tuple[FieldError, ...], selected: GroupDefinition) -> None:
+        self.selected = selected
+        super().__init__(errors)
+
+
 def find_matching(wanted: Mapping[str, str], tags: Mapping[str, Mapping[str, str]]) -> list[str]:
     """
     Find the source servers that have every one of some tags.
@@ -36,7 +44,7 @@ def select_members(definition: GroupDefinition, source_server_ids: Sequence[str]
         The group with these members.
 
     Raises:
-        InvalidBody: Nothing matches, an override names a source server that does not, or launch configs conflict.
+        InvalidSelection: Nothing matches, an override names a source server that does not, or launch configs conflict.
         GroupTooLarge: More match than a group holds.
     """
     if len(source_server_ids) > MAX_SERVERS:
@@ -47,7 +55,7 @@ def select_members(definition: GroupDefinition, source_server_ids: Sequence[str]
     errors += find_strangers(source_server_ids, places)
     errors += find_group_conflicts(configure(selected, source_server_ids))
     if errors:
-        raise InvalidBody(tuple(errors))
+        raise InvalidSelection(tuple(errors), selected)
     return selected
 
 

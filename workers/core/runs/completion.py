@@ -84,18 +84,17 @@ class Completion:
         return _Asked(partly, target, stored if stored.target == target else None)
 
     async def _find(self, asked: _Asked) -> list[FieldError]:
-        partly, target = asked.partly, asked.target
+        partly, configs, target = asked.partly, asked.partly.configs, asked.target
         members, places = partly.definition.source_server_ids, partly.places
         conflicts: list[FieldError] = []
         if partly.definition.selection_tags:
             members = tuple(match(partly.definition, await self._validation.list_source_servers(target)))
             places = dict.fromkeys(members, TAGS_POINTER)
             conflicts = [] if members else [nothing_matches(replace(partly.definition, target=target))]
-            conflicts += find_strangers(
-                members, {each.source_server_id: each.pointer for each in partly.configs.overrides}
-            )
-            conflicts += find_group_conflicts(partly.configs.configure(members))
-        servers = partly.configs.configure(members)
+            conflicts += find_strangers(members, configs.places)
+            configs = configs.select(members)
+            conflicts += find_group_conflicts(configs.configure(members))
+        servers = configs.configure(members)
         chosen = asked.choose(members, servers)
         if not chosen:
             return conflicts

@@ -3,8 +3,11 @@
 import asyncio
 from collections.abc import Collection, Iterable, Mapping
 
+from workers.core.errors import PrelaunchError
+from workers.core.model.errors import FieldError, InvalidBody
 from workers.core.model.group import GroupDefinition, Target
-from workers.core.model.selection import select_members
+from workers.core.model.selection import InvalidSelection, select_members
+from workers.core.requests import Conflict
 from workers.core.validation.holdings import SourceServer
 from workers.core.validation.validation import Asked, Validation, match
 
@@ -44,20 +47,47 @@ class Check:
         self._validation = validation
         self._source: Selection | Validation = selection or validation
         self._selected: list[tuple[GroupDefinition, GroupDefinition]] = []
+        self._wrong: list[tuple[GroupDefinition, tuple[FieldError, ...]]] = []
         self._passed = list(passed)
 
     async def select(self, definition: GroupDefinition) -> GroupDefinition:
-        """Give a group the members that its tags select, as `Validation.select` does."""
+        """
+        Give a group the members that its tags select, as `Validation.select` does.
+
+        What is wrong with them does not hide what the account lacks: `check` tells both.
+
+        Parameters:
+            definition: The group, with its account.
+
+        Returns:
+            The group with its members, right or wrong.
+        """
         for before, selected in self._selected:
             if before == definition:
                 return selected
-        selected = await self._source.select(definition)
+        try:
+            selected = await self._source.select(definition)
+        except InvalidSelection as wrong:
+            selected = wrong.selected
+            self._wrong.append((selected, wrong.errors))
         self._selected.append((definition, selected))
         return selected
 
     async def check(self, definition: GroupDefinition, source_server_ids: Collection[str]) -> None:
-        """Refuse what the group's account cannot give, as `Validation.check` does."""
-        asked = frozenset(source_server_ids)
+        """Refuse a group whose members are wrong, and what its account cannot give, as `Validation.check` does."""
+        wrong = next((errors for selected, errors in self._wrong if selected == definition), ())
+        try:
+            await self._ask(definition, frozenset(source_server_ids))
+        except InvalidBody as more:
+            raise InvalidBody((*wrong, *more.errors)) from more
+        except (Conflict, PrelaunchError):
+            if not wrong:
+                raise
+            # What is wrong in any case is told also where the account cannot be asked.
+        if wrong:
+            raise InvalidBody(wrong)
+
+    async def _ask(self, definition: GroupDefinition, asked: frozenset[str]) -> None:
         if not any(definition == each and asked <= frozenset(members) for each, members in self._passed):
             await self._validation.check(definition, asked)
             self._passed.append((definition, asked))

@@ -48,7 +48,7 @@ class Validation:
             The group with its members.
 
         Raises:
-            InvalidBody: Nothing matches, or what is said of single source servers does not fit those that do.
+            InvalidSelection: Nothing matches, or what is said of single source servers does not fit those that do.
             GroupTooLarge: More match than a group holds.
             Conflict: The account refuses to be asked.
             RetryableError: It could not be asked just now.
