@@ -1,6 +1,7 @@
 """A body that is wrong in itself: what its account lacks is told with that, as if the rest had been right."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from functools import wraps
 from ipaddress import IPv4Network
 from typing import Any
@@ -12,9 +13,10 @@ from tests.fakes.accounts import BoundlessAccounts, HeldAccounts
 from tests.fakes.twin.fleet import Fleet
 from tests.fakes.twin.world import World
 from tests.fakes.virtual_time import run_virtually
-from workers.core.errors import AccessDenied
+from workers.core.errors import AccessDenied, ServiceUnavailable
 from workers.core.fleet.file import parse_fleet
 from workers.core.model.errors import FieldError, InvalidBody
+from workers.core.model.group import MAX_SERVERS
 from workers.core.model.group_parse import InvalidGroup, parse_group, parse_group_update
 from workers.core.requests import Requester
 from workers.core.validation.holdings import Holdings, InstanceProfile, SourceServer, Subnet
@@ -29,6 +31,8 @@ HELD = Holdings(
     instance_types=frozenset({"m5.xlarge"}),
     instance_profiles={"web": InstanceProfile("recovered", has_policy=True)},
 )
+EVERYTHING = frozenset[str]()
+"""What a question for the list of all names."""
 Place = tuple[str, str | None]
 
 
@@ -37,11 +41,15 @@ class Bench:
 
     def __init__(self, services: Services) -> None:
         self.services = services
-        self.accounts = HeldAccounts(HELD)
-        self._use(self.accounts)
+        self.hold(HELD)
 
     def _use(self, accounts: HeldAccounts | BoundlessAccounts) -> None:
         self.services.validation._accounts = accounts
+
+    def hold(self, held: Holdings) -> None:
+        """Let the account hold something else."""
+        self.accounts = HeldAccounts(held)
+        self._use(self.accounts)
 
     async def store(self, body: Mapping[str, Any]) -> str:
         """Store a group, whatever its account holds."""
@@ -256,3 +264,65 @@ async def test_in_a_file_too_what_does_not_fit_the_selected_hides_nothing(bench:
     assert await bench.planned(*file) == places
     await bench.store(body(A))
     assert await bench.planned(*file) == places
+
+
+@on_a_bench
+async def test_an_account_is_asked_once_for_all_wrong_groups_of_a_file(bench: Bench) -> None:
+    """And once for all that are right: hundreds of groups cost what one does."""
+    wrong = {"monitoring": 7}
+    await bench.store(body(C, groupName="kept", launchConfig={"subnetId": NO_SUBNET}))
+    file = [
+        body(A, groupName="first", launchConfig={**wrong, "instanceProfileName": "nobodys"}),
+        body(UNKNOWN, groupName="second", launchConfig={**wrong, "instanceProfileName": "nobody else's"}),
+        by_tags(groupName="third", launchConfig={**wrong, "instanceProfileName": "nobodys"}),
+        by_tags(groupName="fourth", serverSelectionTags={"team": "none"}, launchConfig=wrong),
+        body(C, groupName="kept", launchConfig={"subnetId": NO_SUBNET}, description=7),
+        body(B, groupName="right", launchConfig={"instanceType": "m5.3xlarge"}),
+    ]
+    assert await bench.planned(*file) == [
+        ("/groups/0/launchConfig/monitoring", None),
+        ("/groups/0/launchConfig/instanceProfileName", None),
+        ("/groups/1/launchConfig/monitoring", None),
+        ("/groups/1/launchConfig/instanceProfileName", None),
+        ("/groups/1/sourceServerIds/0", UNKNOWN),
+        ("/groups/2/launchConfig/monitoring", None),
+        ("/groups/2/launchConfig/instanceProfileName", None),
+        ("/groups/3/launchConfig/monitoring", None),
+        ("/groups/3/serverSelectionTags", None),
+        ("/groups/4/description", None),
+        ("/groups/5/launchConfig/instanceType", None),
+    ]
+    assert sorted(bench.accounts.asked, key=str) == sorted(
+        [
+            ("source servers", EVERYTHING),
+            ("source servers", frozenset({A, B, C, UNKNOWN})),
+            ("instance profiles", frozenset({"nobodys"})),
+            ("source servers", frozenset({B})),
+            ("instance types", frozenset({"m5.3xlarge"})),
+        ],
+        key=str,
+    )
+
+
+@on_a_bench
+async def test_of_more_than_a_group_holds_none_is_looked_up(bench: Bench) -> None:
+    """Tags of a body that is wrong in itself may select any number."""
+    many = {f"s-{number:017}": SourceServer(tags={"team": "pay"}) for number in range(MAX_SERVERS + 1)}
+    bench.hold(replace(HELD, source_servers=many))
+    assert await bench.places(by_tags(description=7)) == [("/description", None), ("/serverSelectionTags", None)]
+    assert bench.accounts.asked == [("source servers", EVERYTHING)]
+
+
+@on_a_bench
+async def test_of_wrong_groups_by_tags_what_does_not_fit_is_told_where_the_account_does_not_answer_the_rest(
+    bench: Bench,
+) -> None:
+    """Only what takes the rest of its answers is not."""
+    bench.accounts.refusals["instance profiles"] = ServiceUnavailable("later")
+    config = {"launchConfig": {"instanceProfileName": "nobodys"}, "description": 7}
+    assert await bench.places(by_tags(**config, **WRONG_OF_THE_SELECTED)) == [
+        ("/description", None),
+        *PLACES_OF_THE_SELECTED[:2],
+    ]
+    bench.accounts.refusals["source servers"] = ServiceUnavailable("later")
+    assert await bench.places(by_tags(**config, **WRONG_OF_THE_SELECTED)) == [("/description", None)]

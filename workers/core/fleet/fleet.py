@@ -6,9 +6,8 @@ changed by itself: what somebody else changed meanwhile is refused for that grou
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from itertools import chain
 from typing import TypeVar
 
 from workers.core.contract import Queue
@@ -118,8 +117,8 @@ class Fleet:
             changes += await self._plan_removals({*text.wrong_names, *(each.name for each in text.groups.values())})
         owners = await self._find_owners(changes, in_doubt) if text.is_named else {}
         conflicts = find_file_conflicts(changes, owners, await self._find_launching(set(owners.values())))
-        more = await _each(list(text.partly_wrong.items()), lambda indexed: self._complete(*indexed))
-        wrong = [*text.errors, *(error for _, errors in planned for error in errors), *chain(*more), *conflicts]
+        more = await self._complete(text.partly_wrong, selection)
+        wrong = [*text.errors, *(error for _, errors in planned for error in errors), *more, *conflicts]
         try:
             wrong += await self._checks.find_faults([*changes, *partly_right])
         except PrelaunchError:
@@ -222,11 +221,16 @@ class Fleet:
         except (InvalidBody, GroupTooLarge, RequestRefused) as error:
             return None, place_refusal(error, index)
 
-    async def _complete(self, index: int, invalid: InvalidGroup) -> list[FieldError]:
-        """Find what the account of a group that is wrong in itself cannot give to the rest of it."""
-        name = invalid.partly.definition.name if invalid.partly is not None else ""
-        whole = await self._completion.complete(invalid, await self._with.groups.find_named(name) if name else None)
-        return place_in_file(whole.errors[len(invalid.errors) :], index)
+    async def _complete(self, partly_wrong: Mapping[int, InvalidGroup], selection: Selection) -> list[FieldError]:
+        """Find what the accounts of groups that are wrong in themselves cannot give to the rest of them."""
+        groups = list(partly_wrong.values())
+        group_ids = await _each([each.partly.definition.name if each.partly else "" for each in groups], self._find_id)
+        more = await self._completion.find_more(list(zip(groups, group_ids, strict=True)), selection)
+        found = zip(partly_wrong, more, strict=True)
+        return [error for index, errors in found for error in place_in_file(errors, index)]
+
+    async def _find_id(self, name: str) -> str | None:
+        return await self._with.groups.find_named(name) if name else None
 
     async def _plan_removals(self, kept: Collection[str]) -> list[GroupChange]:
         pairs = await _each(await self._list_ids(), self._read_group)

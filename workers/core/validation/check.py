@@ -24,11 +24,14 @@ class Selection:
         """Give a group the members that its tags select, as `Validation.select` does."""
         if not definition.selection_tags:
             return definition
-        target = definition.target
+        return select_members(definition, match(definition, await self.list_source_servers(definition.target)))
+
+    async def list_source_servers(self, target: Target) -> Mapping[str, SourceServer]:
+        """List every source server of an account and Region, as `Validation.list_source_servers` does."""
         async with self._listing.setdefault(target, asyncio.Lock()):
             if target not in self._listed:
                 self._listed[target] = await self._validation.list_source_servers(target)
-        return select_members(definition, match(definition, self._listed[target]))
+            return self._listed[target]
 
 
 class Check:

@@ -127,6 +127,22 @@ class Validation:
         for definition, chosen in asked:
             if chosen:
                 by_target.setdefault(definition.target, []).append(_find_names(definition, chosen))
+        held = await self.look_up_all(by_target)
+        return [
+            _judge(definition, _order(definition, chosen), held[definition.target]) if chosen else None
+            for definition, chosen in asked
+        ]
+
+    async def look_up_all(self, named: Mapping[Target, Sequence[Names]]) -> dict[Target, Holdings | Refusal]:
+        """
+        Ask accounts for what is named, each once, a few at a time.
+
+        Parameters:
+            named: What groups name, by their account and Region.
+
+        Returns:
+            What there is of it, or why that is not known.
+        """
         gate = asyncio.Semaphore(ACCOUNTS_AT_ONCE)
 
         async def ask(target: Target, names: Names) -> Holdings | Refusal:
@@ -136,12 +152,8 @@ class Validation:
                 except (PrelaunchError, Conflict) as refusal:
                     return refusal
 
-        answers = await asyncio.gather(*(ask(target, merge_names(names)) for target, names in by_target.items()))
-        held = dict(zip(by_target, answers, strict=True))
-        return [
-            _judge(definition, _order(definition, chosen), held[definition.target]) if chosen else None
-            for definition, chosen in asked
-        ]
+        answers = await asyncio.gather(*(ask(target, merge_names(names)) for target, names in named.items()))
+        return dict(zip(named, answers, strict=True))
 
     async def look_up(self, target: Target, names: Names) -> Holdings:
         """
