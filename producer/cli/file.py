@@ -78,29 +78,35 @@ class Asked:
     """What a task of Step Functions waits with, if the file says so."""
 
 
-def read_update(name: str) -> Asked:
+def find_shown(document: object) -> str | None:
+    """Find the id of the group that a file was made from, if it says so."""
+    group_id = document.get("groupId") if isinstance(document, dict) else None
+    return group_id if isinstance(group_id, str) else None
+
+
+def read_update(document: object) -> Asked:
     """
     Read a group as `group get --json` printed it, changed by a person, or the body of an update.
 
     Parameters:
-        name: The file's name; - stands for standard input.
+        document: What the file holds.
 
     Returns:
         The update, checked in full.
 
     Raises:
-        RequestRefused: The file cannot be read, or is too large.
         InvalidBody: Something is wrong in it; it carries every error.
     """
-    document = read_document(name)
     if not isinstance(document, dict):
         return Asked(parse_group_update(document), None, None)
-    group_id = document.get("groupId")
     # What tags selected is shown beside them; a file that is made from nothing has to say one of the two.
-    selected = {"sourceServerIds"} if "serverSelectionTags" in document and group_id is not None else frozenset()
+    selected = (
+        {"sourceServerIds"}
+        if "serverSelectionTags" in document and document.get("groupId") is not None
+        else frozenset()
+    )
     body = {name: value for name, value in document.items() if name not in ONLY_SHOWN | selected}
-    update, shown = parse_group_update(body), group_id if isinstance(group_id, str) else None
-    return Asked(update, shown, read_task_token(body))
+    return Asked(parse_group_update(body), find_shown(document), read_task_token(body))
 
 
 def check_same_group(shown: str | None, group_id: str) -> None:

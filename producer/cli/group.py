@@ -12,7 +12,7 @@ import typer
 from producer.cli.answer import ExitStatus, answering, clean, complain, print_json, print_text
 from producer.cli.ask import ask, make_requester
 from producer.cli.changed import Changed, end, find_failures, settle
-from producer.cli.file import Asked, check_same_group, name_source, read_document, read_update
+from producer.cli.file import Asked, check_same_group, find_shown, name_source, read_document, read_update
 from producer.cli.options import AsJson, AwsChoice, File, GroupArgument, Profile, RegionName, Wait, read_settings
 from producer.cli.text import Document, print_group, print_groups
 from producer.main import find_regions
@@ -88,8 +88,9 @@ def update(
     """
     with answering(as_json=json, source=name_source(file)):
         aws = AwsChoice(profile, region)
-        with completing(aws, group):
-            asked = read_update(file)
+        document = read_document(file)
+        with completing(aws, group, find_shown(document)):
+            asked = read_update(document)
         changed = ask(lambda services: _update(services, group, asked, wait=wait), aws)
     end(changed, as_json=json, waited=wait)
 
@@ -123,13 +124,14 @@ def delete(
 
 
 @contextmanager
-def completing(aws: AwsChoice, group: str | None = None) -> Iterator[None]:
+def completing(aws: AwsChoice, group: str | None = None, shown: str | None = None) -> Iterator[None]:
     """
     Add to what is wrong with a body read in the block what its account cannot give, where that can be asked.
 
     Parameters:
         aws: Which account and Region we are in.
         group: The group that is to be changed, by name or id; None where one is to be created.
+        shown: The id of the group that the body was made from, if it says so.
 
     Yields:
         Nothing.
@@ -140,18 +142,26 @@ def completing(aws: AwsChoice, group: str | None = None) -> Iterator[None]:
     try:
         yield
     except InvalidGroup as wrong:
-        if wrong.partly is None:
+        if wrong.partly is None and shown is None:
             raise
         try:
-            whole = ask(partial(_complete, wrong, group), aws)
+            whole = ask(partial(_complete, wrong, group, shown), aws)
         except (RequestRefused, PrelaunchError):
             # Without tables or AWS what is known is told.
             raise wrong from None
         raise whole from wrong
 
 
-async def _complete(wrong: InvalidGroup, group: str | None, services: Services) -> InvalidBody:
-    return await services.completion.complete(wrong, await services.queries.find(group) if group is not None else None)
+async def _complete(wrong: InvalidGroup, group: str | None, shown: str | None, services: Services) -> InvalidBody:
+    if group is None:
+        return await services.completion.complete(wrong)
+    group_id = await services.queries.find(group)
+    try:
+        check_same_group(shown, group_id)
+    except InvalidBody as other:
+        # Nobody knows which of the two is meant, and what of the body is new to it.
+        return InvalidBody((*wrong.errors, *other.errors))
+    return await services.completion.complete(wrong, group_id)
 
 
 async def _create(services: Services, definition: GroupDefinition, task_token: str | None, *, wait: bool) -> Changed:

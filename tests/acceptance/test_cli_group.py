@@ -248,6 +248,12 @@ def test_a_wrong_file_is_told_of_with_what_its_account_lacks(
     assert status == WRONG_USE
     told = [error["pointer"] for error in json.loads(printed)["errors"]]
     assert told == ["/launchConfig/monitoring", "/launchConfig/instanceProfileName"]
+    if asked == "update":
+        # Of another group nobody knows what of it is new.
+        file.write_text(json.dumps({**json.loads(file.read_text()), "groupId": "pg-0123456789abcdef0"}))
+        status, printed, _ = command("group", *arguments, "-f", str(file), "--json")
+        assert status == WRONG_USE
+        assert [error["pointer"] for error in json.loads(printed)["errors"]] == [told[0], "/groupId"]
     denial = {"service": "sts", "operation": "GetCallerIdentity", "code": "AccessDenied"}
     shared_aws.control("PUT", "faults", [denial])
     try:

@@ -35,7 +35,7 @@ def test_a_group_can_be_updated_as_it_is_shown(group: GroupDefinition) -> None:
     shown = json.dumps(render_group(GroupView(head, group, None))).encode()
     with pytest.MonkeyPatch.context() as patched:
         give(patched, shown)
-        asked = read_update("-")
+        asked = read_update(read_document("-"))
     target = replace(group.target, account_id=HEAD.account_id, external_id=None)
     assert asked.update.definition == replace(group, target=target)
     assert (asked.update.version, asked.update.force, asked.shown) == (4, False, "pg-1")
@@ -47,7 +47,7 @@ def test_exactly_what_is_shown_is_ignored(monkeypatch: pytest.MonkeyPatch) -> No
     assert shown.keys() >= ONLY_SHOWN
     give(monkeypatch, json.dumps({**shown, "reapply": None, "updatedBy": "me"}).encode())
     with pytest.raises(InvalidBody) as refused:
-        read_update("-")
+        read_update(read_document("-"))
     assert {error.pointer for error in refused.value.errors} == {"/reapply", "/updatedBy"}
 
 
@@ -57,7 +57,7 @@ def test_an_update_needs_the_version_that_it_was_made_from(monkeypatch: pytest.M
     del shown["version"]
     give(monkeypatch, json.dumps(shown).encode())
     with pytest.raises(InvalidBody, match="version"):
-        read_update("-")
+        read_update(read_document("-"))
 
 
 def test_the_file_of_another_group_is_refused() -> None:
@@ -73,7 +73,7 @@ def test_what_is_no_object_is_refused(monkeypatch: pytest.MonkeyPatch, body: byt
     """Any JSON is read without a crash."""
     give(monkeypatch, body)
     with pytest.raises(InvalidBody):
-        read_update("-")
+        read_update(read_document("-"))
 
 
 @pytest.mark.parametrize(
