@@ -7,7 +7,14 @@ from pydantic import ConfigDict, Field, with_config
 from typing_extensions import TypedDict
 
 from workers.core.model.errors import FieldError, Place
-from workers.core.model.shape import Mark, find_unsendable_text, members_of, read_object, unknown_member
+from workers.core.model.shape import (
+    Mark,
+    find_unsendable_text,
+    find_wrong_members,
+    members_of,
+    read_object,
+    unknown_member,
+)
 
 _AT = Place("/at")
 
@@ -102,6 +109,22 @@ def test_an_unknown_name_is_guessed_at(name: str, known: list[str], advice: str)
     """By its letters whatever their case, else by likeness; where nothing is near, all that is accepted is named."""
     error = unknown_member(_AT, name, known)
     assert _said([error]) == [(f"/{name}", f'"{name}" is not known here; {advice}')]
+
+
+def test_a_wrong_member_is_the_one_that_was_meant() -> None:
+    """Wrong itself, or in something inside; of an unknown name what it is like. Other objects' are not its own."""
+    known = ["name", "subnetId", "tags", "version"]
+    pointers = ["/a/name", "/a/tags/x/y", "/a/subnetID", "/a/nobody", "/a", "/ab/version", "/b/version"]
+    errors = [FieldError(pointer, "INVALID_BODY", "wrong.", None) for pointer in pointers]
+    assert find_wrong_members(errors, "/a", known) == {"name", "subnetId", "tags"}
+    assert find_wrong_members([], "/a", known) == set()
+
+
+def test_of_very_many_unknown_members_any_may_be_meant() -> None:
+    """To compare each of a hundred thousand with what is known would take as long again as to refuse them."""
+    errors = [FieldError(f"/{number}", "INVALID_BODY", "wrong.", None) for number in range(51)]
+    assert find_wrong_members(errors, "", ["name", "tags"]) == {"name", "tags"}
+    assert find_wrong_members(errors[:50], "", ["name", "tags"]) == set()
 
 
 def test_text_that_nothing_can_hold_is_found_wherever_it_stands() -> None:

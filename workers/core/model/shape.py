@@ -19,6 +19,7 @@ from typing_extensions import is_typeddict
 from workers.core.model.errors import FieldError, Place, show
 
 _LONGEST_GUESSED = 64
+_MOST_MISSPELT = 50
 _LEAVE_OUT = "leave it out if there is nothing to say."
 _NOTHING: Mapping[str, str] = {}
 
@@ -146,12 +147,16 @@ def find_wrong_members(errors: Iterable[FieldError], pointer: str, known: Sequen
         known: The names that are accepted there.
 
     Returns:
-        The known members that are wrong somewhere, and those that unknown ones were probably to be.
+        The known members that are wrong somewhere, and those that unknown ones were probably to be; all of them where
+        so many are unknown that it is another thing altogether.
     """
     below = (error.pointer.removeprefix(f"{pointer}/") for error in errors if error.pointer.startswith(f"{pointer}/"))
     names = {each.split("/")[0] for each in below}
-    guesses = (name if name in known else _guess(name, known) for name in names)
-    return frozenset(each for each in guesses if each is not None)
+    unknown = names.difference(known)
+    if len(unknown) > _MOST_MISSPELT:
+        return frozenset(known)
+    meant = {_guess(name, known) for name in unknown}
+    return frozenset(name for name in known if name in names or name in meant)
 
 
 def _guess(name: str, known: Sequence[str]) -> str | None:
