@@ -230,6 +230,14 @@ def test_an_external_id_needs_its_role() -> None:
     assert _refusal(_body(externalId="abc")) == [("/externalId", INVALID_BODY, None)]
 
 
+def test_a_null_is_told_of_once() -> None:
+    """As something to leave out: it stands beside nothing, and needs nothing."""
+    for name in ("serverSelectionTags", "externalId"):
+        assert _refusal(_body(**{name: None})) == [(f"/{name}", INVALID_BODY, None)]
+    selected = _body(serverSelectionTags={"team": "pay"}, sourceServerIds=None)
+    assert _refusal(selected) == [("/sourceServerIds", INVALID_BODY, None)]
+
+
 def test_structure_and_configs_are_refused_together() -> None:
     """Errors of the body, the defaults and each override come in one answer, under one code."""
     with pytest.raises(InvalidBody) as refused:

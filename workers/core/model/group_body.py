@@ -148,14 +148,15 @@ def read_group(raw: object, *, update: bool = False) -> tuple[dict[str, object],
     listed, selected = (name in raw for name in SELECTION)
     required = body.__required_keys__ | (frozenset() if selected else {"sourceServerIds"})
     values, errors = read_object(raw, members, required, root, apart=_READ_APART)
-    if listed and selected:
+    # A null is told of already: it says nothing that could stand beside anything, or need it.
+    if listed and selected and None not in (raw[name] for name in SELECTION):
         message = (
             "serverSelectionTags cannot stand beside sourceServerIds: who matches the tags is a member, nobody else."
             " Give one of them."
         )
         errors.append(root.at("serverSelectionTags").error(message))
     errors += _check_ids(raw.get("sourceServerIds"), root.at("sourceServerIds"))
-    if "externalId" in raw and "assumeRoleName" not in raw:
+    if raw.get("externalId") is not None and "assumeRoleName" not in raw:
         message = "externalId needs assumeRoleName, the role that it opens. Give both or neither."
         errors.append(root.at("externalId").error(message))
     return values, errors
