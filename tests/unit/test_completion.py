@@ -1,7 +1,10 @@
 """A body that is wrong in itself: what its account lacks is told with that, as if the rest had been right."""
 
+from collections import Counter
 from dataclasses import replace
 from typing import Any
+
+import pytest
 
 from tests.fakes.bodies import (
     EVERYTHING,
@@ -196,16 +199,31 @@ async def test_an_account_is_asked_once_for_all_wrong_groups_of_a_file(bench: Be
         ("/groups/4/description", None),
         ("/groups/5/launchConfig/instanceType", None),
     ]
-    assert sorted(bench.accounts.asked, key=str) == sorted(
+    assert Counter(bench.accounts.asked) == Counter(
         [
             ("source servers", EVERYTHING),
             ("source servers", frozenset({A, B, C, UNKNOWN})),
             ("instance profiles", frozenset({"nobodys"})),
             ("source servers", frozenset({B})),
             ("instance types", frozenset({"m5.3xlarge"})),
-        ],
-        key=str,
+        ]
     )
+
+
+@on_a_bench
+async def test_of_a_file_all_that_is_certain_is_told_where_an_account_does_not_say_whom_tags_select(
+    bench: Bench,
+) -> None:
+    """Also what is wrong with groups that need no answer of it; where nothing is, that it cannot be asked."""
+    await bench.store(body(A, groupName="kept"))
+    bench.accounts.refusals["source servers"] = ServiceUnavailable("later")
+    many = [by_tags(groupName=f"by tags {number}") for number in range(3)]
+    file = [body(A, groupName="new"), body(B, groupName="wrong", description=7), *many]
+    assert await bench.planned(*file) == [("/groups/0/sourceServerIds/0", A), ("/groups/1/description", None)]
+    # And once, not for each of them, for each may take as long as AWS is waited for.
+    assert bench.accounts.asked.count(("source servers", EVERYTHING)) == 1
+    with pytest.raises(ServiceUnavailable):
+        await bench.planned(many[0])
 
 
 @on_a_bench

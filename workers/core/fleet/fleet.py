@@ -108,8 +108,9 @@ class Fleet:
             Conflict: A source server is another group's, or an account refuses to be asked.
             RetryableError: An account cannot be asked just now.
         """
-        selection = Selection(self._validation)
-        planned = await _each(list(text.groups.items()), lambda indexed: self._plan_group(*indexed, selection))
+        selection = Selection(self._validation, asks_again=False)
+        looked = await _each(list(text.groups.items()), lambda indexed: self._look(*indexed, selection))
+        planned = [each for each in looked if not isinstance(each, PrelaunchError)]
         changes = [change for change, errors in planned if change is not None and not errors]
         in_doubt = text.wrong_names | {each.name for each in text.groups.values()} - {each.name for each in changes}
         partly_right = [change for change, errors in planned if change is not None and errors]
@@ -120,6 +121,9 @@ class Fleet:
         more = await self._complete(text.partly_wrong, selection)
         wrong = [*text.errors, *(error for _, errors in planned for error in errors), *more, *conflicts]
         try:
+            for each in looked:
+                if isinstance(each, PrelaunchError):
+                    raise each
             wrong += await self._checks.find_faults([*changes, *partly_right])
         except PrelaunchError:
             # What is wrong in any case is told also where an account cannot be asked.
@@ -200,6 +204,14 @@ class Fleet:
                 # Deleted, or its definition became history in between: the next look tells.
                 continue
         raise ServiceUnavailable(f"{group_id} changes faster than it can be read. Try again.")
+
+    async def _look(
+        self, index: int, wanted: GroupDefinition, selection: Selection
+    ) -> tuple[GroupChange | None, Sequence[FieldError]] | PrelaunchError:
+        try:
+            return await self._plan_group(index, wanted, selection)
+        except PrelaunchError as error:
+            return error
 
     async def _plan_group(
         self, index: int, wanted: GroupDefinition, selection: Selection

@@ -13,10 +13,18 @@ from workers.core.validation.validation import Asked, Validation, match
 
 
 class Selection:
-    """Members by tags for many groups: each account and Region is listed once."""
+    """
+    Members by tags for many groups: each account and Region is listed once.
 
-    def __init__(self, validation: Validation) -> None:
+    Parameters:
+        validation: What asks the account.
+        asks_again: Whether an account that could not be asked for one group is asked again for the next.
+    """
+
+    def __init__(self, validation: Validation, *, asks_again: bool = True) -> None:
         self._validation = validation
+        self._asks_again = asks_again
+        self._unanswered: dict[Target, PrelaunchError | Conflict] = {}
         self._listed: dict[Target, Mapping[str, SourceServer]] = {}
         self._listing: dict[Target, asyncio.Lock] = {}
 
@@ -29,8 +37,14 @@ class Selection:
     async def list_source_servers(self, target: Target) -> Mapping[str, SourceServer]:
         """List every source server of an account and Region, as `Validation.list_source_servers` does."""
         async with self._listing.setdefault(target, asyncio.Lock()):
+            if target in self._unanswered and not self._asks_again:
+                raise self._unanswered[target]
             if target not in self._listed:
-                self._listed[target] = await self._validation.list_source_servers(target)
+                try:
+                    self._listed[target] = await self._validation.list_source_servers(target)
+                except (PrelaunchError, Conflict) as error:
+                    self._unanswered[target] = error
+                    raise
             return self._listed[target]
 
 
