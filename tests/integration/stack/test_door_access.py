@@ -68,6 +68,26 @@ NEEDED = {
 }
 
 
+async def test_for_the_body_of_who_may_not_change_groups_no_account_is_asked(
+    product: Product, pool: UserPool, door: httpx.AsyncClient
+) -> None:
+    """A body that is wrong in itself is looked up only for who could have it stored if it were right."""
+    members = product.add_servers(1)
+    group_id = await product.create(members, launchConfig={"copyTags": True})
+    wrong = product.body(members, description=7, launchConfig={"instanceProfileName": "nobodys"})
+    calls = [("POST", GROUPS, wrong), ("PUT", f"{GROUPS}/{group_id}", {**wrong, "version": 1})]
+    product.count_anew()
+    for method, path, body in calls:
+        for headers in ({}, bearer(pool, "reader"), bearer(pool, "operator")):
+            answer = await door.request(method, path, json=body, headers=headers)
+            assert answer.status_code in {401, 403}
+    assert product.calls() == {}
+    for method, path, body in calls:
+        answer = await door.request(method, path, json=body, headers=bearer(pool, "admin"))
+        pointers = [error["pointer"] for error in problem_of(answer)["errors"]]
+        assert pointers == ["/description", "/launchConfig/instanceProfileName"]
+
+
 async def test_every_route_needs_its_role(product: Product, pool: UserPool, door: httpx.AsyncClient) -> None:
     """Reads are a reader's, applies and waves an operator's, the rest an admin's; below that is a 403, no effect."""
     # Letters of an earlier test would be hidden and shown again while they are listed.
