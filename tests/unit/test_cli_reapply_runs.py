@@ -29,6 +29,8 @@ from workers.core.store.records import RunHead, ServerError, ServerItem
 
 SERVERS = frozenset(MEMBERS[:2])
 HEAD = replace(run_over(MEMBERS[:2], SERVERS).head, sent_at=OPENED_AT)
+READY = dict.fromkeys(SERVERS, Status.READY)
+FAILED = {**READY, MEMBERS[0]: Status.FAILED}
 RUN = "run-1"
 NOTHING = StatusView("pg-0", None, None, {}, None)
 LATE = replace(HEAD, deadline=OPENED_AT - OVERDUE - timedelta(seconds=1))
@@ -219,14 +221,15 @@ def test_an_interruption_lets_what_is_begun_come_to_its_end() -> None:
         (make_group(0, is_configured=False), submit(), Asked(), "not_configured"),
         (make_group(0), submit(run_id=None), Asked(), "not_configured"),
         (make_group(0), submit(accepted=False, in_hand=frozenset()), Asked(), "ready"),
-        (make_group(0), submit(in_hand=frozenset()), Asked(servers=SERVERS), "ready"),
-        (make_group(0), submit(in_hand=frozenset()), Asked(), "running"),
+        (make_group(0), submit(in_hand=frozenset(), statuses=READY), Asked(servers=SERVERS), "ready"),
+        (make_group(0), submit(in_hand=frozenset(), statuses=FAILED), Asked(servers=SERVERS), "running"),
+        (make_group(0), submit(in_hand=frozenset(), statuses=READY), Asked(), "running"),
     ],
 )
 def test_where_nothing_is_under_way_nothing_is_waited_for(
     group: Chosen, submitted: Submitted, asked: Asked, status: str
 ) -> None:
-    """No launch config, ready, or a run that is for others; a group that is about to settle is waited for."""
+    """No launch config, ready, or a run that is for others; who failed in one, or is about to settle, waits for it."""
     services = Services()
     services.on_apply = lambda _group: submitted
     applied = apply(services, [group], asked)

@@ -1,7 +1,7 @@
 """A run for each group, so many groups at once. A group that refuses fails alone."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from producer.cli.reapply.board import Board
 from producer.cli.reapply.bounded import do_all
@@ -125,7 +125,14 @@ class Applying:
 def _read(group: Chosen, submitted: Submitted, *, is_narrowed: bool) -> Running | GroupOutcome:
     if submitted.run_id is None:
         return GroupOutcome(group, NOT_CONFIGURED)
-    # Of a group with a run for other source servers, those that are asked for may all be ready.
-    if not submitted.accepted or (is_narrowed and not submitted.in_hand):
+    if submitted.statuses and not is_narrowed:
+        # Who left since the group was read is not spoken of any more, and who joined is.
+        group = replace(group, servers=frozenset(submitted.statuses))
+    if not submitted.accepted or (is_narrowed and not submitted.in_hand and _are_ready(group, submitted)):
         return settle(group, group.servers, Status.READY, submitted.run_id)
     return Running(group, submitted.run_id, submitted.generation, submitted.in_hand)
+
+
+def _are_ready(group: Chosen, submitted: Submitted) -> bool:
+    """Tell whether a run in hand is for other source servers; one that failed in it is none of these."""
+    return all(submitted.statuses.get(server) is Status.READY for server in group.servers)

@@ -6,7 +6,7 @@ is opened over a state other than the one that was read.
 """
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 import structlog
@@ -47,6 +47,8 @@ class Submitted:
     that was repeated, none: no part of what is answered like the first."""
     generation: int = field(default=0, compare=False)
     """That of the run; 0 where the group has no launch config."""
+    statuses: Mapping[str, Status] = field(default_factory=dict, compare=False)
+    """Every member's status as it was when this was answered; of a repeated request, or without launch config, none."""
 
 
 def new_group_id() -> str:
@@ -205,7 +207,7 @@ class Submission:
             if request.resend:
                 await self._with.sender.send_members(run, find_waiting(statuses, request), queue)
             answer = await self._answer(status, head, requester)
-            return answer and replace(answer, in_hand=find_waiting(statuses, request))
+            return answer and replace(answer, in_hand=find_waiting(statuses, request), statuses=statuses)
         next_run = await self._next.plan(head, status, listed, requester, run_id=run_id, queue=queue)
         is_open = await self._next.open(
             next_run,
@@ -222,7 +224,7 @@ class Submission:
         if not is_open:
             return None
         generation = next_run.head.generation
-        return Submitted(next_run.head.run_id, accepted=True, in_hand=listed, generation=generation)
+        return Submitted(next_run.head.run_id, accepted=True, in_hand=listed, generation=generation, statuses=statuses)
 
     async def _repeat(self, receipt: Receipt) -> Submitted:
         head = await self._with.runs.read_head(receipt.subject, receipt.generation)
