@@ -36,6 +36,7 @@ pytestmark = pytest.mark.xdist_group("cli_reapply")
 NOT_REACHABLE, TERMINATED = 3, 143
 ALL = ("--group", "one", "--group", "two", "--group", "three")
 READS = ("Get", "BatchGet", "Query", "Describe", "GetQueueUrl", "GetCallerIdentity", "AssumeRole")
+READING = "reading which groups there are"
 TABLES = ("groups", "runs", "keys", "waves")
 REAL_CONFIG = {"copyTags": True}
 
@@ -153,7 +154,8 @@ def test_a_dry_run_writes_nothing(
     chosen = [word for group_id in made for word in ("--group", group_id)]
     status, printed, errors = command("reapply", *chosen, "--dry-run", "--report", str(tmp_path / "plan.csv"))
     writes = count_writes(shared_aws)
-    assert (status, errors) == (0, "prelaunch: 2 groups: comparing with DRS and EC2.\n")
+    assert status == 0
+    assert errors == f"prelaunch: {READING}.\nprelaunch: 2 groups: comparing with DRS and EC2.\n"
     # The reads take their turns from the fleet's buckets; nothing else is written.
     assert set(writes) <= {"dynamodb.UpdateItem"}
     assert count_calls(shared_aws, "drs.GetLaunchConfiguration") == 4
@@ -170,7 +172,7 @@ def test_a_dry_run_writes_nothing(
         group_id: sorted(servers) for group_id, servers in made.items()
     }
     shown = run_on_terminal(environment, "reapply", *chosen, "--dry-run").stdout
-    assert "reading which groups there are" in shown
+    assert READING in shown
     assert "0 of 2 groups, -:-- left" in shown
     # Ready members are not applied without --force: nothing is planned where nothing failed.
     status, printed, _ = command("reapply", *chosen, "--dry-run", "--only-failed")
@@ -269,8 +271,10 @@ def test_an_end_before_anything_is_asked_leaves_the_old_report(
     with running(environment, "reapply", "--all", "--report", str(report), log=log) as choosing:
         wait_until(lambda: count_calls(shared_aws, "dynamodb.Query") >= 1, "the first read of the groups")
         status = terminate(choosing, signal.SIGINT)
+        assert choosing.stdout
+        printed = choosing.stdout.read()
     shared_aws.control("PUT", "faults", [])
-    assert status == INTERRUPTED
+    assert (status, printed) == (INTERRUPTED, "")
     assert report.read_text() == "of yesterday"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["log", "report.csv"]
     told = log.read_text()
@@ -296,6 +300,7 @@ def test_what_ends_otherwise_meanwhile_fails_alone(
             document = json.loads(waiting.stdout.read())
             assert terminate(worker) == 0
         assert waiting.wait() == FAILED
+    assert log.read_text().count("failed: GROUP_NOT_FOUND: ") == 1
     found = {group["groupId"]: (group["status"], group["code"]) for group in document["groups"]}
     assert found == {
         deleted: ("failed", "GROUP_NOT_FOUND"),

@@ -405,13 +405,13 @@ def test_what_was_done_before_is_no_pace() -> None:
 
 
 def test_a_step_before_the_runs_is_shown() -> None:
-    """A bar, or a line when it begins and then now and then; each step has its own pace."""
+    """A bar, or a line when it begins and then now and then, while it is not known how many there are too."""
     clock, said = Seconds(), list[str]()
     screen: Any = Screen()
     bars, lines = Bars(screen, clock, height=6), Lines(clock, said.append)
     for board in (bars, lines):
         board.show_step("reading", 0, 0)
-    assert (screen.lines, said) == (["reading …"], [])
+    assert (screen.lines, said) == (["reading …"], ["reading."])
     clock.now += 100
     for done in range(4):
         for board in (bars, lines):
@@ -420,9 +420,9 @@ def test_a_step_before_the_runs_is_shown() -> None:
         if done == 1:
             assert screen.lines[0].startswith("comparing ")
             assert screen.lines[0].endswith("1 of 4 groups, 0:45 left")
-    assert said == ["4 groups: comparing.", "comparing: 2 of 4 groups, 0:30 left."]
+    assert said == ["reading.", "4 groups: comparing.", "comparing: 2 of 4 groups, 0:30 left."]
     lines.show_step("comparing", 4, 4)
-    assert len(said) == 2
+    assert len(said) == 3
     bars.show_asked(0, 4, 0)
     assert len(screen.lines) == 1
     assert screen.lines[0].endswith("0 of 4 groups asked for")
@@ -463,6 +463,32 @@ def test_what_needs_somebody_is_on_standard_error(capsys: pytest.CaptureFixture[
     ]
     assert sum(" failed: X: no" in line for line in rest) == FAILURES_SHOWN
     assert rest[-1] == "prelaunch: 2 source servers more failed: --json or --report names them all."
+
+
+def test_why_a_group_failed_as_a_whole_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """When it did, and not once more in the end; a dry run tells it in the end, for nothing of it is told before."""
+    refused = fail_by(GROUP, NotFound("It is gone.", code="GROUP_NOT_FOUND"))
+    for is_dry_run in (False, True):
+        summary = Summary("req-1", [refused], is_dry_run=is_dry_run)
+        print_summary(summary, render_summary(summary), as_json=True, aws=NO_CHOICE)
+        assert capsys.readouterr().err == ""
+    print_summary(summary, render_summary(summary), as_json=False, aws=NO_CHOICE)
+    assert capsys.readouterr().err == f"prelaunch: {describe_settled(refused)}\n"
+
+
+@pytest.mark.parametrize("is_dry_run", [False, True])
+def test_of_what_was_ended_before_it_began_nothing_is_said_to_be_done(
+    capsys: pytest.CaptureFixture[str], *, is_dry_run: bool
+) -> None:
+    """Not that there is nothing to do either; where nothing is asked of any group that is said."""
+    ended = Summary("req-1", unbegun=[GROUP], interrupted_by="SIGINT", is_dry_run=is_dry_run)
+    print_summary(ended, render_summary(ended), as_json=False, aws=NO_CHOICE)
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith("prelaunch: Ended by SIGINT. Nothing was applied.\n")
+    nothing = Summary("req-1", is_dry_run=is_dry_run)
+    print_summary(nothing, render_summary(nothing), as_json=False, aws=NO_CHOICE)
+    assert capsys.readouterr() == ("Nothing to do: of no group anything is asked.\n", "")
 
 
 def test_a_group_that_failed_as_a_whole_is_one_line() -> None:

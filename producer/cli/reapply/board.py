@@ -129,9 +129,12 @@ class Lines:
         self._asking = Asking()
 
     def show_step(self, step: str, done: int, of: int) -> None:
-        """Say it when the groups are known, and then if nothing was said for a while."""
+        """Say it when it begins, and then if nothing was said for a while."""
         self._step.note(done)
-        if of and not done:
+        if not of:
+            self._said_at = self._clock()
+            self._say(f"{step}.")
+        elif not done:
             self._said_at = self._clock()
             self._say(f"{count(of, 'group')}: {step}.")
         elif done < of and self._clock() >= self._said_at + LINE_EVERY_SECONDS:

@@ -32,6 +32,9 @@ def print_summary(summary: Summary, document: dict[str, Any], *, as_json: bool, 
         _tell_failures(summary.groups)
     if as_json:
         print_json(document)
+    elif not summary.has_begun:
+        # Who ended it knows nothing of what there was to do.
+        return
     elif summary.is_dry_run:
         _print_plans(summary.groups)
     else:
@@ -74,11 +77,9 @@ def _tell_end(summary: Summary, aws: AwsChoice) -> None:
 
 
 def _tell_failures(groups: Sequence[GroupOutcome]) -> None:
-    for each in groups:
-        if each.code:
-            complain(describe_settled(each))
-    failed = [(each, row) for each in groups if not each.code for row in each.rows if row.status == Status.FAILED]
-    for _, row in failed[:FAILURES_SHOWN]:
+    # Why a group failed as a whole was told when it did.
+    failed = [row for each in groups if not each.code for row in each.rows if row.status == Status.FAILED]
+    for row in failed[:FAILURES_SHOWN]:
         operation = f"{row.operation}: " if row.operation else ""
         complain(f"{row.server} failed: {row.code}: {clean(operation + row.message)}")
     if len(failed) > FAILURES_SHOWN:

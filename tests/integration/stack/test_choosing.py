@@ -58,7 +58,7 @@ async def test_who_failed_is_found_also_in_a_group_that_is_pending(product: Prod
     assert (await product.status(group_id))["status"] == "failed"
     said: list[str] = []
     await choose(product.services, [group_id, bare], ONLY_FAILED, Lines(lambda: 0.0, said.append))
-    assert said == ["1 group: finding out which source servers failed."]
+    assert said == ["reading which groups there are.", "1 group: finding out which source servers failed."]
     assert await choose_servers(product, [group_id, bare], ONLY_FAILED) == chosen
 
 
