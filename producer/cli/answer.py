@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from enum import IntEnum
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TextIO
 
 import typer
 
@@ -81,21 +81,32 @@ def print_json(document: Mapping[str, Any]) -> None:
 
 
 def print_text(text: str) -> None:
-    """Print a part of the answer; a reader that has gone away ends the command quietly."""
+    """Print a part of the answer; a reader that has gone away ends the command quietly, a full disk with one line."""
     encoding = sys.stdout.encoding or "utf-8"
     try:
         # A name that the terminal's encoding lacks must not cost the rest of the answer.
         sys.stdout.write(f"{text}\n".encode(encoding, "backslashreplace").decode(encoding))
         sys.stdout.flush()
-    except BrokenPipeError:
-        # Python flushes once more when it ends, and would complain of the same.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise typer.Exit(ExitStatus.PIPE_CLOSED) from None
+    except OSError as error:
+        silence(sys.stdout)
+        if isinstance(error, BrokenPipeError):
+            raise typer.Exit(ExitStatus.PIPE_CLOSED) from None
+        complain(f"the answer cannot be written to standard output: {error.strerror}.")
+        raise typer.Exit(ExitStatus.FAILED) from None
 
 
 def complain(text: str) -> None:
-    """Say what is wrong."""
-    typer.echo(f"prelaunch: {text}", err=True)
+    """Say what is wrong; where nobody can read that any more, what is under way goes on, as without the stream."""
+    try:
+        typer.echo(f"prelaunch: {text}", err=True)
+    except OSError:
+        silence(sys.stderr)
+
+
+def silence(stream: TextIO) -> None:
+    """Let a stream whose reader is gone, or whose disk is full, take everything from now on."""
+    # Python flushes once more when it ends, and would complain of the same.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def clean(text: str) -> str:

@@ -3,7 +3,9 @@
 import csv
 import itertools
 import json
+import os
 import signal
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,8 @@ import pytest
 
 from infra.local.process import StandIn
 from tests.acceptance.commands import (
+    PATIENCE_SECONDS,
+    PRELAUNCH,
     connect,
     count_calls,
     make_group_body,
@@ -223,6 +227,32 @@ def test_a_report_that_cannot_be_written_keeps_all_from_being_applied(
     old.write_text("of yesterday")
     assert command("reapply", "--group", "nobody", "--report", str(old))[0] == WRONG_USE
     assert old.read_text() == "of yesterday"
+
+
+def test_whoever_reads_its_errors_may_go_away(
+    command: Command, environment: dict[str, str], shared_aws: StandIn, tmp_path: Path
+) -> None:
+    """Every group is asked for all the same, the report is written, and the status is that of the work."""
+    made = make_groups(command, shared_aws, tmp_path, "unread one", "unread two")
+    chosen = [word for group_id in made for word in ("--group", group_id)]
+    report = tmp_path / "report.csv"
+    reading, writing = os.pipe()
+    os.close(reading)
+    with subprocess.Popen(
+        [PRELAUNCH, "reapply", *chosen, "--force", "--no-wait", "--report", str(report)],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=writing,
+        text=True,
+    ) as process:
+        os.close(writing)
+        printed, _ = process.communicate(timeout=PATIENCE_SECONDS)
+    assert (process.returncode, printed.splitlines()[-1]) == (
+        0,
+        "2 groups, 0 failed; source servers: 0 ready, 0 failed, 4 pending.",
+    )
+    assert len(read_csv(report)) == 4
+    delete_groups(command, list(made))
 
 
 @pytest.mark.parametrize(("number", "ends"), [(signal.SIGINT, INTERRUPTED), (signal.SIGTERM, TERMINATED)])

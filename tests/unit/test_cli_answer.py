@@ -1,7 +1,10 @@
 """How the command line answers: exit statuses, one document, and text that does nothing to a terminal."""
 
 import json
+import os
+import sys
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +12,7 @@ import typer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producer.cli.answer import ExitStatus, answering, clean, print_json, print_text
+from producer.cli.answer import ExitStatus, answering, clean, complain, print_json, print_text
 from producer.problems import STATUS_BY_CODE, render_error
 from workers.core.errors import GroupDeleted, ServiceUnavailable, SetupError
 from workers.core.model.errors import FieldError, GroupTooLarge, InvalidBody
@@ -58,6 +61,30 @@ def test_a_refusal_is_one_document_or_none(
     printed = capsys.readouterr()
     assert ([json.loads(printed.out)] if printed.out else []) == ([render_error(error)[1]] if as_json else [])
     assert printed.err.startswith("prelaunch: ")
+
+
+def test_nobody_to_complain_to_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reader of standard error that went away: what is under way goes on, as where the stream is closed."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as errors:
+        monkeypatch.setattr(sys, "stderr", errors)
+        complain("one")
+        complain("two")
+    monkeypatch.undo()
+
+
+def test_an_answer_that_finds_no_room_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A full disk: failed, and no traceback."""
+    with Path("/dev/full").open("w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        with pytest.raises(typer.Exit) as ended:
+            print_text("an answer")
+    assert ended.value.exit_code == ExitStatus.FAILED
+    told = "the answer cannot be written to standard output: No space left on device."
+    assert capsys.readouterr().err == f"prelaunch: {told}\n"
 
 
 def test_every_error_of_a_file_is_told_at_once(capsys: pytest.CaptureFixture[str]) -> None:

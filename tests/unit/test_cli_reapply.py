@@ -5,6 +5,9 @@ import io
 import json
 import os
 import string
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +19,7 @@ from hypothesis import strategies as st
 
 from producer.cli.answer import ExitStatus
 from producer.cli.options import NO_CHOICE, AwsChoice
-from producer.cli.reapply.board import Bars, Lines, Standing, Total, describe_settled
+from producer.cli.reapply.board import Bars, Lines, Standing, Total, describe_settled, open_board
 from producer.cli.reapply.outcome import (
     COLUMNS,
     Asked,
@@ -307,10 +310,10 @@ def test_a_pipe_gets_a_line_a_group_and_one_now_and_then() -> None:
 class Screen:
     """What a live display is given, drawn."""
 
-    def __init__(self) -> None:
+    def __init__(self, width: int = 200) -> None:
         from rich.console import Console
 
-        self.console = Console(file=io.StringIO(), width=200, force_terminal=False)
+        self.console = Console(file=io.StringIO(), width=width, force_terminal=False)
 
     def update(self, renderable: Any, *, refresh: bool) -> None:
         assert refresh
@@ -338,7 +341,7 @@ def test_where_no_group_has_a_run_none_is_spoken_of() -> None:
 def test_a_terminal_shows_no_more_groups_than_fit() -> None:
     """Those that wait or have begun come first; of the others only how many there are; the total is last."""
     screen: Any = Screen()
-    bars = Bars(screen, Seconds(), height=5)
+    bars = Bars(screen, Seconds(), lambda: 5)
     bars.show_asked(3, 7, 3)
     assert screen.lines[0].endswith("3 of 7 groups asked for")
     bars.show_asked(7, 7, 7)
@@ -357,11 +360,84 @@ def test_a_terminal_shows_no_more_groups_than_fit() -> None:
     assert len(screen.lines) == 1
 
 
+def test_a_terminal_that_was_made_smaller_shows_fewer_groups() -> None:
+    """And one that was made larger more: the total is always seen."""
+    screen: Any = Screen()
+    heights = [10, 6, 20]
+    bars = Bars(screen, Seconds(), lambda: heights[0])
+    going = [Standing(f"g{number}", 0, 2, None) for number in range(9)]
+    drawn = []
+    while heights:
+        bars.show(going, Total(0, 18))
+        drawn.append((len(screen.lines), screen.lines[-1][:3]))
+        heights.pop(0)
+    assert drawn == [(9, "all"), (5, "all"), (10, "all")]
+
+
+@pytest.mark.parametrize(
+    ("width", "told"), [(60, "1 of 10 source servers, 0.0/s, -:-- left"), (20, "1 of 10 source serv…")]
+)
+def test_where_a_terminal_is_narrow_the_numbers_are_shown(width: int, told: str) -> None:
+    """The bar gives way first; no line is longer than the terminal is wide; a group keeps its name."""
+    screen: Any = Screen(width)
+    bars = Bars(screen, Seconds(), lambda: 10)
+    bars.show([Standing("web of Monday", 1, 2, "tokens: AWS throttles drs.UpdateLaunchConfiguration")], Total(1, 10))
+    group, total = screen.lines
+    assert group.startswith("web"), group
+    assert total.endswith(told), total
+    assert max(len(line) for line in screen.lines) <= width
+
+
+@contextmanager
+def terminal(monkeypatch: pytest.MonkeyPatch, variables: Mapping[str, str]) -> Iterator[int]:
+    """Make standard error a terminal; give the end at which a person sits."""
+    for name in ("TERM", "NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    person, ours = os.openpty()
+    os.set_blocking(person, False)
+    with os.fdopen(ours, "w") as stream:
+        monkeypatch.setattr(sys, "stderr", stream)
+        yield person
+
+
+@pytest.mark.parametrize(
+    ("variables", "board"),
+    [
+        ({"TERM": "xterm"}, Bars),
+        ({"TERM": "xterm", "NO_COLOR": "1"}, Bars),
+        ({"TERM": "dumb"}, Lines),
+        ({"TERM": "xterm", "TTY_COMPATIBLE": "0"}, Lines),
+    ],
+)
+def test_where_no_bars_can_be_drawn_there_are_lines(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], board: type
+) -> None:
+    """A terminal that cannot move its cursor, or is said to be none, shows something all the same."""
+    with terminal(monkeypatch, variables) as person:
+        with open_board() as opened:
+            assert isinstance(opened, board)
+            opened.show_step("comparing", 0, 2)
+        assert b"comparing" in os.read(person, 4096)
+        os.close(person)
+
+
+def test_a_terminal_that_goes_away_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is on its way to our tables must not be broken off for that."""
+    with terminal(monkeypatch, {"TERM": "xterm"}) as person, open_board() as board:
+        assert isinstance(board, Bars)
+        os.close(person)
+        board.show_step("comparing", 0, 2)
+        board.tell_settled(failed("X"))
+        board.show([Standing("web", 1, 2, None)], Total(1, 2))
+
+
 def test_bars_show_runs_while_others_are_asked_for() -> None:
     """Both on no more lines than there are; the time left is of all groups, those that are still to be asked too."""
     clock = Seconds()
     screen: Any = Screen()
-    bars = Bars(screen, clock, height=6)
+    bars = Bars(screen, clock, lambda: 6)
     bars.show_asked(1, 10, 1)
     going = [Standing(f"g{number}", 0, 2, None) for number in range(5)]
     bars.show(going, Total(0, 10))
@@ -395,7 +471,7 @@ def test_what_was_done_before_is_no_pace() -> None:
     clock = Seconds()
     screen: Any = Screen()
     said = list[str]()
-    for board in (Bars(screen, clock, height=6), Lines(clock, said.append)):
+    for board in (Bars(screen, clock, lambda: 6), Lines(clock, said.append)):
         board.show_asked(2, 2, 2)
         board.show([Standing("a", 0, 10, None)], Total(0, 10))
         clock.now += 30
@@ -408,7 +484,7 @@ def test_a_step_before_the_runs_is_shown() -> None:
     """A bar, or a line when it begins and then now and then, while it is not known how many there are too."""
     clock, said = Seconds(), list[str]()
     screen: Any = Screen()
-    bars, lines = Bars(screen, clock, height=6), Lines(clock, said.append)
+    bars, lines = Bars(screen, clock, lambda: 6), Lines(clock, said.append)
     for board in (bars, lines):
         board.show_step("reading", 0, 0)
     assert (screen.lines, said) == (["reading …"], ["reading."])
