@@ -27,16 +27,16 @@ class WholeFile:
             self._path = Path(name).resolve()
             _check_place(self._path)
             self._part = self._path.with_name(f".{self._path.name}.{secrets.token_hex(4)}.part")
-            self._part.open("x").close()
-            if self._path.exists():
-                # Whoever may not read what was there may not read what takes its place.
-                self._part.chmod(self._path.stat().st_mode & 0o777)
+            self._make_part()
+            # Whoever is killed before there is anything to write leaves nothing behind.
+            self._part.unlink()
         except (OSError, ValueError, RuntimeError) as error:
             raise self._explain(error) from error
 
     def write(self, text: str) -> None:
         """Write it, in the place of what was there; FileUnwritable says why that failed."""
         try:
+            self._make_part()
             with self._part.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
                 file.write(text)
                 file.flush()
@@ -48,6 +48,12 @@ class WholeFile:
     def close(self) -> None:
         """Leave nothing behind but what was written whole."""
         self._part.unlink(missing_ok=True)
+
+    def _make_part(self) -> None:
+        self._part.open("x").close()
+        if self._path.exists():
+            # Whoever may not read what was there may not read what takes its place.
+            self._part.chmod(self._path.stat().st_mode & 0o777)
 
     def _explain(self, error: Exception) -> FileUnwritable:
         reason = getattr(error, "strerror", None) or str(error)

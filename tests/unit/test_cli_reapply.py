@@ -106,6 +106,20 @@ def test_a_report_takes_its_place_whole(tmp_path: Path, name: str) -> None:
         assert "ValidationException" in path.read_text()
 
 
+def test_while_a_report_is_not_written_there_is_no_file(tmp_path: Path) -> None:
+    """Whoever is killed while he waits for the runs leaves nothing behind; one that was there keeps who may read it."""
+    new, old = tmp_path / "new.csv", tmp_path / "old.csv"
+    old.write_text("of yesterday")
+    old.chmod(0o640)
+    reports = [Report(str(path)) for path in (new, old)]
+    assert [*tmp_path.iterdir()] == [old]
+    for report in reports:
+        report.write(render_summary(Summary("req-1", [failed("X")])))
+    assert sorted(tmp_path.iterdir()) == [new, old]
+    assert old.stat().st_mode & 0o777 == 0o640
+    assert old.read_text() == new.read_text()
+
+
 def test_a_report_behind_a_link_leaves_the_link(tmp_path: Path) -> None:
     """What the link points to is written."""
     (tmp_path / "link.csv").symlink_to(tmp_path / "report.csv")
