@@ -6,13 +6,14 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from infra.local.process import StandIn
+from producer.cli.reapply.report import Report
 from tests.acceptance.commands import (
     PATIENCE_SECONDS,
     PRELAUNCH,
@@ -288,6 +289,27 @@ def test_an_end_in_between_leaves_the_runs_and_says_how_to_watch_them(
         (latest, first) = json.loads(command("history", group_id, "--json")[1])["applyRuns"]
         assert (latest["status"], first["supersededBy"]) == ("pending", 2)
     delete_groups(command, list(made))
+
+
+def test_a_signal_while_the_end_is_told_costs_nothing(
+    command: Command, shared_aws: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C twice and SIGTERM while the report is written: it is, the runs are told, and the status is the work's."""
+    made = make_groups(command, shared_aws, tmp_path, "told whole")
+    (group_id,) = made
+    report = tmp_path / "report.csv"
+    write = Report.write
+
+    def write_under_fire(self: Report, document: Mapping[str, Any]) -> None:
+        for number in (signal.SIGINT, signal.SIGINT, signal.SIGTERM):
+            signal.raise_signal(number)
+        write(self, document)
+
+    monkeypatch.setattr(Report, "write", write_under_fire)
+    status, printed, _ = command("reapply", "--group", group_id, "--force", "--no-wait", "--report", str(report))
+    assert (status, printed.split("\t")[2]) == (0, "pending")
+    assert [row["sourceServerId"] for row in read_csv(report)] == sorted(made[group_id])
+    delete_groups(command, [group_id])
 
 
 def test_an_end_before_anything_is_asked_leaves_the_old_report(

@@ -37,7 +37,7 @@ from producer.cli.reapply.pace import Pace, say_duration
 from producer.cli.reapply.planning import find_listed
 from producer.cli.reapply.remedies import REMEDIES, find_remedy
 from producer.cli.reapply.report import Report, make_cell, render_csv
-from producer.cli.reapply.telling import FAILURES_SHOWN, list_watching, print_summary
+from producer.cli.reapply.telling import FAILURES_SHOWN, list_watching, print_summary, tell_summary
 from producer.cli.whole_file import FileUnwritable
 from tests.fakes.runs import MEMBERS
 from workers.core.errors import ServiceUnavailable, SetupError
@@ -187,6 +187,7 @@ def test_nothing_is_to_be_done_about_what_is_well() -> None:
         ({"groups": [settle(GROUP, SERVERS, Status.PENDING, "run-1")]}, ExitStatus.WELL),
         ({"groups": [failed("X")]}, ExitStatus.FAILED),
         ({"groups": [fail_by(replace(GROUP, servers=frozenset()), NotFound("Gone.", code="Y"))]}, ExitStatus.FAILED),
+        ({"groups": [settle(GROUP, SERVERS, Status.READY, "run-1")], "is_reported": False}, ExitStatus.FAILED),
         ({"groups": [failed("X")], "unreachable": SetupError("No table.")}, ExitStatus.NOT_REACHABLE),
         ({"groups": [failed("X")], "interrupted_by": "SIGINT"}, ExitStatus.INTERRUPTED),
         ({"interrupted_by": "SIGTERM", "unreachable": SetupError("No table.")}, ExitStatus.TERMINATED),
@@ -529,6 +530,11 @@ def test_commands_that_are_named_ask_the_same_aws() -> None:
     assert line == "  prelaunch status pg-1 --profile 'my profile' --region eu-west-1    # we b"
 
 
+def tell_all(summary: Summary, *, as_json: bool = False) -> None:
+    tell_summary(summary, NO_CHOICE)
+    print_summary(summary, as_json=as_json)
+
+
 def test_what_needs_somebody_is_on_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
     """Groups that were not begun, runs that go on, and failures, not more than are read."""
     many = failed(*["X"] * (FAILURES_SHOWN + 2))
@@ -536,7 +542,7 @@ def test_what_needs_somebody_is_on_standard_error(capsys: pytest.CaptureFixture[
     summary = Summary(
         "req-1", [many, pending], [replace(GROUP, group_id="pg-3")], unreachable=SetupError("No table any more.")
     )
-    print_summary(summary, render_summary(summary), as_json=False, aws=NO_CHOICE)
+    tell_all(summary)
     printed = capsys.readouterr()
     assert printed.out.splitlines() == [
         f"pg-1\tweb\tfailed\t0\t{FAILURES_SHOWN + 2}\t0\t",
@@ -560,9 +566,9 @@ def test_why_a_group_failed_as_a_whole_is_told_once(capsys: pytest.CaptureFixtur
     refused = fail_by(GROUP, NotFound("It is gone.", code="GROUP_NOT_FOUND"))
     for is_dry_run in (False, True):
         summary = Summary("req-1", [refused], is_dry_run=is_dry_run)
-        print_summary(summary, render_summary(summary), as_json=True, aws=NO_CHOICE)
+        tell_all(summary, as_json=True)
         assert capsys.readouterr().err == ""
-    print_summary(summary, render_summary(summary), as_json=False, aws=NO_CHOICE)
+    tell_all(summary)
     assert capsys.readouterr().err == f"prelaunch: {describe_settled(refused)}\n"
 
 
@@ -572,12 +578,12 @@ def test_of_what_was_ended_before_it_began_nothing_is_said_to_be_done(
 ) -> None:
     """Not that there is nothing to do either; where nothing is asked of any group that is said."""
     ended = Summary("req-1", unbegun=[GROUP], interrupted_by="SIGINT", is_dry_run=is_dry_run)
-    print_summary(ended, render_summary(ended), as_json=False, aws=NO_CHOICE)
+    tell_all(ended)
     printed = capsys.readouterr()
     assert printed.out == ""
     assert printed.err.startswith("prelaunch: Ended by SIGINT. Nothing was applied.\n")
     nothing = Summary("req-1", is_dry_run=is_dry_run)
-    print_summary(nothing, render_summary(nothing), as_json=False, aws=NO_CHOICE)
+    tell_all(nothing)
     assert capsys.readouterr() == ("Nothing to do: of no group anything is asked.\n", "")
 
 

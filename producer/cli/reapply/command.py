@@ -1,11 +1,12 @@
 """`prelaunch reapply`: its options, and how it ends. See the package."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
-from producer.cli.answer import ExitStatus, answering, complain
+from producer.cli.answer import answering, complain
 from producer.cli.ask import ask, make_requester
 from producer.cli.options import AsJson, AwsChoice, Profile, RegionName
 from producer.cli.reapply.applying import Applying
@@ -16,7 +17,7 @@ from producer.cli.reapply.interruption import Interrupted, Interruption, heed_si
 from producer.cli.reapply.outcome import Asked, Summary, render_summary
 from producer.cli.reapply.planning import plan_all
 from producer.cli.reapply.report import Report
-from producer.cli.reapply.telling import print_summary
+from producer.cli.reapply.telling import print_summary, tell_summary
 from producer.cli.whole_file import FileUnwritable
 from producer.services import Services
 from workers.core.clock import read_clock
@@ -31,13 +32,17 @@ class Reapply:
     Parameters:
         groups: Groups by their ids or names; none: all that there are.
         asked: What is asked of each.
+        tell: Called with what became of it all, in the end: no signal breaks that off.
         wait: Whether it is waited for the runs.
         is_dry_run: Whether it is only shown what it would do.
     """
 
-    def __init__(self, groups: list[str], asked: Asked, *, wait: bool, is_dry_run: bool) -> None:
+    def __init__(
+        self, groups: list[str], asked: Asked, tell: Callable[[Summary], None], *, wait: bool, is_dry_run: bool
+    ) -> None:
         self._groups = groups
         self._asked = asked
+        self._tell = tell
         self._wait = wait
         self._is_dry_run = is_dry_run
 
@@ -45,13 +50,16 @@ class Reapply:
         """Do it; nothing is applied where anything is wrong with what is asked."""
         with heed_signals() as interruption:
             try:
-                return await self._run(services, interruption)
+                summary = await self._run(services, interruption)
             except asyncio.CancelledError:
                 if interruption.signal is None:
                     raise
                 complain(BROKEN_OFF)
                 ended = Summary("", interrupted_by=interruption.signal.name)
                 raise typer.Exit(ended.exit_status()) from None
+            # Ctrl-C again, while the clients are closed, must cost neither the report nor the way to watch the runs.
+            self._tell(summary)
+            return summary
 
     async def _run(self, services: Services, interruption: Interruption) -> Summary:
         requester = make_requester(services)
@@ -126,20 +134,23 @@ def reapply(
     if dry_run and wait is not None:
         raise typer.BadParameter("--dry-run starts nothing that could be waited for", param_hint="--wait")
     asked = Asked(force=force, only_failed=only_failed, servers=frozenset(server) if server else None)
-    work = Reapply(group or [], asked, wait=wait is not False, is_dry_run=dry_run)
     aws = AwsChoice(profile, region)
     file = _open_report(report) if report is not None else None
+
+    def tell(summary: Summary) -> None:
+        if file is not None:
+            summary.is_reported = _write_report(file, summary)
+        tell_summary(summary, aws)
+
+    work = Reapply(group or [], asked, tell, wait=wait is not False, is_dry_run=dry_run)
     try:
         with answering(as_json=json):
             summary = ask(work.run, aws)
-        document = render_summary(summary)
-        is_written = file is None or _write_report(file, summary, document)
-        print_summary(summary, document, as_json=json, aws=aws)
     finally:
         if file is not None:
             file.close()
-    status = summary.exit_status()
-    raise typer.Exit(status if is_written or status is not ExitStatus.WELL else ExitStatus.FAILED)
+    print_summary(summary, as_json=json)
+    raise typer.Exit(summary.exit_status())
 
 
 def _open_report(name: str) -> Report:
@@ -149,12 +160,12 @@ def _open_report(name: str) -> Report:
         raise typer.BadParameter(str(error), param_hint="--report") from error
 
 
-def _write_report(report: Report, summary: Summary, document: dict[str, object]) -> bool:
+def _write_report(report: Report, summary: Summary) -> bool:
     if not summary.has_begun:
         complain("There is nothing to report: no report is written, and one that was there is as it was.")
         return True
     try:
-        report.write(document)
+        report.write(render_summary(summary))
     except FileUnwritable as error:
         complain(f"What is told here was done, but {error}.")
         return False

@@ -104,6 +104,8 @@ class Summary:
     unreachable: PrelaunchError | None = None
     """Why it could not be followed to the end."""
     is_dry_run: bool = False
+    is_reported: bool = True
+    """Whether a report that was wanted is written."""
 
     @property
     def pending(self) -> list[GroupOutcome]:
@@ -121,7 +123,8 @@ class Summary:
             return ExitStatus.TERMINATED if self.interrupted_by == "SIGTERM" else ExitStatus.INTERRUPTED
         if self.unreachable is not None:
             return ExitStatus.NOT_REACHABLE
-        return ExitStatus.FAILED if any(each.has_failed for each in self.groups) else ExitStatus.WELL
+        has_failed = any(each.has_failed for each in self.groups) or not self.is_reported
+        return ExitStatus.FAILED if has_failed else ExitStatus.WELL
 
 
 def fail(group: Chosen, servers: Iterable[str], code: str, message: str, run_id: str | None = None) -> GroupOutcome:

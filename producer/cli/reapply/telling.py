@@ -2,13 +2,12 @@
 
 import shlex
 from collections.abc import Sequence
-from typing import Any
 
 from producer.cli.answer import clean, complain, print_json, print_text
 from producer.cli.options import AwsChoice
 from producer.cli.plan import print_plan
 from producer.cli.reapply.board import count, describe_settled
-from producer.cli.reapply.outcome import NOT_CONFIGURED, GroupOutcome, Summary
+from producer.cli.reapply.outcome import NOT_CONFIGURED, GroupOutcome, Summary, render_summary
 from producer.cli.text import print_rows
 from workers.core.status import Status
 
@@ -17,21 +16,29 @@ FAILURES_SHOWN = 50
 COUNTED = (Status.READY, Status.FAILED, Status.PENDING)
 
 
-def print_summary(summary: Summary, document: dict[str, Any], *, as_json: bool, aws: AwsChoice) -> None:
+def tell_summary(summary: Summary, aws: AwsChoice) -> None:
     """
-    Print what became of everything.
+    Tell what needs somebody, on standard error.
 
     Parameters:
-        summary: What became of it.
-        document: The same, rendered.
-        as_json: Whether standard output gets the document.
+        summary: What became of everything.
         aws: The AWS that was asked: commands that are named ask the same one.
     """
     _tell_end(summary, aws)
     if not summary.is_dry_run:
         _tell_failures(summary.groups)
+
+
+def print_summary(summary: Summary, *, as_json: bool) -> None:
+    """
+    Print the answer.
+
+    Parameters:
+        summary: What became of everything.
+        as_json: Whether standard output gets one document.
+    """
     if as_json:
-        print_json(document)
+        print_json(render_summary(summary))
     elif not summary.has_begun:
         # Who ended it knows nothing of what there was to do.
         return
