@@ -392,6 +392,20 @@ def test_a_failure_that_cannot_be_read_just_now_is_read_at_the_next_look() -> No
     assert services.reads == 3
 
 
+def test_a_failure_that_can_never_be_read_is_not_waited_for_without_end() -> None:
+    """As a look that is never answered; what can be read is told meanwhile."""
+    services = Services()
+    services.on_read = lambda _count: {
+        "pg-0": make_progress(replace(HEAD, outcome=Status.FAILED)),
+        "pg-1": make_progress(replace(HEAD, outcome=Status.READY)),
+    }
+    services.on_status = lambda _group: ServiceUnavailable("Not now.")
+    following, _ = follow(services, 2)
+    assert [each.group.group_id for each in following.outcomes] == ["pg-1"]
+    assert [each.group.group_id for each in following.find_pending()] == ["pg-0"]
+    assert (str(following.unreachable), services.reads) == ("Not now.", UNANSWERED_POLLS + 1)
+
+
 def test_an_interruption_ends_the_wait_at_once() -> None:
     """Also in the middle of a pause; nothing is asked any more, and what is pending is known."""
     services = Services()

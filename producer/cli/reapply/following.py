@@ -111,12 +111,18 @@ class Following:
             self._note(going[name], progress)
         now = self._clock()
         over = [each for name, each in going.items() if _is_at_end(found.get(name), now)]
+        unread: RetryableError | None = None
         for judged in await do_all(over, lambda each: self._judge(each, found.get(each.group.group_id))):
-            if judged is not None:
-                del self.left[judged.group.group_id]
-                self.outcomes.append(judged)
-                self._board.tell_settled(judged)
+            if isinstance(judged, RetryableError):
+                unread = judged
+                continue
+            del self.left[judged.group.group_id]
+            self.outcomes.append(judged)
+            self._board.tell_settled(judged)
         self._board.show(*self._measure())
+        if unread is not None:
+            # Counted like a look without an answer: one that never comes must not be waited for without end.
+            raise unread
 
     def _note(self, running: Running, progress: RunProgress) -> None:
         name, listed = running.group.group_id, progress.head.listed
@@ -124,8 +130,8 @@ class Following:
         # A run that was in hand already has done some of its work at another time: that is no pace of this one.
         self._before.setdefault(name, max(0, min(progress.done, listed - len(running.in_hand))))
 
-    async def _judge(self, running: Running, progress: RunProgress | None) -> GroupOutcome | None:
-        """Tell what became of a run that is at its end; None where that could not be read just now."""
+    async def _judge(self, running: Running, progress: RunProgress | None) -> GroupOutcome | RetryableError:
+        """Tell what became of a run that is at its end, or why that could not be read just now."""
         if progress is None or (progress.head.outcome is None and not progress.is_there):
             return _fail(running, outcome.GROUP_NOT_FOUND, DELETED)
         head = progress.head
@@ -138,14 +144,14 @@ class Following:
             return _fail(running, outcome.SUPERSEDED, told)
         return _fail(running, outcome.STILL_PENDING, STILL_PENDING)
 
-    async def _read_failed(self, running: Running) -> GroupOutcome | None:
+    async def _read_failed(self, running: Running) -> GroupOutcome | RetryableError:
         group = running.group
         try:
             view = await read_whole_status(self._services, group.group_id, ServerFilter.ALL)
         except RequestRefused as refused:
             return fail_by(group, refused)
-        except RetryableError:
-            return None
+        except RetryableError as error:
+            return error
         if view.status is None or view.status.generation != running.generation:
             return _fail(running, outcome.SUPERSEDED, UNREAD)
         return GroupOutcome(group, Status.FAILED.value, read_rows(running.servers, view.servers), running.run_id)
