@@ -1,6 +1,6 @@
 """Which groups and source servers are meant. All that is wrong with that is told at once, before anything is done."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -36,8 +36,11 @@ async def choose(services: Services, named: Sequence[str], asked: Asked, board: 
         InvalidBody: A group is not there, or a source server is in none of them; it carries every such error.
     """
     board.show_step(READING, 0, 0)
-    groups, unknown = await _find_named(services, named) if named else (await services.progress.list_groups(), [])
+    # One name that is given twice is one group, and so are its id and its name.
+    ids = await services.progress.find_many(list(dict.fromkeys(named))) if named else {}
+    groups = list(dict.fromkeys(ids.values())) if named else await services.progress.list_groups()
     standings = await services.progress.read_standings(groups)
+    unknown = _find_unknown(named, ids, standings)
     failing = {group_id for group_id, (_, status) in standings.items() if _may_have_failed(status)}
     if asked.only_failed and asked.servers is None:
         # Where source servers are named, one of a group that is ready is not unknown for that.
@@ -45,7 +48,7 @@ async def choose(services: Services, named: Sequence[str], asked: Asked, board: 
     found = await _read_chosen(services, standings)
     members = {server for each in found for server in each.servers}
     # Of groups that are all unknown nobody can say who their members would be.
-    missing = sorted((asked.servers or frozenset()) - members) if groups or not unknown else []
+    missing = sorted((asked.servers or frozenset()) - members) if standings or not unknown else []
     if unknown or missing:
         raise InvalidBody((*unknown, *(_no_member(server, found) for server in missing)))
     if asked.servers is not None:
@@ -58,16 +61,13 @@ async def choose(services: Services, named: Sequence[str], asked: Asked, board: 
     return [each for each in found if each.servers or not narrowed]
 
 
-async def _find_named(services: Services, named: Sequence[str]) -> tuple[list[str], list[FieldError]]:
-    # One name that is given twice is one group, and so are its id and its name.
-    names = list(dict.fromkeys(named))
-    found = await services.progress.find_many(names)
-    unknown = [
+def _find_unknown(named: Sequence[str], ids: Mapping[str, str], there: Collection[str]) -> list[FieldError]:
+    """Find the names that no group has, or none any more: it may be deleted a moment after its name was found."""
+    return [
         FieldError(f"--group {name}", INVALID_BODY, "There is no such protection group in this stack.", None)
-        for name in names
-        if name not in found
+        for name in dict.fromkeys(named)
+        if ids.get(name) not in there
     ]
-    return list(dict.fromkeys(found.values())), unknown
 
 
 def _may_have_failed(status: GroupStatus | None) -> bool:

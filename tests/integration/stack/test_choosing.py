@@ -93,6 +93,25 @@ async def test_a_group_that_is_deleted_meanwhile_is_not_chosen(product: Product)
     assert await progress.read_standings([group_id]) == {}
 
 
+async def test_a_named_group_that_is_deleted_meanwhile_is_unknown(
+    product: Product, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever names it is told, by the name that he gave, and nothing of the others is done either."""
+    (gone, _), (stays, _) = await make_ready(product, 2)
+    name = (await product.services.queries.group(gone)).head.name
+    find_many = product.services.progress.find_many
+
+    async def find_and_delete(groups: Sequence[str]) -> dict[str, str]:
+        found = await find_many(groups)
+        assert (await product.api.delete(f"/protection-groups/{gone}")).status_code == 204
+        return found
+
+    monkeypatch.setattr(product.services.progress, "find_many", find_and_delete)
+    with pytest.raises(InvalidBody) as refused:
+        await choose_servers(product, [name, stays], Asked(force=True))
+    assert [error.pointer for error in refused.value.errors] == [f"--group {name}"]
+
+
 async def test_a_definition_of_several_chunks_is_read_whole(product: Product, monkeypatch: pytest.MonkeyPatch) -> None:
     """However large it is, and none of it in part."""
     monkeypatch.setattr("workers.core.store.groups.CHUNK_BYTES", 60)
