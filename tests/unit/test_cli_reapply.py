@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 
 from producer.cli.answer import ExitStatus
 from producer.cli.options import NO_CHOICE, AwsChoice
-from producer.cli.reapply.board import Bars, Lines, Standing, Total, describe_settled, open_board
+from producer.cli.reapply.bars import Bars, open_board
+from producer.cli.reapply.board import Lines, Standing, Total, describe_settled
 from producer.cli.reapply.outcome import (
     COLUMNS,
     Asked,

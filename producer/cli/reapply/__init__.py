@@ -9,7 +9,8 @@
     interruption  Ctrl-C and SIGTERM
     outcome       what became of each group and source server, and with which status the command ends. Pure
     remedies      what to do about a code. Pure
-    pace board    how fast it goes and how long it takes, on a terminal and in a pipe
+    pace board    how fast it goes and how long it takes, and lines of that for a pipe
+    bars          the same on a terminal
     report        the file with one row a source server
     telling       what is printed in the end
 """

@@ -10,7 +10,7 @@ from producer.cli.answer import answering, complain
 from producer.cli.ask import ask, make_requester
 from producer.cli.options import AsJson, AwsChoice, Profile, RegionName
 from producer.cli.reapply.applying import Applying
-from producer.cli.reapply.board import open_board
+from producer.cli.reapply.bars import open_board
 from producer.cli.reapply.choosing import choose
 from producer.cli.reapply.following import Following, follow_while
 from producer.cli.reapply.interruption import Interrupted, Interruption, heed_signals
