@@ -7,7 +7,7 @@ import os
 import string
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -435,7 +435,13 @@ def test_where_no_bars_can_be_drawn_there_are_lines(
         with open_board() as opened:
             assert isinstance(opened, board)
             opened.show_step("comparing", 0, 2)
-        assert b"comparing" in os.read(person, 4096)
+            opened.tell_unanswered(ServiceUnavailable("DynamoDB does not answer."))
+        shown = b""
+        with suppress(BlockingIOError):
+            while True:
+                shown += os.read(person, 4096)
+        assert b"comparing" in shown
+        assert b"are looked at again: DynamoDB does not answer." in shown
         os.close(person)
 
 
@@ -446,6 +452,7 @@ def test_a_terminal_that_goes_away_ends_nothing(monkeypatch: pytest.MonkeyPatch)
         os.close(person)
         board.show_step("comparing", 0, 2)
         board.tell_settled(failed("X"))
+        board.tell_unanswered(ServiceUnavailable("DynamoDB does not answer."))
         board.show([Standing("web", 1, 2, None)], Total(1, 2))
 
 

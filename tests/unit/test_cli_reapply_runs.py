@@ -382,6 +382,26 @@ def test_an_outage_is_borne_and_one_without_end_is_told() -> None:
     assert (str(following.unreachable), services.reads, took) == ("The credentials expired.", 1, 0.0)
 
 
+def test_each_outage_is_told_once() -> None:
+    """When it begins: who waits sees nothing else move until it ends; an error without end is told in the end."""
+    services = Services()
+    down = ServiceUnavailable("DynamoDB does not answer.")
+    answers = {3: {"pg-0": make_progress()}, 6: {"pg-0": make_progress(replace(HEAD, outcome=Status.READY))}}
+    services.on_read = lambda count: answers.get(count, down)
+    said: list[tuple[int, str]] = []
+
+    async def main() -> None:
+        lines = Lines(lambda: 0.0, lambda line: said.append((services.reads, line)))
+        following = Following(services, Interruption(), lines, lambda: OPENED_AT)  # type: ignore[arg-type]  # scripted
+        following.add(Running(make_group(0), RUN, 3, SERVERS))
+        following.close()
+        await following.follow()
+
+    run_virtually(main)
+    told = "the runs go on, and are looked at again: DynamoDB does not answer."
+    assert said == [(1, told), (4, told), (6, "group 0 (pg-0) is READY: 2 ready, 0 failed.")]
+
+
 def test_a_failure_that_cannot_be_read_just_now_is_read_at_the_next_look() -> None:
     """An outage in between loses no reason."""
     services = Services()

@@ -23,9 +23,11 @@ from producer.cli.reapply.board import (
     count,
     describe_settled,
     describe_total,
+    describe_unanswered,
 )
 from producer.cli.reapply.outcome import GroupOutcome
 from producer.cli.reapply.pace import Pace
+from workers.core.errors import PrelaunchError
 
 BAR_WIDTH = 24
 OTHER_LINES = 3
@@ -93,8 +95,15 @@ class Bars:
     def tell_settled(self, outcome: GroupOutcome) -> None:
         """Print what failed above the bars; what is well is seen by them."""
         if outcome.has_failed:
-            with _read_or_not():
-                self._live.console.print(Text(describe_settled(outcome)))
+            self._print(describe_settled(outcome))
+
+    def tell_unanswered(self, error: PrelaunchError) -> None:
+        """Print it above the bars, which stand still meanwhile."""
+        self._print(describe_unanswered(error))
+
+    def _print(self, line: str) -> None:
+        with _read_or_not():
+            self._live.console.print(Text(line))
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from typing import Protocol
 from producer.cli.answer import clean
 from producer.cli.reapply.outcome import NOT_CONFIGURED, GroupOutcome
 from producer.cli.reapply.pace import Pace, say_duration
+from workers.core.errors import PrelaunchError
 from workers.core.status import Status
 
 LINE_EVERY_SECONDS = 30.0
@@ -97,6 +98,9 @@ class Board(Protocol):
     def tell_settled(self, outcome: GroupOutcome) -> None:
         """Tell what became of a group."""
 
+    def tell_unanswered(self, error: PrelaunchError) -> None:
+        """Tell that nobody can say just now how far the runs are."""
+
 
 class Lines:
     """
@@ -150,6 +154,11 @@ class Lines:
         self._said_at = self._clock()
         self._say(describe_settled(outcome))
 
+    def tell_unanswered(self, error: PrelaunchError) -> None:
+        """Say it."""
+        self._said_at = self._clock()
+        self._say(describe_unanswered(error))
+
 
 def describe_total(pace: Pace, total: Total, to_come: float) -> str:
     """Say how many source servers are done, how fast that goes and how long the rest takes, with those to come."""
@@ -166,6 +175,11 @@ def describe_settled(outcome: GroupOutcome) -> str:
         return f"{named}: no launch config, nothing to apply."
     counts = ", ".join(f"{outcome.count(status)} {status}" for status in (Status.READY, Status.FAILED))
     return f"{named} is {outcome.status.upper()}: {counts}."
+
+
+def describe_unanswered(error: PrelaunchError) -> str:
+    """Say in one line that an outage is waited out."""
+    return f"the runs go on, and are looked at again: {clean(error.message)}"
 
 
 def count(number: int, thing: str) -> str:

@@ -82,6 +82,8 @@ class Following:
                 if unanswered > UNANSWERED_POLLS:
                     self.unreachable = error
                     return
+                if unanswered == 1:
+                    self._board.tell_unanswered(error)
             except PrelaunchError as error:
                 self.unreachable = error
                 return
