@@ -436,12 +436,14 @@ def test_where_no_bars_can_be_drawn_there_are_lines(
             assert isinstance(opened, board)
             opened.show_step("comparing", 0, 2)
             opened.tell_unanswered(ServiceUnavailable("DynamoDB does not answer."))
+            opened.tell_ending(2)
         shown = b""
         with suppress(BlockingIOError):
             while True:
                 shown += os.read(person, 4096)
         assert b"comparing" in shown
         assert b"are looked at again: DynamoDB does not answer." in shown
+        assert b"ending: 2 groups still being asked for; once more ends at once." in shown
         os.close(person)
 
 

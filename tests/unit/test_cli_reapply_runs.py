@@ -216,6 +216,31 @@ def test_an_interruption_lets_what_is_begun_come_to_its_end() -> None:
 
 
 @pytest.mark.parametrize(
+    ("groups", "at", "told"), [(40, 0.5, [(0.5, GROUPS_AT_ONCE)]), (1, 0.5, [(0.5, 1)]), (0, 0.0, [])]
+)
+def test_an_interruption_is_heard_at_once(groups: int, at: float, told: list[tuple[float, int]]) -> None:
+    """Before what is begun has come to its end: how many groups that waits for, where it waits for any."""
+    heard: list[tuple[float, int]] = []
+
+    class Endings(Lines):
+        def tell_ending(self, groups: int) -> None:
+            heard.append((now() - began, groups))
+
+    began = 0.0
+
+    async def main() -> None:
+        nonlocal began
+        began, interruption = now(), Interruption()
+        asyncio.get_running_loop().call_later(at, interruption.ask, signal.SIGINT)
+        board = Endings(lambda: 0.0, lambda _line: None)
+        applying = Applying(Services(), REQUESTER, interruption, board, lambda _run: None)  # type: ignore[arg-type]  # scripted
+        await applying.apply_all([make_group(number) for number in range(groups)], Asked())
+
+    run_virtually(main)
+    assert heard == told
+
+
+@pytest.mark.parametrize(
     ("group", "submitted", "asked", "status"),
     [
         (make_group(0, is_configured=False), submit(), Asked(), "not_configured"),

@@ -1,5 +1,6 @@
 """A run for each group, so many groups at once. A group that refuses fails alone."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -70,6 +71,7 @@ class Applying:
         self._interruption = interruption
         self._board = board
         self._follow = follow
+        self._in_hand = 0
         self.applied = Applied()
         """What came of it so far: also where it is broken off."""
 
@@ -104,13 +106,24 @@ class Applying:
 
         if groups:
             self._board.show_asked(0, len(groups), 0)
-        await do_all(groups, apply, GROUPS_AT_ONCE)
+        telling = asyncio.create_task(self._tell_ending())
+        try:
+            await do_all(groups, apply, GROUPS_AT_ONCE)
+        finally:
+            telling.cancel()
         return applied
+
+    async def _tell_ending(self) -> None:
+        """Tell that the end was heard: what is on its way to our tables may take its time, and is not broken off."""
+        await self._interruption.wait()
+        if self._in_hand:
+            self._board.tell_ending(self._in_hand)
 
     async def _apply(self, group: Chosen, asked: Asked, queue: Queue) -> Running | GroupOutcome:
         if not group.is_configured:
             return GroupOutcome(group, NOT_CONFIGURED)
         request = asked.of(group.servers)
+        self._in_hand += 1
         try:
             submitted = await self._services.submission.apply(group.group_id, request, self._requester, queue=queue)
         except SetupError as error:
@@ -119,6 +132,8 @@ class Applying:
             return fail_by(group, error)
         except (RequestRefused, PrelaunchError) as refused:
             return fail_by(group, refused)
+        finally:
+            self._in_hand -= 1
         return _read(group, submitted, is_narrowed=request.source_server_ids is not None)
 
 

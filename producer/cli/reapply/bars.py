@@ -21,6 +21,7 @@ from producer.cli.reapply.board import (
     Step,
     Total,
     count,
+    describe_ending,
     describe_settled,
     describe_total,
     describe_unanswered,
@@ -100,6 +101,10 @@ class Bars:
     def tell_unanswered(self, error: PrelaunchError) -> None:
         """Print it above the bars, which stand still meanwhile."""
         self._print(describe_unanswered(error))
+
+    def tell_ending(self, groups: int) -> None:
+        """Print it above the bars."""
+        self._print(describe_ending(groups))
 
     def _print(self, line: str) -> None:
         with _read_or_not():

@@ -101,6 +101,9 @@ class Board(Protocol):
     def tell_unanswered(self, error: PrelaunchError) -> None:
         """Tell that nobody can say just now how far the runs are."""
 
+    def tell_ending(self, groups: int) -> None:
+        """Tell that the end was asked for, and how many groups are still being asked for."""
+
 
 class Lines:
     """
@@ -159,6 +162,11 @@ class Lines:
         self._said_at = self._clock()
         self._say(describe_unanswered(error))
 
+    def tell_ending(self, groups: int) -> None:
+        """Say it."""
+        self._said_at = self._clock()
+        self._say(describe_ending(groups))
+
 
 def describe_total(pace: Pace, total: Total, to_come: float) -> str:
     """Say how many source servers are done, how fast that goes and how long the rest takes, with those to come."""
@@ -180,6 +188,11 @@ def describe_settled(outcome: GroupOutcome) -> str:
 def describe_unanswered(error: PrelaunchError) -> str:
     """Say in one line that an outage is waited out."""
     return f"the runs go on, and are looked at again: {clean(error.message)}"
+
+
+def describe_ending(groups: int) -> str:
+    """Say in one line why the command does not end at once, and how it does."""
+    return f"ending: {count(groups, 'group')} still being asked for; once more ends at once."
 
 
 def count(number: int, thing: str) -> str:

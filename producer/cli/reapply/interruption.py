@@ -38,11 +38,15 @@ class Interruption:
         self.signal = self.signal or number
         self._asked.set()
 
+    async def wait(self) -> None:
+        """Wait until the end is asked for."""
+        await self._asked.wait()
+
     async def pause(self, seconds: float) -> None:
         """Wait so long, or until the end is asked for."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await self._asked.wait()
+                await self.wait()
 
     async def unless_asked(self, work: Coroutine[Any, Any, T]) -> T:
         """
@@ -57,7 +61,7 @@ class Interruption:
         Raises:
             Interrupted: The end was asked for before it was there.
         """
-        doing, asked = asyncio.create_task(work), asyncio.create_task(self._asked.wait())
+        doing, asked = asyncio.create_task(work), asyncio.create_task(self.wait())
         try:
             await asyncio.wait({doing, asked}, return_when=asyncio.FIRST_COMPLETED)
             if not doing.done():
