@@ -215,6 +215,22 @@ def test_a_row_holds_all_that_aws_said() -> None:
     assert rows[2].applied_at == "2026-03-04T05:06:07Z"
 
 
+def test_a_report_holds_the_source_servers_of_groups_that_were_not_begun() -> None:
+    """After all others, with what to do; they are neither ready nor failed, and change no exit status."""
+    left = replace(GROUP, group_id="pg-2", servers=frozenset({"s-9", "s-8"}))
+    summary = Summary("r", [settle(GROUP, ["s-1"], Status.PENDING, "run-1")], [left], interrupted_by="SIGINT")
+    document = render_summary(summary)
+    rows = [(row["groupId"], row["sourceServerId"], row["status"], row["runId"]) for row in document["sourceServers"]]
+    assert rows == [
+        ("pg-1", "s-1", "pending", "run-1"),
+        ("pg-2", "s-8", "not_begun", None),
+        ("pg-2", "s-9", "not_begun", None),
+    ]
+    assert "prelaunch reapply --group pg-2" in document["sourceServers"][-1]["whatToDo"]
+    assert document["groupsNotBegun"] == ["pg-2"]
+    assert summary.exit_status() is ExitStatus.INTERRUPTED
+
+
 def test_a_setup_error_has_the_code_that_is_known_everywhere() -> None:
     """Of a missing table as of a refused request each source server says why."""
     assert {row.code for row in fail_by(GROUP, SetupError("No.", code="TABLE_MISSING")).rows} == {"NOT_REACHABLE"}

@@ -17,6 +17,8 @@ SUPERSEDED = "SUPERSEDED"
 STILL_PENDING = "STILL_PENDING"
 GROUP_NOT_FOUND = "GROUP_NOT_FOUND"
 NOT_CONFIGURED = Status.NOT_CONFIGURED.value
+NOT_BEGUN = "not_begun"
+"""What stands in the place of the status of a source server of whose group nothing was asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,8 +201,19 @@ def render_summary(summary: Summary) -> dict[str, Any]:
         "error": summary.unreachable.message if summary.unreachable is not None else None,
         "groups": [_render_group(each) for each in summary.groups],
         "groupsNotBegun": [each.group_id for each in summary.unbegun],
-        "sourceServers": [render_row(each, row) for each in summary.groups for row in each.rows],
+        "sourceServers": [
+            render_row(each, row)
+            for each in (*summary.groups, *(_leave(group) for group in summary.unbegun))
+            for row in each.rows
+        ],
     }
+
+
+def _leave(group: Chosen) -> GroupOutcome:
+    """Make the outcome of a group of which nothing was asked: its source servers are missed in a report otherwise."""
+    told = "The command was ended before anything was asked of its group."
+    rows = [Row(server, NOT_BEGUN, NOT_BEGUN.upper(), told) for server in sorted(group.servers)]
+    return GroupOutcome(group, NOT_BEGUN, rows)
 
 
 def _render_group(each: GroupOutcome) -> dict[str, Any]:

@@ -33,6 +33,7 @@ REMEDIES: Mapping[str, str] = {
     **dict.fromkeys(("DRIFT_PERSISTS", "DRIFT_RECURS"), _DRIFT),
     "DRIFT_FOUND": f"Apply it to put back what was applied, or update the group to what AWS holds: {AGAIN}",
     "NOT_APPLIED": AGAIN,
+    "NOT_BEGUN": "Ask for it once more: prelaunch reapply --group {group}, with the options of this time",
     "SOURCE_SERVER_NOT_FOUND": "Take it out of the group, or install its agent anew: prelaunch group update {group}",
     "ResourceNotFoundException": "Take it out of the group, or install its agent anew: prelaunch group update {group}",
     "SUPERSEDED": _FOLLOW,
