@@ -339,6 +339,21 @@ def test_a_pipe_gets_a_line_a_group_and_one_now_and_then() -> None:
     ]
 
 
+def test_a_pipe_is_told_of_all_while_groups_end() -> None:
+    """Of hundreds of groups one ends every few seconds: that keeps nobody from seeing how long the rest takes."""
+    clock, said = Seconds(), list[str]()
+    lines = Lines(clock, said.append)
+    going = [Standing("a", 0, 2, None)]
+    for done in range(0, 80, 10):
+        lines.show(going, Total(done, 100))
+        lines.tell_settled(settle(GROUP, SERVERS, Status.READY, "run-1"))
+        clock.now += 10
+    assert [line for line in said if " left" in line] == [
+        "30 of 100 source servers, 1.0/s, 1:10 left, 1 group to go.",
+        "60 of 100 source servers, 1.0/s, 0:40 left, 1 group to go.",
+    ]
+
+
 class Screen:
     """What a live display is given, drawn."""
 

@@ -142,7 +142,7 @@ class Lines:
             self._say(f"{count(groups, 'group')} asked for: {count(runs, 'run')}.")
 
     def show(self, going: Sequence[Standing], total: Total) -> None:
-        """Say it if nothing was said for a while."""
+        """Say it now and then, however much is said of single groups meanwhile."""
         self._pace.note(total.gained)
         if going and self._clock() >= self._said_at + LINE_EVERY_SECONDS:
             self._said_at = self._clock()
@@ -154,17 +154,14 @@ class Lines:
 
     def tell_settled(self, outcome: GroupOutcome) -> None:
         """Say it."""
-        self._said_at = self._clock()
         self._say(describe_settled(outcome))
 
     def tell_unanswered(self, error: PrelaunchError) -> None:
         """Say it."""
-        self._said_at = self._clock()
         self._say(describe_unanswered(error))
 
     def tell_ending(self, groups: int) -> None:
         """Say it."""
-        self._said_at = self._clock()
         self._say(describe_ending(groups))
 
 
