@@ -341,6 +341,22 @@ def test_what_was_never_sent_or_changes_nothing_does_not_stand_in_the_log() -> N
     assert [line["event"] for line in logs if line["event"].startswith("aws.")] == []
 
 
+@pytest.mark.parametrize("log_reads", [False, True])
+def test_reads_stand_in_the_log_where_that_is_asked_for(*, log_reads: bool) -> None:
+    """Every try, as writes do; each beside its request, with the id that CloudTrail has."""
+
+    async def read() -> None:
+        client = cast("Clients", ScriptedClient([BROKEN, {"ResponseMetadata": {"RequestId": "aws-2"}}]))
+        calls = Calls(client, pace(), timeout=timedelta(seconds=20), log_reads=log_reads)
+        await calls.call(TARGET, "ec2", "DescribeLaunchTemplates", {})
+
+    merging = [structlog.contextvars.merge_contextvars]
+    with structlog.testing.capture_logs(merging) as logs, structlog.contextvars.bound_contextvars(request_id="req-1"):
+        run_virtually(read)
+    told = [(line["event"], line["request_id"], line["aws_request_id"]) for line in logs if "aws." in line["event"]]
+    assert told == ([("aws.refused", "req-1", None), ("aws.read", "req-1", "aws-2")] if log_reads else [])
+
+
 def test_a_write_that_is_broken_off_stands_in_the_log() -> None:
     """A process that is told to stop in the middle of it does not know what became of it: somebody will ask."""
 

@@ -1,8 +1,9 @@
 """
-What the log says of each call that changes something in AWS, whatever became of it: one line, at the door to AWS.
+What the log says of a call to AWS, whatever became of it: one line, at the door to AWS.
 
-It stands beside the request that the call was made for, which the log's context names, with the id by which CloudTrail
-has it. Of what was sent and of AWS's words nothing is repeated but its code: both may hold secrets.
+Of a call that changes something always, of others where that is asked for. The line stands beside the request that the
+call was made for, which the log's context names, with the id by which CloudTrail has it. Of what was sent and of AWS's
+words nothing is repeated but its code: both may hold secrets.
 """
 
 from collections.abc import Iterator, Mapping
@@ -29,7 +30,7 @@ def is_write(operation: str, request: Mapping[str, Any]) -> bool:
 @contextmanager
 def audited(sending: Sending, target: Target, called: str) -> Iterator[None]:
     """
-    Log what becomes of the write of this block where AWS refuses or does not answer it; each try is one.
+    Log what becomes of the call of this block where AWS refuses or does not answer it; each try is one.
 
     Parameters:
         sending: The call.
@@ -52,9 +53,9 @@ def audited(sending: Sending, target: Target, called: str) -> Iterator[None]:
         raise
 
 
-def tell_changed(target: Target, called: str, answer: Mapping[str, Any]) -> None:
-    """Log a write that AWS has answered."""
-    _tell("aws.changed", target, called, answer)
+def tell_answered(target: Target, called: str, answer: Mapping[str, Any], *, is_write: bool) -> None:
+    """Log a call that AWS has answered."""
+    _tell("aws.changed" if is_write else "aws.read", target, called, answer)
 
 
 def _tell(event: str, target: Target, called: str, answer: Mapping[str, Any], **more: Any) -> None:

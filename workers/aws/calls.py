@@ -15,7 +15,7 @@ from botocore import xform_name
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
-from workers.aws.audit import audited, is_write, tell_changed
+from workers.aws.audit import audited, is_write, tell_answered
 from workers.aws.clients import Clients
 from workers.aws.errors import translate
 from workers.aws.guarding import guarded
@@ -66,12 +66,21 @@ class _Tries:
 
 
 class Calls:
-    """Calls AWS on behalf of groups."""
+    """
+    Calls AWS on behalf of groups.
 
-    def __init__(self, clients: Clients, pacing: Pacing, *, timeout: timedelta) -> None:
+    Parameters:
+        clients: Those of the running loop.
+        pacing: The fleet's rates.
+        timeout: How long a call may take.
+        log_reads: Whether the log has a line too for each call that changes nothing.
+    """
+
+    def __init__(self, clients: Clients, pacing: Pacing, *, timeout: timedelta, log_reads: bool = False) -> None:
         self._clients = clients
         self._pacing = pacing
         self._timeout = timeout
+        self._log_reads = log_reads
 
     async def call(
         self,
@@ -135,8 +144,9 @@ class Calls:
         turn = await bucket.take(read_priority(), LONGEST_WAIT)
         client = await self._clients.target(service, target)
         called, writes = f"{service}:{operation}", is_write(operation, request)
+        is_logged = writes or self._log_reads
         try:
-            with guarded(guard) as sending, audited(sending, target, called) if writes else nullcontext():
+            with guarded(guard) as sending, audited(sending, target, called) if is_logged else nullcontext():
                 async with asyncio.timeout(self._timeout.total_seconds()):
                     answer = await getattr(client, xform_name(operation))(**request)
         except (ClientError, BotoCoreError, ResponseParserError, TimeoutError) as error:
@@ -147,8 +157,8 @@ class Calls:
                 # What AWS said to one caller it says to all of them.
                 await bucket.report_throttle(turn, translated.retry_after)
             raise translated from error
-        if writes:
-            tell_changed(target, called, answer)
+        if is_logged:
+            tell_answered(target, called, answer, is_write=writes)
         return answer
 
     def _bucket(self, target: Target, service: str, operation: str) -> SharedBucket:

@@ -55,4 +55,5 @@ def wire_calls(
         fleet_clock.watch(dynamodb)
     dice = dice or random.Random()  # noqa: S311  # nosec B311  # nothing is to be kept secret
     pacing = Pacing(BucketStore(tables), fleet_clock.now, own_account, dice, settings.rate_factor)
-    return PacedCalls(Calls(clients, pacing, timeout=settings.call_timeout), pacing)
+    calls = Calls(clients, pacing, timeout=settings.call_timeout, log_reads=settings.log_reads)
+    return PacedCalls(calls, pacing)

@@ -100,6 +100,8 @@ class Settings(BaseSettings):
 
     The workers tell it. Source of its form: botocore's model of PutEvents.
     """
+    log_reads: bool = Field(default=False, description="true or false")
+    """Whether the log has a line for each read from DRS and EC2 too, beside the request that it was made for."""
 
     @field_validator("extra_regions", mode="before")
     @classmethod
