@@ -7,6 +7,8 @@ from pathlib import Path
 import aiohttp
 import certifi
 import pytest
+from botocore.awsrequest import AWSRequest
+from botocore.exceptions import HTTPClientError
 
 from workers.aws import http_session
 from workers.aws.http_session import SharedTlsSession
@@ -59,3 +61,14 @@ async def test_no_context_is_made_at_the_first_call(monkeypatch: pytest.MonkeyPa
     session = SharedTlsSession()
     monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", None)
     assert isinstance(await find_context(session), ssl.SSLContext)
+
+
+async def test_of_a_client_that_was_closed_nothing_is_sent_any_more() -> None:
+    """A call that others were not waited for comes late, when a command ends: nobody would close its connections."""
+    async with SharedTlsSession(False) as session:
+        opened = await session._get_session(None)
+    assert opened.closed
+    request = AWSRequest("GET", "http://127.0.0.1:1/").prepare()
+    with pytest.raises(HTTPClientError, match="closed"):
+        await session.send(request)
+    assert not session._sessions
