@@ -71,6 +71,8 @@ def test_nobody_to_complain_to_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setattr(sys, "stderr", errors)
         complain("one")
         complain("two")
+        # What is written from now on goes nowhere, and is no error when Python flushes at its end either.
+        assert Path(f"/proc/self/fd/{errors.fileno()}").readlink() == Path(os.devnull)
     monkeypatch.undo()
 
 
