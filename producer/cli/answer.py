@@ -88,7 +88,7 @@ def print_text(text: str) -> None:
         sys.stdout.write(f"{text}\n".encode(encoding, "backslashreplace").decode(encoding))
         sys.stdout.flush()
     except OSError as error:
-        silence(sys.stdout)
+        _silence(sys.stdout)
         if isinstance(error, BrokenPipeError):
             raise typer.Exit(ExitStatus.PIPE_CLOSED) from None
         complain(f"the answer cannot be written to standard output: {error.strerror}.")
@@ -96,14 +96,21 @@ def print_text(text: str) -> None:
 
 
 def complain(text: str) -> None:
-    """Say what is wrong; where nobody can read that any more, what is under way goes on, as without the stream."""
-    try:
+    """Say what is wrong, to whoever reads it."""
+    with read_or_not():
         typer.echo(f"prelaunch: {text}", err=True)
+
+
+@contextmanager
+def read_or_not() -> Iterator[None]:
+    """Write to standard error; where nobody can read that any more, what is under way goes on as without it."""
+    try:
+        yield
     except OSError:
-        silence(sys.stderr)
+        _silence(sys.stderr)
 
 
-def silence(stream: TextIO) -> None:
+def _silence(stream: TextIO) -> None:
     """Let a stream whose reader is gone, or whose disk is full, take everything from now on."""
     # Python flushes once more when it ends, and would complain of the same.
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -12,7 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Column, Table
 from rich.text import Text
 
-from producer.cli.answer import clean, complain, silence
+from producer.cli.answer import clean, complain, read_or_not
 from producer.cli.reapply.board import (
     Asking,
     Board,
@@ -80,7 +80,7 @@ class Bars:
         self._update(Stack(*drawn))
 
     def _update(self, drawn: RenderableType) -> None:
-        with _read_or_not():
+        with read_or_not():
             self._live.update(drawn, refresh=True)
 
     def _draw_runs(self, going: Sequence[Standing], total: Total, fit: int) -> Iterator[RenderableType]:
@@ -107,17 +107,8 @@ class Bars:
         self._print(describe_ending(groups))
 
     def _print(self, line: str) -> None:
-        with _read_or_not():
+        with read_or_not():
             self._live.console.print(Text(line))
-
-
-@contextmanager
-def _read_or_not() -> Iterator[None]:
-    """Go on where the terminal is gone: what is on its way to our tables must not be broken off for that."""
-    try:
-        yield
-    except OSError:
-        silence(sys.stderr)
 
 
 @contextmanager
