@@ -24,6 +24,7 @@ from producer.access import CALLER, ROLES, Caller, Principal, Unauthenticated, r
 from producer.ask import CONTENT_TYPE, JSON, Answer, Operations
 from producer.http import create_app
 from producer.http.exchange import PROBLEM, REQUEST_ID_HEADER
+from producer.http.page import find_sign_in
 from producer.http.shipped import SCHEMA_TYPE
 from producer.main import open_services
 from producer.operations import read_named
@@ -72,7 +73,7 @@ class Function:
         self._settings = settings
         self._runner = asyncio.Runner()
         self._closing = AsyncExitStack()
-        self.app = create_app(partial(open_services, settings), has_callers=True)
+        self.app = create_app(partial(open_services, settings), has_callers=True, sign_in=find_sign_in(settings))
         self._runner.get_loop()  # it is the thread's from here on, which Mangum asks for
         self._gateway = Mangum(self._call_as_gateway, lifespan="off", text_mime_types=TEXTS)
         lifespan = self.app.router.lifespan_context(self.app)

@@ -61,6 +61,7 @@ def api(*, port: Port = 8080, profile: Profile = None, region: RegionName = None
     # FastAPI takes most of a second to import, which no other command should wait for.
     from producer.access import open_access  # noqa: PLC0415  # see above
     from producer.http import create_app  # noqa: PLC0415  # see above
+    from producer.http.page import find_sign_in  # noqa: PLC0415  # see above
     from producer.listen import listen, serve  # noqa: PLC0415  # see above
     from producer.main import open_services  # noqa: PLC0415  # see above
     from producer.preflight import check_stack  # noqa: PLC0415  # see above
@@ -71,7 +72,12 @@ def api(*, port: Port = 8080, profile: Profile = None, region: RegionName = None
     with listen(settings.api_host, port) as listener:
         check_stack(settings, AwsChoice(profile, region))
         opening = partial(open_services, settings, region=region, profile=profile)
-        app = create_app(consuming(opening, settings), open_access(settings), host=settings.api_host)
+        app = create_app(
+            consuming(opening, settings),
+            open_access(settings),
+            host=settings.api_host,
+            sign_in=find_sign_in(settings),
+        )
         serve(app, listener, settings.client_patience)
 
 

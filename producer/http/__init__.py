@@ -7,6 +7,7 @@ The HTTP door.
     asking      what a route is given: the operations, who asks, how long to wait
     body        reading a body, bounded and strict
     health groups runs waves letters    the routes, a module a resource
+    page        the page of people, and its files
     shipped     what the package ships for others to read
     openapi schemas examples    what /openapi.json says of them
 """

@@ -23,6 +23,7 @@ from producer.http.health import add_health
 from producer.http.letters import add_letters
 from producer.http.neighbours import LOOPBACK, NeighboursOnly
 from producer.http.openapi import describe
+from producer.http.page import SignIn, add_page
 from producer.http.rollback import add_rollback
 from producer.http.runs import add_runs
 from producer.http.shipped import add_shipped
@@ -42,7 +43,12 @@ HTTP_DETAILS: Mapping[HTTPStatus, str] = {
 
 
 def create_app(
-    open_services: ServicesFactory, access: Access | None = None, *, host: str = LOOPBACK, has_callers: bool = False
+    open_services: ServicesFactory,
+    access: Access | None = None,
+    *,
+    host: str = LOOPBACK,
+    has_callers: bool = False,
+    sign_in: SignIn | None = None,
 ) -> FastAPI:
     """
     Create the application.
@@ -52,6 +58,7 @@ def create_app(
         access: Tells callers apart; None: every program that can connect may do everything, and no web page anything.
         host: The address that the door listens on.
         has_callers: Every request comes through a door that tells callers apart, and says so in the scope.
+        sign_in: Where the page's readers get their tokens; None: they bring them.
 
     Returns:
         The ASGI application.
@@ -82,8 +89,10 @@ def create_app(
     _add_refusals(app)
     for add in (add_health, add_groups, add_runs, add_rollback, add_waves, add_letters, add_shipped):
         add(app)
+    tells_apart = access is not None or has_callers
+    add_page(app, asks_for_tokens=tells_apart, sign_in=sign_in)
     # FastAPI's own way to give it another document. Rendered when it is first asked for: most doors never are.
-    app.openapi = cache(partial(describe, app, authenticated=access is not None or has_callers))  # type: ignore[method-assign]
+    app.openapi = cache(partial(describe, app, authenticated=tells_apart))  # type: ignore[method-assign]
     return app
 
 

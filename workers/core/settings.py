@@ -78,6 +78,12 @@ class Settings(BaseSettings):
     """
     auth_audience: str = Field(default="", validate_default=True, description="the id of an app client")
     """The id of the app client that the tokens must have been issued for."""
+    auth_domain: str = Field(default="", validate_default=True, description="an https address")
+    """Where people sign in to that pool on the page, as https://<name>.auth.<Region>.amazoncognito.com.
+
+    The app client has no secret, lets codes be exchanged, and has the page's address among its callbacks. Without it
+    the page asks for a token.
+    """
     api_host: str = Field(default="127.0.0.1", validate_default=True, description="an IPv4 address such as 127.0.0.1")
     """The IPv4 address that the HTTP door listens on; any but loopback needs the two settings above."""
 
@@ -120,15 +126,25 @@ class Settings(BaseSettings):
             raise _Misfit("names one identity twice: a path tells no two roles or users of an account apart")
         return {arn: role for arn, _, role in pairs}
 
-    @field_validator("auth_issuer")
+    @field_validator("auth_issuer", "auth_domain")
     @classmethod
-    def _check_issuer(cls, issuer: str) -> str:
-        parts = urlsplit(issuer)
+    def _check_address(cls, address: str) -> str:
+        parts = urlsplit(address)
         # Whoever can answer in the pool's place makes keys of his own: only this machine is asked without TLS.
         trusted = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname == "127.0.0.1")
-        if issuer and not (trusted and parts.hostname):
+        if address and not (trusted and parts.hostname):
             raise _Misfit("must be an https address")
-        return issuer.rstrip("/")
+        return address.rstrip("/")
+
+    @field_validator("auth_domain")
+    @classmethod
+    def _check_domain(cls, domain: str, known: ValidationInfo) -> str:
+        # It becomes a word of the page's policy, where a blank or a semicolon would begin another one.
+        if domain and re.fullmatch(r"https?://[\w.-]+(:\d+)?", domain, re.ASCII) is None:
+            raise _Misfit("must be an https address without a path")
+        if domain and not known.data.get("auth_audience"):
+            raise _Misfit("needs PRELAUNCH_AUTH_ISSUER and PRELAUNCH_AUTH_AUDIENCE")
+        return domain
 
     @field_validator("auth_audience")
     @classmethod

@@ -1,0 +1,173 @@
+/** What is shown, by the address's fragment; kept up to date, and never shown as newer than it is. */
+
+import { Problem } from "./api.js";
+import { fill, make } from "./dom.js";
+import { describeReader, openSession, release, signOut } from "./session.js";
+import { askForToken, isSignedOut } from "./signing.js";
+import { showGroup } from "./group.js";
+import { showGroups } from "./groups.js";
+import { showLetters } from "./letters.js";
+import { showWave, showWaves } from "./waves.js";
+import { tellMoments } from "./words.js";
+
+/**
+ * A view: it is made once, empty, and reads and shows itself whenever it is asked to.
+ *
+ * @typedef {{title: string, refresh: (signal: AbortSignal) => Promise<number>}} View refresh answers after how many
+ *     seconds it is worth asking again; Infinity: when somebody asks.
+ */
+
+const TROUBLE_SECONDS = 5;
+const MOMENTS_MILLISECONDS = 5_000;
+/** @type {[RegExp, (place: HTMLElement, again: () => void, ...parts: string[]) => View][]} */
+const VIEWS = [
+  [/^#\/groups$/, showGroups],
+  [/^#\/groups\/([^/]+)(?:\/(servers|plan|history|definition))?$/, showGroup],
+  [/^#\/waves$/, showWaves],
+  [/^#\/waves\/([^/]+)$/, showWave],
+  [/^#\/dead-letters$/, showLetters],
+];
+
+const view = find("view");
+const trouble = find("trouble");
+const asOf = find("as-of");
+let leaving = new AbortController();
+let wake = () => {};
+let isAskedAgain = false;
+/** @type {Date | null} */
+let readAt = null;
+
+/** Read anew what is shown, now. */
+function again() {
+  isAskedAgain = true;
+  wake();
+}
+
+function open() {
+  leaving.abort();
+  leaving = new AbortController();
+  const [make, parts] = route(location.hash);
+  view.replaceChildren();
+  readAt = null;
+  trouble.hidden = true;
+  const shown = make(view, again, ...parts);
+  document.title = `${shown.title} · prelaunch · ${location.host}`;
+  document.querySelectorAll("header nav a").forEach((link) => {
+    const here = location.hash.startsWith(link.getAttribute("href") ?? "-");
+    if (here) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  });
+  void follow(shown, leaving.signal);
+}
+
+/**
+ * @param {string} hash
+ * @returns {[(place: HTMLElement, again: () => void, ...parts: string[]) => View, string[]]}
+ */
+function route(hash) {
+  for (const [pattern, make] of VIEWS) {
+    const found = pattern.exec(hash);
+    if (found) return [make, found.slice(1).map((part) => decodeURIComponent(part ?? ""))];
+  }
+  return [showGroups, []];
+}
+
+/**
+ * @param {View} shown
+ * @param {AbortSignal} signal
+ */
+async function follow(shown, signal) {
+  while (!signal.aborted) {
+    isAskedAgain = false;
+    let seconds;
+    try {
+      seconds = await shown.refresh(signal);
+      readAt = new Date();
+      trouble.hidden = true;
+    } catch (error) {
+      if (signal.aborted) return;
+      seconds = tellTrouble(error);
+    }
+    tellWhen();
+    tellReader();
+    if (!isAskedAgain) await pause(seconds, signal);
+  }
+}
+
+/**
+ * Wait; whoever does not look at the page does not ask either.
+ *
+ * @param {number} seconds
+ * @param {AbortSignal} signal
+ */
+async function pause(seconds, signal) {
+  const woken = new Promise((resolve) => {
+    wake = () => resolve(undefined);
+    signal.addEventListener("abort", wake);
+  });
+  const timer = Number.isFinite(seconds) ? setTimeout(wake, seconds * 1000) : undefined;
+  await woken;
+  clearTimeout(timer);
+  while (document.hidden && !signal.aborted) {
+    await new Promise((resolve) => {
+      document.addEventListener("visibilitychange", resolve, { once: true, signal });
+      signal.addEventListener("abort", resolve);
+    });
+  }
+}
+
+/**
+ * Say what went wrong; what was read before stays, with its time.
+ *
+ * @param {unknown} error
+ * @returns {number} Seconds until it is tried again.
+ */
+function tellTrouble(error) {
+  const signedOut = isSignedOut(error);
+  const message = error instanceof Error ? error.message : String(error);
+  const id = error instanceof Problem && error.requestId ? ` (request ${error.requestId})` : "";
+  const stale = readAt === null ? "" : ` What is shown is of ${clock(readAt)}.`;
+  trouble.hidden = false;
+  fill(trouble, make("p", {}, `${message}${id}${stale}`), signedOut ? askForToken(again) : null);
+  if (signedOut) return Infinity;
+  if (error instanceof Problem && error.status >= 400 && error.status < 500) return Infinity;
+  if (!(error instanceof Problem)) console.error(error);
+  return error instanceof Problem && error.retryAfter > 0 ? error.retryAfter : TROUBLE_SECONDS;
+}
+
+function tellWhen() {
+  asOf.textContent = readAt === null ? "" : `as of ${clock(readAt)}`;
+  asOf.classList.toggle("old", !trouble.hidden);
+}
+
+function tellReader() {
+  const reader = describeReader();
+  const leave = reader?.canSignOut
+    ? make("button", { type: "button", "data-key": "sign out", onclick: signOut }, "Sign out")
+    : null;
+  fill(find("who"), reader === null ? `${location.host}, ${release()}` : `${reader.name} (${reader.role}) `, leave);
+}
+
+/** @param {Date} at */
+function clock(at) {
+  return `${at.toISOString().slice(11, 19)} UTC`;
+}
+
+/** @param {string} id */
+function find(id) {
+  const element = document.getElementById(id);
+  if (element === null) throw new Error(`The document has no ${id}.`);
+  return element;
+}
+
+try {
+  await openSession();
+} catch (error) {
+  trouble.hidden = false;
+  fill(trouble, make("p", {}, /** @type {Error} */ (error).message));
+}
+if (!location.hash) history.replaceState(null, "", "#/groups");
+addEventListener("hashchange", open);
+setInterval(tellMoments, MOMENTS_MILLISECONDS);
+if (trouble.hidden) open();
+else fill(view, make("button", { type: "button", onclick: open }, "Go on"));

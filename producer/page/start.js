@@ -1,0 +1,75 @@
+/** Starting a wave: a drill unless somebody says otherwise. */
+
+import { ask, path } from "./api.js";
+import { askFirst } from "./dialog.js";
+import { make } from "./dom.js";
+import { count } from "./words.js";
+
+const MOST_GROUPS = 32;
+
+/**
+ * Ask how the groups are to be launched, and start it.
+ *
+ * @param {any[]} groups The groups, as a list of groups has them.
+ */
+export function startWave(groups) {
+  const all = groups.map(({ launchConfigStatus: stands }) => stands);
+  const total = all.reduce((sum, each) => sum + each.appliedServers + each.failedServers + each.pendingServers, 0);
+  const ready = all.reduce((sum, each) => sum + each.appliedServers, 0);
+  const drill = make("input", { type: "radio", name: "kind", value: "drill", checked: true });
+  const recovery = make("input", { type: "radio", name: "kind", value: "recovery" });
+  const what = `${count(groups.length, "group")}, ${count(total, "source server")}`;
+  askFirst({
+    title: `Start a wave over ${what}`,
+    content: [
+      make("p", {}, groups.map(({ groupName }) => groupName).join(", ")),
+      ready < total
+        ? make("p", { class: "failed" }, `${count(total - ready, "source server")} of these not ready.`)
+        : make("p", {}, "All of them are ready: they start at once."),
+      groups.length > MOST_GROUPS
+        ? make("p", { class: "failed" }, `A wave has at most ${MOST_GROUPS} groups; start several.`)
+        : null,
+      make(
+        "fieldset",
+        {},
+        make("legend", {}, "Kind"),
+        make("label", {}, drill, " Drill: instances beside what runs, for a test"),
+        make("label", {}, recovery, " Recovery: in earnest"),
+      ),
+      choice("onNotReady", "What is not ready", [
+        ["apply", "is applied first, the rest starts at once"],
+        ["skip", "is left out"],
+        ["fail", "keeps the wave from being started"],
+      ]),
+      choice("verify", "What is ready", [
+        ["stored", "starts without a look at DRS and EC2"],
+        ["live", "is read once more before anything starts"],
+      ]),
+    ],
+    act: "Start",
+    name: () => (recovery.checked ? `Start the RECOVERY of ${what}` : `Start a drill of ${what}`),
+    isGrave: () => recovery.checked,
+    async perform(key, form) {
+      const wave = await ask("POST", "waves", {
+        key,
+        body: {
+          groupIds: groups.map(({ groupId }) => groupId),
+          isDrill: form.get("kind") !== "recovery",
+          onNotReady: form.get("onNotReady"),
+          verify: form.get("verify"),
+        },
+      });
+      location.hash = `#/${path("waves", wave.waveId)}`;
+    },
+  });
+}
+
+/**
+ * @param {string} name
+ * @param {string} title
+ * @param {[string, string][]} options
+ */
+function choice(name, title, options) {
+  const select = make("select", { name }, options.map(([value, said]) => make("option", { value }, said)));
+  return make("label", {}, `${title} `, select);
+}
