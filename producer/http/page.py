@@ -79,7 +79,8 @@ def add_page(app: FastAPI, *, asks_for_tokens: bool, sign_in: SignIn | None) -> 
     @app.get(PAGE + "/{name}", include_in_schema=False)
     async def get_page_file(name: str) -> Response:
         """Show a file of the page."""
-        return _answer(name, headers)
+        # Its addresses lead elsewhere from here.
+        return _answer(name if name != INDEX else "", headers)
 
 
 def _answer(name: str, headers: dict[str, str]) -> Response:

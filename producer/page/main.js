@@ -50,6 +50,7 @@ function open() {
   view.replaceChildren();
   readAt = null;
   trouble.hidden = true;
+  tellWhen();
   const shown = make(view, again, ...parts);
   document.title = `${shown.title} · prelaunch · ${location.host}`;
   document.querySelectorAll("header nav a").forEach((link) => {

@@ -24,7 +24,7 @@ export function startWave(groups) {
     content: [
       make("p", {}, groups.map(({ groupName }) => groupName).join(", ")),
       ready < total
-        ? make("p", { class: "failed" }, `${count(total - ready, "source server")} of these not ready.`)
+        ? make("p", { class: "failed" }, `${count(total - ready, "source server")} of these ${total - ready === 1 ? "is" : "are"} not ready.`)
         : make("p", {}, "All of them are ready: they start at once."),
       groups.length > MOST_GROUPS
         ? make("p", { class: "failed" }, `A wave has at most ${MOST_GROUPS} groups; start several.`)

@@ -4,8 +4,7 @@ Fetch DynamoDB Local with npm, check that it is the very package that was locked
 Of the package only the jars are wanted: nothing of it or of its dependencies is installed or run by npm.
 """
 
-import base64
-import hashlib
+import io
 import re
 import shutil
 import subprocess
@@ -13,6 +12,8 @@ import sys
 import tarfile
 import tempfile
 from pathlib import Path
+
+from tests.npm_package import NPM_ADVICE, NotFetched, fetch
 
 PACKAGE = "amplify-dynamodb-simulator@2.9.30"
 SHA512 = "xTeeRLvzEfqyd5lh3bH4c0kHvSHHmmhD5ZDsHFKAQ5g2Zl6JqlFdutaQhCLHzxEp6Ry1o7TB6niIoXuQAnSewQ=="
@@ -22,7 +23,6 @@ HOME = Path(sys.prefix) / "dynamodb-local"
 JAR = "DynamoDBLocal.jar"
 JAVA_VERSION = 17
 JAVA_ADVICE = f"Java {JAVA_VERSION} or newer (Debian: apt-get install openjdk-17-jre-headless)"
-NPM_ADVICE = "npm, which fetches it (Debian: apt-get install npm)"
 FETCH_ADVICE = "its jar (run: make .venv/.dynamodb)"
 
 
@@ -71,36 +71,26 @@ def install(home: Path = HOME) -> None:
         home: The directory that it is unpacked into.
 
     Raises:
-        Missing: Java or npm is not there, npm cannot fetch it, or what it fetched is another package.
+        Missing: Java is not there, or the package cannot be had.
     """
-    npm = shutil.which("npm")
     missing = [] if find_java() else [JAVA_ADVICE]
-    missing += [] if npm else [NPM_ADVICE]
-    if missing or npm is None:
+    missing += [] if shutil.which("npm") else [NPM_ADVICE]
+    if missing:
         raise explain(missing)
+    try:
+        fetched = fetch(PACKAGE, SHA512)
+    except NotFetched as error:
+        raise Missing(str(error)) from error
     with tempfile.TemporaryDirectory(dir=home.parent) as directory:
-        done = subprocess.run(
-            [npm, "pack", PACKAGE, "--loglevel=error"], cwd=directory, capture_output=True, text=True, check=False
-        )
-        packed = [*Path(directory).glob("*.tgz")]
-        if done.returncode or not packed:
-            raise Missing(f"npm pack {PACKAGE} failed: {done.stderr.strip() or done.stdout.strip()}")
-        check(packed[0].read_bytes())
         unpacked = Path(directory) / "unpacked"
-        unpack(packed[0], unpacked)
+        unpack(fetched, unpacked)
         shutil.rmtree(home, ignore_errors=True)
         unpacked.rename(home)
 
 
-def check(package: bytes) -> None:
-    """Refuse a package that is not the one that was locked."""
-    if base64.b64encode(hashlib.sha512(package).digest()).decode() != SHA512:
-        raise Missing(f"npm fetched another {PACKAGE} than the one that is locked: its SHA-512 differs.")
-
-
-def unpack(package: Path, home: Path) -> None:
+def unpack(package: bytes, home: Path) -> None:
     """Unpack the jars, and what they need, of a package that was checked."""
-    with tarfile.open(package) as archive:
+    with tarfile.open(fileobj=io.BytesIO(package)) as archive:
         members = [member for member in archive.getmembers() if member.name.startswith(INSIDE)]
         for member in members:
             member.name = member.name.removeprefix(INSIDE)

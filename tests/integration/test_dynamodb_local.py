@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from tests.acceptance.commands import wait_until
-from tests.dynamodb_local.install import FETCH_ADVICE, HOME, JAR, JAVA_ADVICE, NPM_ADVICE, Missing, check
+from tests.dynamodb_local.install import FETCH_ADVICE, HOME, JAR, JAVA_ADVICE, SHA512, Missing
 from tests.dynamodb_local.tables import LEFT_OUT, make_tables, read_tables
 from tests.integration.conftest import make_client
+from tests.npm_package import NPM_ADVICE, NotFetched, check
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -146,5 +147,5 @@ def test_a_package_that_was_never_fetched_is_said(monkeypatch: pytest.MonkeyPatc
 
 def test_another_package_than_the_locked_one_is_refused() -> None:
     """What the registry serves is compared with the SHA-512 that is locked here; nothing of it is unpacked."""
-    with pytest.raises(Missing, match="SHA-512"):
-        check(base64.b64decode("H4sIAAAAAAAA"))
+    with pytest.raises(NotFetched, match=r"another jars@1\.0\.0.*SHA-512"):
+        check("jars@1.0.0", base64.b64decode("H4sIAAAAAAAA"), SHA512)

@@ -1,0 +1,1 @@
+"""The browser that the page is tested in: fetched, and run."""
