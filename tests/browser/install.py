@@ -1,8 +1,8 @@
 """
-Fetch Chromium and axe-core with npm, check that they are the very packages that were locked, and unpack what runs.
+Fetch what the page is tested with by npm, check that it is the very packages that were locked, and unpack what runs.
 
 Chromium is the one that is packed for AWS Lambda: a single program without a window, and the few libraries that a slim
-Linux does not have. axe-core finds what keeps people from using a page.
+Linux does not have. axe-core finds what keeps people from using a page. TypeScript checks its scripts.
 """
 
 import io
@@ -20,10 +20,13 @@ SHA512 = "4ZKeAQQa8up2mt675qSitztLdbQrlf8BKdC5naeap+5Mv1OV1OlJdPoU+EJC/p5sQUJUQm
 INSIDE = "package/"
 AXE_PACKAGE = "axe-core@4.14.1"
 AXE_SHA512 = "FHfa+lmNjQZfJz1q8wKqIDwC6DExcHt/pkjNQb09a3NPjCKg2rhu5qb2S4r76ASyFNNtuFooJpZe37OgudVGtQ=="
+TYPESCRIPT_PACKAGE = "typescript@5.9.3"
+TYPESCRIPT_SHA512 = "jl1vZzPDinLr9eUt3J/t7V6FgNEw9QjvBPdysz9KfQDD41fQrC2Y4vKQdiaUpFT4bXlb1RHhLpp8wtm6M5TgSw=="
 HOME = Path(sys.prefix) / "browser"
 """Where it is unpacked: in the virtual environment, which is never committed."""
 PROGRAM = "chromium"
 AXE = "axe.min.js"
+TYPESCRIPT = "typescript"
 LIBRARIES = "lib"
 ADVICE = "The tests of the page run in Chromium, which is not there; run: make .venv/.browser"
 UNPACK = "process.stdin.pipe(require('zlib').createBrotliDecompress()).pipe(process.stdout)"
@@ -41,6 +44,7 @@ def install(home: Path = HOME) -> None:
         NotFetched: It cannot be had.
     """
     packed, axe = fetch(PACKAGE, SHA512), fetch(AXE_PACKAGE, AXE_SHA512)
+    typescript = fetch(TYPESCRIPT_PACKAGE, TYPESCRIPT_SHA512)
     with tempfile.TemporaryDirectory(dir=home.parent) as directory:
         unpacked = Path(directory) / "unpacked"
         unpacked.mkdir()
@@ -50,6 +54,9 @@ def install(home: Path = HOME) -> None:
         program.chmod(0o755)
         with tarfile.open(fileobj=io.BytesIO(_decompress(_read(packed, "bin/al2023.tar.br")))) as archive:
             archive.extractall(unpacked, filter="data")
+        with tarfile.open(fileobj=io.BytesIO(typescript)) as archive:
+            archive.extractall(unpacked, filter="data")
+        (unpacked / INSIDE).rename(unpacked / TYPESCRIPT)
         shutil.rmtree(home, ignore_errors=True)
         unpacked.rename(home)
 
@@ -72,4 +79,4 @@ if __name__ == "__main__":
     try:
         install()
     except NotFetched as error:
-        sys.exit(f"The tests of the page need Chromium and axe-core. {error}")
+        sys.exit(f"The page cannot be tested. {error}")

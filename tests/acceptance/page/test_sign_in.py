@@ -130,3 +130,18 @@ def test_a_token_that_the_api_takes_no_more_asks_to_sign_in_again(reader: Reader
     expect(reader.page.locator("#trouble")).to_contain_text("What is shown is of")
     expect(reader.button("Sign in")).to_be_visible()
     expect(reader.row("guarded")).to_have_count(1)
+
+
+def test_where_nobody_can_sign_in_a_token_is_asked_for(reader: Reader, hosted: HostedPool) -> None:
+    """One that the pool gave out elsewhere; what is none is refused before it is sent anywhere."""
+    told = {"version": "0", "asksForTokens": True, "signIn": None}
+    reader.page.route("**/page/settings.json", lambda route: route.fulfill(json=told))
+    reader.open()
+    field = reader.page.get_by_label("A token of the user pool")
+    field.fill("no token")
+    reader.button("Use it").click()
+    expect(reader.page.locator("#trouble")).to_contain_text("This is no token of a user pool")
+    field.fill(hosted.pool.sign(hosted.pool.claims("reader")))
+    reader.button("Use it").click()
+    expect(reader.row("guarded")).to_have_count(1)
+    expect(reader.page.locator("#who")).to_contain_text("ada (reader)")
