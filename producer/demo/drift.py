@@ -4,12 +4,13 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from producer.demo.groups import PATIENCE_SECONDS, POLL_SECONDS, read_status, reapply_failed
+from producer.demo.groups import PATIENCE_SECONDS, POLL_SECONDS, reapply_failed
 from producer.demo.outside import EDITS, ask_for_a_watch, count_restored, edit_templates
-from producer.demo.processes import DemoFailed
 from producer.demo.result import Drift, Found
-from producer.demo.scenario import EDITED_MEMBERS
 from producer.demo.stage import Stage
+from producer.local_stack.groups import read_status
+from producer.local_stack.processes import LocalStackFailed
+from producer.local_stack.scenario import EDITED_MEMBERS
 from workers.core.settings import Settings
 
 
@@ -26,7 +27,7 @@ def play_drift(stage: Stage, group_ids: Mapping[str, str], members: Sequence[Seq
         What came of it.
 
     Raises:
-        DemoFailed: Not all that was edited was found in time.
+        LocalStackFailed: Not all that was edited was found in time.
     """
     settled_at = time.monotonic()
     edited = [members[group][position] for group, position in EDITED_MEMBERS]
@@ -67,7 +68,7 @@ def _await_failures(stage: Stage, group_ids: Mapping[str, str], count: int) -> N
         if failed >= count and all(status["status"] != "pending" for status in statuses):
             return
         time.sleep(POLL_SECONDS)
-    raise DemoFailed(f"The watch found {failed} of {count} edited launch templates within {PATIENCE_SECONDS} s.")
+    raise LocalStackFailed(f"The watch found {failed} of {count} edited launch templates within {PATIENCE_SECONDS} s.")
 
 
 def _read_found(stage: Stage, name: str, group_id: str) -> list[Found]:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from producer.demo.sdk import plain_client
+from producer.local_stack.sdk import plain_client
 
 Data: TypeAlias = dict[str, Any]
 

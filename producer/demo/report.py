@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 
 from producer.demo.result import Calls, Drift, Found, Result
+from producer.local_stack.groups import describe_failure
 
 Show = Callable[[str, int], None]
 
@@ -65,10 +66,7 @@ class Screen:
 
     def show_failure(self, failure: Mapping[str, Any]) -> None:
         """Show the source server that failed, with its reason."""
-        self.say(
-            f"[yellow]failed[/] {failure['sourceServerId']}: {failure.get('operation')} answered {failure['code']}:"
-            f" {escape(failure['message'])} (request {failure.get('requestId')}, attempt {failure.get('attempt')})"
-        )
+        self.say(f"[yellow]failed[/] {escape(describe_failure(failure))}")
 
     def show_correction(self, count: int) -> None:
         """Show how many source servers the correction touched."""

@@ -7,35 +7,18 @@ than it should is said, and the exit status is 1.
 
 import time
 from datetime import UTC, datetime
-from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra.local.process import StandIn
 from producer.demo.drift import play_drift
-from producer.demo.groups import (
-    PATIENCE_SECONDS,
-    POLL_SECONDS,
-    await_settled,
-    find_failure,
-    reapply_failed,
-    summarise,
-)
-from producer.demo.processes import DemoFailed, StopSignals
+from producer.demo.groups import PATIENCE_SECONDS, POLL_SECONDS, await_settled, reapply_failed
 from producer.demo.report import Screen
 from producer.demo.result import Calls, Result
-from producer.demo.scenario import (
-    GROUP_NAMES,
-    REFUSAL,
-    REFUSED_MEMBER,
-    REGION,
-    SERVERS_A_GROUP,
-    Network,
-    draw_group,
-)
-from producer.demo.sdk import plain_client
 from producer.demo.serial import recover_serially
 from producer.demo.stage import Stage, open_stage
+from producer.local_stack.groups import draw_groups, find_failure, find_network, refuse_one, summarise
+from producer.local_stack.processes import LocalStackFailed, StopSignals
+from producer.local_stack.scenario import GROUP_NAMES, SERVERS_A_GROUP
 from workers.core.model.group import GroupDefinition
 from workers.core.model.group_parse import parse_group
 
@@ -55,9 +38,9 @@ def run_demo(*, as_json: bool) -> int:
     """
     with Screen.open(quiet=as_json) as screen:
         try:
-            with StopSignals.watch() as signals, open_stage(screen, signals) as stage:
+            with StopSignals.watch("The demo") as signals, open_stage(screen, signals) as stage:
                 result = _play(stage)
-        except DemoFailed as failed:
+        except LocalStackFailed as failed:
             screen.complain(str(failed))
             return 1
         except (OSError, BotoCoreError, ClientError) as error:
@@ -72,16 +55,10 @@ def run_demo(*, as_json: bool) -> int:
 
 
 def _play(stage: Stage) -> Result:
-    network = _find_network(stage.aws)
-    ahead, serial = (_draw_groups(stage.aws, network) for _ in ("ahead", "serial"))
-    refused = ahead[0]["sourceServerIds"][REFUSED_MEMBER]
-    fault = {
-        "service": "drs",
-        "operation": "UpdateLaunchConfiguration",
-        "code": REFUSAL,
-        "sourceServerId": refused,
-    }
-    stage.aws.control("PUT", "faults", [fault])
+    network = find_network(stage.aws)
+    sizes = [SERVERS_A_GROUP] * len(GROUP_NAMES)
+    ahead, serial = (draw_groups(stage.aws, network, sizes) for _ in ("ahead", "serial"))
+    refuse_one(stage.aws, ahead[0])
     stage.reset_counts()
     begun = time.monotonic()
     group_ids = [stage.call("POST", "/protection-groups", body)["groupId"] for body in ahead]
@@ -122,24 +99,6 @@ def _play(stage: Stage) -> Result:
     )
 
 
-def _find_network(aws: StandIn) -> Network:
-    ec2 = plain_client("ec2", aws.environment)
-    subnet = min(ec2.describe_subnets()["Subnets"], key=lambda found: str(found["SubnetId"]))
-    groups = ec2.describe_security_groups(Filters=[{"Name": "vpc-id", "Values": [subnet["VpcId"]]}])
-    return Network(subnet["SubnetId"], subnet["CidrBlock"], groups["SecurityGroups"][0]["GroupId"])
-
-
-def _draw_groups(aws: StandIn, network: Network) -> list[dict[str, Any]]:
-    return [
-        draw_group(
-            name,
-            aws.control("POST", "servers", {"count": SERVERS_A_GROUP, "region": REGION})["sourceServerIds"],
-            network,
-        )
-        for name in GROUP_NAMES
-    ]
-
-
 def _start_wave(stage: Stage, group_ids: list[str]) -> tuple[float, str, Calls]:
     stage.reset_counts()
     give_up_at = time.monotonic() + PATIENCE_SECONDS
@@ -149,7 +108,7 @@ def _start_wave(stage: Stage, group_ids: list[str]) -> tuple[float, str, Calls]:
         time.sleep(POLL_SECONDS)
         wave = stage.call("GET", f"/waves/{wave['waveId']}")
     if wave["startedAt"] is None:
-        raise DemoFailed(f"The demo's wave is {wave['status']}: {wave['errors']}")
+        raise LocalStackFailed(f"The demo's wave is {wave['status']}: {wave['errors']}")
     seconds = (datetime.fromisoformat(wave["startedAt"]) - begun_at).total_seconds()
     paths = {group["path"] for group in wave["groups"]}
     return seconds, "/".join(sorted(paths)), stage.read_calls()

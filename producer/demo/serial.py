@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from producer.demo.sdk import plain_client
+from producer.local_stack.sdk import plain_client
 from workers.core.model.group import GroupDefinition
 from workers.core.model.launch_config import FIELDS, Half, LaunchConfig
 from workers.core.plan.template import TEMPLATE_FIELDS

@@ -1,8 +1,4 @@
-"""
-What the demo plays on: a stand-in for AWS, the API and a worker, each a process of its own.
-
-The demo must never reach a real account, whatever the environment of the person who runs it says.
-"""
+"""What the demo plays on: a stand-in for AWS, the API and a worker, each a process of its own."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -13,14 +9,13 @@ from typing import Any
 import httpx
 
 from infra.local.process import StandIn, StandInFailed, stand_in
-from producer.demo.processes import DemoFailed, Running, StopSignals, prelaunch_process
 from producer.demo.report import Screen
 from producer.demo.result import Calls
+from producer.local_stack.door import ANSWER_SECONDS, NoAnswer, call_api
+from producer.local_stack.isolation import leave_real_accounts_alone
+from producer.local_stack.processes import LocalStackFailed, Running, StopSignals, prelaunch_process
 
 LATENCY_SECONDS = 0.1
-ANSWER_SECONDS = 60
-_FOREIGN_PREFIXES = ("AWS_", "PRELAUNCH_")
-_PROXIES = {"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +33,7 @@ class Stage:
         Make sure that the demo can go on.
 
         Raises:
-            DemoFailed: Somebody told it to stop, or one of its processes has ended.
+            LocalStackFailed: Somebody told it to stop, or one of its processes has ended.
         """
         self.signals.check()
         for process in self.processes:
@@ -57,17 +52,15 @@ class Stage:
             The answer's JSON.
 
         Raises:
-            DemoFailed: It refused, or did not answer.
+            LocalStackFailed: It refused, or did not answer.
         """
         self.check()
         try:
-            answer = self.api.request(method, path, json=body)
-        except httpx.HTTPError as error:
+            return call_api(self.api, method, path, body)
+        except NoAnswer:
+            # If a process has died, that is why.
             self.check()
-            raise DemoFailed(f"The demo's API does not answer {method} {path}: {error!r}.") from error
-        if answer.is_error:
-            raise DemoFailed(f"The demo's API answered {answer.status_code} to {method} {path}: {answer.text}")
-        return answer.json()
+            raise
 
     def reset_counts(self) -> None:
         """Begin to count calls anew."""
@@ -89,15 +82,15 @@ def open_stage(screen: Screen, signals: StopSignals) -> Iterator[Stage]:
         signals: What may tell it to stop.
 
     Yields:
-        The stage; DemoFailed is raised if a part does not start.
+        The stage; LocalStackFailed is raised if a part does not start.
     """
     with ExitStack() as closing:
         screen.say("Starting a stand-in for AWS, the API and a worker, each a process of its own …")
-        _leave_real_accounts_alone()
+        leave_real_accounts_alone()
         try:
             aws = closing.enter_context(stand_in(latency_seconds=LATENCY_SECONDS, rates="real"))
         except StandInFailed as error:
-            raise DemoFailed(str(error)) from error
+            raise LocalStackFailed(str(error)) from error
         signals.check()
         environment = {**os.environ, **aws.environment}  # noqa: TID251  # what a child process gets
         worker = closing.enter_context(prelaunch_process(environment, "worker"))
@@ -107,13 +100,3 @@ def open_stage(screen: Screen, signals: StopSignals) -> Iterator[Stage]:
         stage = Stage(aws, api, screen, signals, (worker, door))
         stage.call("GET", "/readyz")
         yield stage
-
-
-def _leave_real_accounts_alone() -> None:
-    """Take out of our own environment, which our processes inherit, what could lead to a real account."""
-    environment = os.environ  # noqa: TID251  # cleared, not read
-    for name in [*environment]:
-        if name.startswith(_FOREIGN_PREFIXES) or name.upper() in _PROXIES:
-            del environment[name]
-    # A profile's settings may say to ignore the endpoint that the environment names.
-    environment["AWS_CONFIG_FILE"] = environment["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull

@@ -155,7 +155,7 @@ def assert_the_calls_are_those_of_the_least_plan(calls: dict[str, dict[str, dict
 
 @pytest.mark.parametrize(
     ("moment", "number", "whole_group"),
-    [("infra.local", signal.SIGTERM, False), ("producer.cli api", signal.SIGINT, True)],
+    [("infra.local", signal.SIGTERM, False), ("tied api", signal.SIGINT, True)],
 )
 def test_a_demo_told_to_stop_ends_in_order(
     tmp_path: Path, moment: str, number: signal.Signals, *, whole_group: bool
@@ -174,8 +174,8 @@ def test_a_demo_told_to_stop_ends_in_order(
 def test_a_demo_whose_part_dies_says_which_and_ends(tmp_path: Path, part: str) -> None:
     """A process that dies under it: one line that names it, status 1, no waiting for what cannot come."""
     with running_demo(tmp_path / "log") as demo:
-        demo.wait_for_child("producer.cli api")
-        os.killpg(demo.wait_for_child(f"producer.cli {part}"), signal.SIGKILL)
+        demo.wait_for_child("tied api")
+        os.killpg(demo.wait_for_child(f"tied {part}"), signal.SIGKILL)
         status, output, errors = demo.end()
         assert (status, output) == (1, "")
         assert errors.count("\n") == 1, errors

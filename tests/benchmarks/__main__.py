@@ -10,8 +10,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from producer.demo.processes import DemoFailed, StopSignals
-from producer.demo.stage import _leave_real_accounts_alone
+from producer.local_stack.isolation import leave_real_accounts_alone
+from producer.local_stack.processes import LocalStackFailed, StopSignals
 from tests.benchmarks.lines import LINES, NoSuchLine, Run, choose
 from tests.benchmarks.report import open_console, publish, show, summarise
 from tests.benchmarks.results import Result, find_broken, merge, read, write
@@ -41,9 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except NoSuchLine as error:
         console.print(str(error), soft_wrap=True)
         return WRONG_USE
-    _leave_real_accounts_alone()
+    leave_real_accounts_alone()
     begun = time.monotonic()
-    with StopSignals.watch() as signals:
+    with StopSignals.watch("The benchmark") as signals:
         results = [result for run in runs for result in _run(run, signals, asked.shrink, console)]
         if signals.received:
             console.print(f"The benchmark was stopped by {signals.received.name}: nothing is written.")
@@ -67,7 +67,7 @@ def _run(run: Run, signals: StopSignals, shrink: int, console: Console) -> Itera
         for result in [*run.measure(signals, max(run.servers // shrink, LEAST_SERVERS))]:
             yield replace(result, measured_at=now)
     except Exception as error:  # noqa: BLE001  # one line that breaks says so, and the others are still measured
-        if not isinstance(error, DemoFailed):
+        if not isinstance(error, LocalStackFailed):
             console.print_exception()
         for line in run.lines:
             yield Result(f"{line}: failures", 1, "failures", f"{error!r}", bar=0, measured_at=now)

@@ -8,7 +8,7 @@ one of them prelaunch would pace itself at the quota whatever the stand-in allow
 import time
 from collections.abc import Iterator
 
-from producer.demo.processes import StopSignals
+from producer.local_stack.processes import StopSignals
 from tests.benchmarks.bottleneck import name_bottleneck
 from tests.benchmarks.floor import MINIMAL_PLAN, WRITES, find_floor
 from tests.benchmarks.results import Result

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from producer.demo.processes import StopSignals
+from producer.local_stack.processes import StopSignals
 from tests.benchmarks.apply import measure_apply, measure_apply_and_reapply
 from tests.benchmarks.neighbour import measure_beside_neighbour
 from tests.benchmarks.results import Result

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 
 from botocore.exceptions import ClientError
 
-from producer.demo.processes import StopSignals
 from producer.demo.result import Calls
+from producer.local_stack.processes import StopSignals
 from tests.benchmarks.bottleneck import name_bottleneck
 from tests.benchmarks.floor import MINIMAL_PLAN, find_floor, find_half_rate
 from tests.benchmarks.results import Result

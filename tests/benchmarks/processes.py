@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from producer.demo.processes import STOP_SECONDS, Running
+from producer.local_stack.processes import STOP_SECONDS, Running
 from tests.chaos.processes import tied
 
 PROC = Path("/proc")

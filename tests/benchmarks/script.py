@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from botocore.exceptions import ClientError
 
-from producer.demo.processes import StopSignals
+from producer.local_stack.processes import StopSignals
 from tests.benchmarks.bottleneck import name_bottleneck
 from tests.benchmarks.floor import find_floor, find_use
 from tests.benchmarks.results import Result

@@ -15,11 +15,11 @@ import httpx
 
 from infra.local.buckets import Rates
 from infra.local.process import stand_in
-from producer.demo.processes import DemoFailed, Running, StopSignals
 from producer.demo.report import Screen
 from producer.demo.result import Calls
-from producer.demo.scenario import REGION
 from producer.demo.stage import LATENCY_SECONDS, Stage
+from producer.local_stack.processes import LocalStackFailed, Running, StopSignals
+from producer.local_stack.scenario import REGION
 from tests.acceptance.commands import make_environment
 from tests.benchmarks.bottleneck import Load
 from tests.benchmarks.floor import find_use
@@ -145,14 +145,14 @@ class Bench:
             paced: Whether the buckets of one account and Region are what it is measured against.
 
         Returns:
-            What it took. DemoFailed is raised where not every source server became ready, or none of it in time.
+            What it took. LocalStackFailed is raised where not every source server became ready, or none of it in time.
         """
         self.stage.reset_counts()
         meter, begun = self.meter(), time.monotonic()
         pending = list(request())
         while pending:
             if time.monotonic() - begun > PATIENCE_SECONDS:
-                raise DemoFailed(f"{len(pending)} groups did not settle within {PATIENCE_SECONDS} s")
+                raise LocalStackFailed(f"{len(pending)} groups did not settle within {PATIENCE_SECONDS} s")
             time.sleep(POLL_SECONDS)
             pending = [group_id for group_id in pending if not self._is_ready(group_id)]
         seconds = time.monotonic() - begun
@@ -162,7 +162,7 @@ class Bench:
     def _is_ready(self, group_id: str) -> bool:
         status = self.stage.call("GET", f"/protection-groups/{group_id}/launch-config-status?limit=1")
         if status["status"] == "failed":
-            raise DemoFailed(f"{status['failedServers']} source servers failed: {status['errors'][:1]}")
+            raise LocalStackFailed(f"{status['failedServers']} source servers failed: {status['errors'][:1]}")
         return bool(status["status"] == "ready")
 
 
@@ -225,5 +225,5 @@ def _await_workers(stage: Stage, workers: Running, processes: int) -> None:
     while count_in_log(workers, "worker.consuming") < processes:
         stage.check()
         if time.monotonic() > give_up_at:
-            raise DemoFailed(f"not every worker process consumes after {START_SECONDS} s")
+            raise LocalStackFailed(f"not every worker process consumes after {START_SECONDS} s")
         time.sleep(POLL_SECONDS)

@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 import aioboto3
 
-from producer.demo.processes import DemoFailed, StopSignals
+from producer.local_stack.processes import LocalStackFailed, StopSignals
 from tests.acceptance.commands import connect
 from tests.benchmarks.bottleneck import Load, name_bottleneck
 from tests.benchmarks.results import Result
@@ -106,10 +106,10 @@ def _submit(bench: Bench, body: dict[str, Any]) -> tuple[str, float, float]:
         sent = sent or _count_sends(bench)
         unsent_at = unsent_at if sent else looked_at
         if time.monotonic() - begun > PATIENCE_SECONDS:
-            raise DemoFailed(f"the request was not answered within {PATIENCE_SECONDS} s")
+            raise LocalStackFailed(f"the request was not answered within {PATIENCE_SECONDS} s")
     ended = time.monotonic()
     if not answers or answers[0].is_error:
-        raise DemoFailed(f"the request was refused: {answers and answers[0].text[:300]}")
+        raise LocalStackFailed(f"the request was refused: {answers and answers[0].text[:300]}")
     return str(answers[0].json()["groupId"]), ended - begun, ended - unsent_at
 
 

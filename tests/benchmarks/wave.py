@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 
-from producer.demo.processes import StopSignals
 from producer.demo.result import CONFIG_CALLS
-from producer.demo.run import _find_network, _start_wave
-from producer.demo.scenario import GROUP_NAMES, draw_group
+from producer.demo.run import _start_wave
 from producer.demo.serial import recover_serially
+from producer.local_stack.groups import find_network
+from producer.local_stack.processes import StopSignals
+from producer.local_stack.scenario import GROUP_NAMES, draw_group
 from tests.benchmarks.bottleneck import name_bottleneck
 from tests.benchmarks.floor import find_use
 from tests.benchmarks.results import Result
@@ -20,7 +21,7 @@ SCALED_TO = (300, 1000)
 def measure_wave(line: str, signals: StopSignals, servers: int) -> Iterator[Result]:
     """Apply a group ahead and start a wave over it; then do the same serially."""
     with open_bench(signals) as bench:
-        network = _find_network(bench.stage.aws)
+        network = find_network(bench.stage.aws)
         ahead, serial = (draw_group(name, bench.add_servers(servers), network) for name in GROUP_NAMES)
         group_ids = bench.create([ahead])
         bench.measure(lambda: group_ids)

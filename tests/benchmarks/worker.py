@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from producer.demo.processes import DemoFailed, StopSignals
-from producer.demo.scenario import REGION
+from producer.local_stack.processes import LocalStackFailed, StopSignals
+from producer.local_stack.scenario import REGION
 from tests.benchmarks.bottleneck import name_bottleneck
 from tests.benchmarks.probe import find_percentile, read_samples
 from tests.benchmarks.processes import Peak, python_process
@@ -44,7 +44,7 @@ def measure_worker(line: str, signals: StopSignals, servers: int) -> Iterator[Re
                 with Peak.watch(worker_id) as many:
                     bench.measure(lambda: bench.create(bodies))
         if not samples.exists():
-            raise DemoFailed("the worker wrote no samples of its loop")
+            raise LocalStackFailed("the worker wrote no samples of its loop")
         at_once = json.loads(samples.with_suffix(".json").read_text())["most"]
         yield from _judge_memory(line, one.mb, many.mb, at_once, measured)
         yield from _judge_stalls(line, read_samples(samples), read_samples(idle))
@@ -53,7 +53,7 @@ def measure_worker(line: str, signals: StopSignals, servers: int) -> Iterator[Re
 def _find_worker(bench: Bench) -> int:
     workers = bench.worker_ids
     if len(workers) != 1:
-        raise DemoFailed(f"prelaunch worker runs {len(workers)} processes instead of one")
+        raise LocalStackFailed(f"prelaunch worker runs {len(workers)} processes instead of one")
     return workers[0]
 
 

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from infra.local.process import stand_in
-from producer.demo.processes import StopSignals
+from producer.local_stack.processes import StopSignals
 from tests.chaos.processes import emptied
 from tests.chaos.run import SERVERS, WORKERS, Chaos, Stopped, say
 from tests.chaos.verdict import Verdict
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run(asked: argparse.Namespace, folder: Path) -> Verdict | None:
     """Run it all; None where it came to no verdict, which is said."""
     with ExitStack() as closing:
-        signals = closing.enter_context(StopSignals.watch())
+        signals = closing.enter_context(StopSignals.watch("The chaos"))
         aws = closing.enter_context(stand_in(rates="off"))
         chaos = Chaos(aws, folder, asked.seed, asked.seconds, asked.scale, signals)
         closing.enter_context(emptied(chaos.slots))

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.local.process import StandIn
-from producer.demo.processes import StopSignals
+from producer.local_stack.processes import StopSignals
 from tests.acceptance.commands import make_environment
 from tests.chaos.evidence import Evidence
 from tests.chaos.faults import Faults

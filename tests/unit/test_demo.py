@@ -12,10 +12,17 @@ from typing import Any
 import pytest
 
 from producer.demo.outside import EDITS
-from producer.demo.processes import DemoFailed, Running, StopSignals
 from producer.demo.report import Screen
 from producer.demo.result import CONFIG_CALLS, Drift, Found, Result
-from producer.demo.scenario import EDITED_MEMBERS, GROUP_NAMES, OVERRIDES_A_GROUP, REFUSED_MEMBER, Network, draw_group
+from producer.local_stack.processes import LocalStackFailed, Running, StopSignals
+from producer.local_stack.scenario import (
+    EDITED_MEMBERS,
+    GROUP_NAMES,
+    OVERRIDES_A_GROUP,
+    REFUSED_MEMBER,
+    Network,
+    draw_group,
+)
 from workers.core.model.group_parse import parse_group
 from workers.core.plan.drift import find_template_drift
 from workers.core.plan.observed import ObservedTemplate
@@ -85,11 +92,11 @@ def test_what_comes_out_otherwise_is_said(otherwise: dict[str, Any]) -> None:
 def test_a_signal_breaks_nothing_off_and_is_told_at_the_next_check(number: signal.Signals) -> None:
     """Where nobody asks nothing happens; whoever asks next stops; afterwards signals act as before."""
     before = signal.getsignal(number)
-    with StopSignals.watch() as signals:
+    with StopSignals.watch("The demo") as signals:
         signals.check()
         signal.raise_signal(number)
         signal.raise_signal(number)
-        with pytest.raises(DemoFailed, match=number.name):
+        with pytest.raises(LocalStackFailed, match=number.name):
             signals.check()
     assert signal.getsignal(number) == before
 
@@ -104,7 +111,7 @@ def test_a_part_that_ended_is_told_with_the_last_line_of_its_log(tmp_path: Path)
         part = Running("prelaunch worker", process, log)
         part.check()
         process.communicate()
-        with pytest.raises(DemoFailed, match=r"^prelaunch worker ended with status 3 .*: no \[queue\] here$"):
+        with pytest.raises(LocalStackFailed, match=r"^prelaunch worker ended with status 3 .*: no \[queue\] here$"):
             part.check()
 
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from producer.demo.result import CONFIG_CALLS, Drift, Found, Result
-from producer.demo.scenario import GROUP_NAMES, SERVERS_A_GROUP, Network, draw_group
+from producer.local_stack.scenario import GROUP_NAMES, SERVERS_A_GROUP, Network, draw_group
 from workers.core.model.group_parse import parse_group
 
 NETWORK = Network("subnet-01234567", "10.20.0.0/16", "sg-01234567")

@@ -1,4 +1,4 @@
-"""The plain SDK's clients, for whoever in the demo is not prelaunch: the serial way, and somebody else's hand."""
+"""The plain SDK's clients, for whoever is not prelaunch: the serial way, and somebody else's hand."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""What the demo applies: two groups with defaults, overrides and static addresses. Pure."""
+"""Two groups with defaults, overrides and static addresses, and what happens to some of their members. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
