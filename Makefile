@@ -7,10 +7,11 @@ PACKAGES := producer workers infra
 # A test run starts some hundred Python processes, of which all but the first would compile everything anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help check test test-release chaos mutants bench simulate scale demo docs audit format lock clean
+.PHONY: help check test test-release chaos mutants bench simulate scale demo serve docs audit format lock clean
 
 help:
 	@echo "make demo    apply two groups' launch settings ahead, find and repair drift, then start a wave (local stack)"
+	@echo "make serve   local stack, API, page and a worker, running until Ctrl-C: http://127.0.0.1:8080/"
 	@echo "make check   format, lint, types, layers, docstrings, security: seconds"
 	@echo "make test    every check, every test, and at least 90 % of lines and branches run"
 	@echo "make test-release  every law with 10,000 examples instead of 200: hours"
@@ -92,6 +93,10 @@ scale: $(VENV)/.dev
 
 demo: $(VENV)/.local
 	@$(BIN)/prelaunch demo
+
+# Ctrl-C reaches the command too, which ends its processes in order.
+serve: $(VENV)/.local
+	@$(BIN)/prelaunch serve
 
 docs: $(VENV)/.dev
 	@$(BIN)/python -m tests.reference

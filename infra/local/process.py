@@ -8,7 +8,7 @@ import json
 import subprocess  # nosec B404
 import sys
 import urllib.request
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -31,6 +31,8 @@ class StandIn:
     environment: dict[str, str]
     """What to export so that SDKs and prelaunch speak to it."""
     process_id: int
+    poll: Callable[[], int | None] = lambda: None
+    """Answers the status that it ended with; None while it runs, and of one that another process started."""
 
     @property
     def url(self) -> str:
@@ -97,7 +99,7 @@ def stand_in(
         environment = read_environment(process.stdout or ())
         if environment is None:
             raise StandInFailed(f"The stand-in ended with status {process.wait()} before it was ready.")
-        yield StandIn(environment, process.pid)
+        yield StandIn(environment, process.pid, process.poll)
     finally:
         _stop(process)
 

@@ -82,17 +82,27 @@ def print_json(document: Mapping[str, Any]) -> None:
 
 def print_text(text: str) -> None:
     """Print a part of the answer; a reader that has gone away ends the command quietly, a full disk with one line."""
-    encoding = sys.stdout.encoding or "utf-8"
     try:
-        # A name that the terminal's encoding lacks must not cost the rest of the answer.
-        sys.stdout.write(f"{text}\n".encode(encoding, "backslashreplace").decode(encoding))
-        sys.stdout.flush()
+        _write(text)
     except OSError as error:
         _silence(sys.stdout)
         if isinstance(error, BrokenPipeError):
             raise typer.Exit(ExitStatus.PIPE_CLOSED) from None
         complain(f"the answer cannot be written to standard output: {error.strerror}.")
         raise typer.Exit(ExitStatus.FAILED) from None
+
+
+def tell(text: str) -> None:
+    """Print what nobody has to read: what runs goes on, whoever reads standard output or not."""
+    with read_or_not(sys.stdout):
+        _write(text)
+
+
+def _write(text: str) -> None:
+    encoding = sys.stdout.encoding or "utf-8"
+    # A name that the terminal's encoding lacks must not cost the rest of the answer.
+    sys.stdout.write(f"{text}\n".encode(encoding, "backslashreplace").decode(encoding))
+    sys.stdout.flush()
 
 
 def complain(text: str) -> None:
@@ -102,12 +112,20 @@ def complain(text: str) -> None:
 
 
 @contextmanager
-def read_or_not() -> Iterator[None]:
-    """Write to standard error; where nobody can read that any more, what is under way goes on as without it."""
+def read_or_not(stream: TextIO | None = None) -> Iterator[None]:
+    """
+    Write to a stream; where nobody can read that any more, what is under way goes on as without it.
+
+    Parameters:
+        stream: Which one; standard error where none is named.
+
+    Yields:
+        Nothing.
+    """
     try:
         yield
     except OSError:
-        _silence(sys.stderr)
+        _silence(stream or sys.stderr)
 
 
 def _silence(stream: TextIO) -> None:

@@ -11,8 +11,8 @@ from producer.cli.reapply import command as bulk
 HELP = """
 Keep the launch settings of DRS source servers applied before they are needed.
 
-All but local, api, worker and demo work in this process, with your own AWS credentials: IAM decides what they may do.
-They, api and worker speak to the AWS that the SDK's variables name, or --profile and --region.
+All but local, api, worker, demo and serve work in this process, with your own AWS credentials: IAM decides what they
+may do. They, api and worker speak to the AWS that the SDK's variables name, or --profile and --region.
 
 \b
 Exit status:
@@ -62,5 +62,5 @@ app.command()(doctor.doctor)
 for command in (fleet.export, fleet.diff, fleet.apply, fleet.schema):
     app.command()(command)
 app.command("import")(fleet_import.import_groups)
-for command in (processes.local, processes.api, processes.worker, processes.demo):
+for command in (processes.local, processes.api, processes.worker, processes.demo, processes.serve):
     app.command()(command)

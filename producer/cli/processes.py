@@ -1,4 +1,4 @@
-"""The commands that run a process in front: the stand-in, the HTTP door, the workers, the demo."""
+"""The commands that run a process in front: the stand-in, the HTTP door, the workers, the demo, all of it."""
 
 import math
 from collections.abc import Iterator
@@ -20,13 +20,14 @@ WORKER_GRACE_MILLISECONDS = 30_000
 OURS = {"producer", "workers", "infra"}
 
 Port = Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")]
+Latency = Annotated[float, typer.Option(min=0, help="Seconds that a DRS or EC2 call takes.")]
 
 
 def local(
     *,
     port: Port = 4566,
     servers: Annotated[int, typer.Option(min=0, max=4000, help="Source servers from the start.")] = 0,
-    latency: Annotated[float, typer.Option(min=0, help="Seconds that a DRS or EC2 call takes.")] = 0.0,
+    latency: Latency = 0.0,
     rates: Annotated[str, typer.Option(help="Token buckets: real, off, or a factor.")] = "real",
 ) -> None:
     """
@@ -39,8 +40,7 @@ def local(
         from infra.local import server  # noqa: PLC0415  # an extra
         from infra.local.buckets import parse_rates  # noqa: PLC0415  # an extra
 
-        if not math.isfinite(latency):
-            raise typer.BadParameter(f"{latency} is no number of seconds", param_hint="--latency")
+        _check_latency(latency)
         try:
             numbers = parse_rates(rates)
         except ValueError as error:
@@ -136,6 +136,34 @@ def demo(json: Annotated[bool, typer.Option("--json", help="Print one JSON objec
 
         from producer.demo.run import run_demo  # noqa: PLC0415  # an extra
     raise typer.Exit(run_demo(as_json=json))
+
+
+def serve(
+    *,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The API's and the page's; 0 takes a free one.")] = 8080,
+    servers: Annotated[
+        int, typer.Option(min=0, max=4000, help="Source servers, of which two groups are made; 0 makes none.")
+    ] = 120,
+    latency: Latency = 0.0,
+) -> None:
+    """
+    Run everything at once, on a stand-in for AWS.
+
+    The stand-in, the API with the page, and a worker. The source servers of two groups become ready, but for one, which
+    is refused so that there is one. It prints where everything is and what to export, touches no AWS account, starts
+    API and worker anew where they end, and ends all in order at SIGTERM or Ctrl-C; Ctrl-C twice does so at once.
+    """
+    _check_latency(latency)
+    with _local_extra():
+        import moto  # noqa: F401, PLC0415  # as in `demo`
+
+        from producer.serve.run import run_serve  # noqa: PLC0415  # an extra
+    raise typer.Exit(run_serve(port, servers, latency))
+
+
+def _check_latency(latency: float) -> None:
+    if not math.isfinite(latency):
+        raise typer.BadParameter(f"{latency} is no number of seconds", param_hint="--latency")
 
 
 @contextmanager

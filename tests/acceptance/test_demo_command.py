@@ -4,18 +4,15 @@ import json
 import os
 import re
 import signal
-import subprocess
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.acceptance.commands import PATIENCE_SECONDS, find_processes_with, make_environment, running, wait_until
-from tests.measuring import unmeasured
+from tests.acceptance.commands import find_processes_with
+from tests.acceptance.marked import Marked, running_marked
 
 DEMO_SECONDS = 240
 SERIAL_CALLS = (
@@ -26,53 +23,11 @@ SERIAL_CALLS = (
 )
 
 
-@dataclass(frozen=True)
-class Demo:
-    """A running demo; every process that it starts inherits a mark."""
-
-    process: "subprocess.Popen[str]"
-    mark: str
-    log: Path
-
-    def find_child(self, words: str) -> int | None:
-        """Answer the process whose command line holds these words."""
-        found = [process_id for process_id, line in find_processes_with(self.mark).items() if words in line]
-        return min(found, default=None)
-
-    def wait_for_child(self, words: str) -> int:
-        wait_until(lambda: self.find_child(words) is not None, words)
-        child = self.find_child(words)
-        assert child is not None
-        return child
-
-    def end(self, seconds: float = PATIENCE_SECONDS) -> tuple[int, str, str]:
-        """Wait for its end; answer status, standard output, standard error."""
-        output, _ = self.process.communicate(timeout=seconds)
-        return self.process.returncode, output, self.log.read_text()
-
-
 @contextmanager
-def running_demo(log: Path, *, measure: bool = True) -> Iterator[Demo]:
+def running_demo(log: Path, *, measure: bool = True) -> Iterator[Marked]:
     """Start a demo in an environment that leads to another account; nothing of it outlives the block."""
-    name, value = "ACCEPTANCE_TEST", uuid.uuid4().hex
-    elsewhere = "http://127.0.0.1:1"
-    foreign = {
-        "AWS_ENDPOINT_URL_DRS": elsewhere,
-        "AWS_ENDPOINT_URL": elsewhere,
-        "AWS_PROFILE": "nobody",
-        "PRELAUNCH_STACK": "production",
-        "HTTP_PROXY": elsewhere,
-        "http_proxy": elsewhere,
-    }
-    environment = make_environment(foreign, {name: value})
-    if not measure:
-        environment = unmeasured(environment)
-    try:
-        with running(environment, "demo", "--json", log=log) as process:
-            yield Demo(process, f"{name}={value}", log)
-    finally:
-        for process_id in find_processes_with(f"{name}={value}"):
-            os.kill(process_id, signal.SIGKILL)
+    with running_marked(log, "demo", "--json", measure=measure) as demo:
+        yield demo
 
 
 @pytest.mark.xdist_group("demo")

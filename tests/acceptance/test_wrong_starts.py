@@ -71,7 +71,7 @@ def test_a_single_missing_queue_or_table_is_found_before_the_start(aws: StandIn)
     assert "PRELAUNCH_STACK" in ran.stderr
 
 
-@pytest.mark.parametrize("command", ["local", "api"])
+@pytest.mark.parametrize("command", ["local", "api", "serve"])
 def test_a_taken_port_is_named(idle_aws: StandIn, command: str) -> None:
     """The port that somebody listens on is named, with the option that chooses another."""
     port = idle_aws.url.rpartition(":")[2]
@@ -81,7 +81,9 @@ def test_a_taken_port_is_named(idle_aws: StandIn, command: str) -> None:
     assert_one_line(ran.stderr, f"Port {port} on 127.0.0.1 is taken; choose another one with --port.")
 
 
-@pytest.mark.parametrize(("command", "missing"), [("local", "moto"), ("demo", "moto"), ("demo", "httpx")])
+@pytest.mark.parametrize(
+    ("command", "missing"), [("local", "moto"), ("demo", "moto"), ("demo", "httpx"), ("serve", "moto")]
+)
 def test_a_missing_dependency_names_what_brings_it(tmp_path: Path, command: str, missing: str) -> None:
     """Without the local extra the line says what is missing and how it is installed."""
     (tmp_path / "sitecustomize.py").write_text(
@@ -92,7 +94,7 @@ def test_a_missing_dependency_names_what_brings_it(tmp_path: Path, command: str,
         "            raise ModuleNotFoundError(f'No module named {name!r}', name=name)\n"
         "sys.meta_path.insert(0, Missing())\n"
     )
-    arguments = ["local", "--port", "0"] if command == "local" else ["demo", "--json"]
+    arguments = ["demo", "--json"] if command == "demo" else [command, "--port", "0"]
     ran = run(make_environment({"PYTHONPATH": str(tmp_path)}), *arguments)
     assert ran.returncode == NOT_REACHABLE
     assert ran.stdout == ""
@@ -122,6 +124,7 @@ def test_help_lists_what_exists_and_nothing_else() -> None:
         "api",
         "worker",
         "demo",
+        "serve",
         "group",
         "wave",
         "dlq",

@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from collections.abc import Callable
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import typer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producer.cli.answer import ExitStatus, answering, clean, complain, print_json, print_text
+from producer.cli.answer import ExitStatus, answering, clean, complain, print_json, print_text, tell
 from producer.problems import STATUS_BY_CODE, render_error
 from workers.core.errors import GroupDeleted, ServiceUnavailable, SetupError
 from workers.core.model.errors import FieldError, GroupTooLarge, InvalidBody
@@ -63,16 +64,19 @@ def test_a_refusal_is_one_document_or_none(
     assert printed.err.startswith("prelaunch: ")
 
 
-def test_nobody_to_complain_to_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A reader of standard error that went away: what is under way goes on, as where the stream is closed."""
+@pytest.mark.parametrize(("stream", "write"), [("stderr", complain), ("stdout", tell)])
+def test_nobody_to_complain_to_ends_nothing(
+    monkeypatch: pytest.MonkeyPatch, stream: str, write: Callable[[str], None]
+) -> None:
+    """A reader that went away: what is under way goes on, as where the stream is closed."""
     reading, writing = os.pipe()
     os.close(reading)
-    with os.fdopen(writing, "w") as errors:
-        monkeypatch.setattr(sys, "stderr", errors)
-        complain("one")
-        complain("two")
+    with os.fdopen(writing, "w") as unread:
+        monkeypatch.setattr(sys, stream, unread)
+        write("one")
+        write("two")
         # What is written from now on goes nowhere, and is no error when Python flushes at its end either.
-        assert Path(f"/proc/self/fd/{errors.fileno()}").readlink() == Path(os.devnull)
+        assert Path(f"/proc/self/fd/{unread.fileno()}").readlink() == Path(os.devnull)
     monkeypatch.undo()
 
 
