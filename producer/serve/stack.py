@@ -5,6 +5,7 @@ The stand-in keeps everything in memory: once it has ended there is nothing left
 """
 
 import os
+import shutil
 import signal
 import time
 from contextlib import suppress
@@ -114,5 +115,6 @@ class Stack:
             keeper.process.kill()
         with suppress(ProcessLookupError):
             os.kill(self._aws.process_id, signal.SIGKILL)
+        shutil.rmtree(self._folder, ignore_errors=True)
         # Whatever is under way, this process waits for nobody any more.
         os._exit(ExitStatus.INTERRUPTED)

@@ -53,7 +53,7 @@ class Marked:
 def running_marked(log: Path, *arguments: str, measure: bool = True) -> Iterator[Marked]:
     """Run a command in an environment that leads to another account; nothing of it outlives the block."""
     name, value = "ACCEPTANCE_TEST", uuid.uuid4().hex
-    environment = make_environment(FOREIGN, {name: value})
+    environment = make_environment(FOREIGN, {name: value, "TMPDIR": str(log.parent)})
     if not measure:
         environment = unmeasured(environment)
     try:

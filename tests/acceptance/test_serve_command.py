@@ -129,6 +129,7 @@ def test_ctrl_c_twice_ends_all_at_once(tmp_path: Path) -> None:
         command.process.send_signal(signal.SIGINT)
         status, output, _ = command.end(seconds=PATIENCE_SECONDS)
         assert (status, output) == (INTERRUPTED, "")
+        assert not served.logs.exists()
         wait_until(lambda: find_processes_with(command.mark) == {}, "the end of every process")
 
 
