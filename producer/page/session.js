@@ -147,10 +147,10 @@ async function renew() {
 /** @param {Object<string, string>} form */
 async function fetchTokens(form) {
   const { domain, clientId } = place();
-  const answer = await fetch(`${domain}/oauth2/token`, {
-    method: "POST",
-    body: new URLSearchParams({ ...form, client_id: clientId }),
-    credentials: "omit",
+  const request = { method: "POST", body: new URLSearchParams({ ...form, client_id: clientId }) };
+  const answer = await fetch(`${domain}/oauth2/token`, { ...request, credentials: "omit" }).catch((error) => {
+    // Browsers do not tell a pool that is away from one whose refusal other origins may not read.
+    throw new Error(`Signing in failed: ${domain} did not answer this page (${error.message}). Sign in again.`);
   });
   const told = await answer.json().catch(() => ({}));
   if (!answer.ok) throw new Error(`Signing in failed: ${told.error ?? `the user pool answered ${answer.status}`}.`);
