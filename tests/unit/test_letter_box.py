@@ -44,7 +44,8 @@ class FakeSqs:
         return {"QueueUrl": QueueName}
 
     async def get_queue_attributes(self, **_: Any) -> dict[str, Any]:
-        return {"Attributes": {"ApproximateNumberOfMessages": "0", "ApproximateNumberOfMessagesNotVisible": "0"}}
+        names = [f"ApproximateNumberOfMessages{kind}" for kind in ("", "NotVisible", "Delayed")]
+        return {"Attributes": dict.fromkeys(names, "0")}
 
     async def receive_message(self, *, QueueUrl: str, MaxNumberOfMessages: int, **_: Any) -> dict[str, Any]:  # noqa: N803
         self._refuse("receive_message", QueueUrl)

@@ -97,6 +97,7 @@ class Queues:
         counts = {
             "ApproximateNumberOfMessages": hidden.count(False),
             "ApproximateNumberOfMessagesNotVisible": hidden.count(True),
+            "ApproximateNumberOfMessagesDelayed": 0,
         }
         return {"Attributes": {name: str(count) for name, count in counts.items()}}
 

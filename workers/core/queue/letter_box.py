@@ -18,6 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from workers.core.contract import DEAD_LETTER_QUEUES, REQUESTS
 from workers.core.errors import PrelaunchError
 from workers.core.letters.letter import Letter, Undeleted
+from workers.core.queue.depths import read_depth
 from workers.core.queue.letter_text import read_any
 from workers.core.queue.names import name_dead_letter_queue
 from workers.core.queue.source import BATCH, batch, explain
@@ -67,7 +68,8 @@ class HeldLetters:
             receive: Receives at most so many messages.
         """
         self._urls[queue] = url
-        visible, hidden = await self._count(url)
+        depth = await read_depth(self._client, url)
+        visible, hidden = depth.visible, depth.in_flight
         self._counts[queue] = visible + hidden
         found: dict[str, Letter] = {}
         emptied = False
@@ -120,15 +122,6 @@ class HeldLetters:
         for letter in letters:
             by_queue.setdefault(letter.queue, []).append(letter)
         return [(queue, part) for queue, each in by_queue.items() for part in batch(each)]
-
-    async def _count(self, url: str) -> tuple[int, int]:
-        names = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
-        try:
-            answer = await self._client.get_queue_attributes(QueueUrl=url, AttributeNames=list(names))
-        except (BotoCoreError, ClientError) as error:
-            raise explain(error, url, self._client) from error
-        visible, hidden = (int(answer["Attributes"][name]) for name in names)
-        return visible, hidden
 
 
 class SqsLetterBox:
