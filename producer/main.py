@@ -17,12 +17,13 @@ from workers.aws.paced import wire_calls
 from workers.aws.pacing.fleet_size import FleetSize, choose_fleet_size
 from workers.aws.regions import list_regions
 from workers.aws.templates import Ec2LaunchTemplates
-from workers.core.clock import read_clock
+from workers.core.clock import Time, read_clock
 from workers.core.doctor.doctor import Doctor
 from workers.core.doctor.groups import find_places
 from workers.core.doctor.places import PlaceChecks
 from workers.core.drift_checks import DriftChecks
 from workers.core.errors import SetupError
+from workers.core.figures import Depths, StackFigures
 from workers.core.fleet.fleet import Fleet
 from workers.core.fleet.live import LiveImport
 from workers.core.history import History
@@ -33,6 +34,7 @@ from workers.core.ports import Clock, TargetAccounts
 from workers.core.preview import Preview
 from workers.core.progress import Progress
 from workers.core.queries import Queries
+from workers.core.queue.depths import SqsDepths
 from workers.core.queue.letter_box import SqsLetterBox
 from workers.core.queue.request_source import RequestSource
 from workers.core.queue.send import JobSender
@@ -111,17 +113,22 @@ async def open_services(
         paced = wire_calls(settings, clients, tables, dynamodb=dynamodb, own_account=caller.account_id, clock=clock)
         try:
             requests = RequestSource(sqs, stack=settings.stack, wait=settings.request_wait, seal_key=seals.find_or_make)
-            yield wire(
+            services = wire(
                 settings,
                 tables,
                 queue,
                 box,
                 requests,
+                depths=SqsDepths(sqs, stack=settings.stack),
                 calls=paced.calls,
                 accounts=AwsTargetAccounts(paced.calls),
                 caller=caller,
                 clock=clock,
             )
+            try:
+                yield services
+            finally:
+                await services.figures.close()
         finally:
             await paced.pacing.close()
 
@@ -168,6 +175,7 @@ def wire(
     box: LetterBox,
     requests: RequestSource,
     *,
+    depths: Depths,
     calls: Calls,
     accounts: TargetAccounts,
     caller: Caller,
@@ -221,6 +229,7 @@ def wire(
             clock=clock,
         ),
         drift_checks=DriftChecks(queue),
+        figures=StackFigures(depths=depths, groups=groups, runs=runs, waves=WaveStore(tables), time=Time(clock)),
         fleet=Fleet(
             resources,
             submission=submission,

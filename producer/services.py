@@ -9,6 +9,7 @@ from datetime import timedelta
 from workers.core.clock import read_clock
 from workers.core.drift_checks import DriftChecks
 from workers.core.errors import RetryableError
+from workers.core.figures import StackFigures
 from workers.core.fleet.fleet import Fleet
 from workers.core.fleet.live import LiveImport
 from workers.core.history import History
@@ -49,6 +50,7 @@ class Services:
     waves: Waves
     dead_letters: DeadLetters
     drift_checks: DriftChecks
+    figures: StackFigures
     fleet: Fleet
     live_import: LiveImport
     requests: RequestSource

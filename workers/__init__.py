@@ -22,6 +22,7 @@ The workers and what both sides share. This module holds no code, only the map.
         letters/    dead letters: looked at, done again, thrown away
         server_plan, preview    what is to be done with a source server: carried out by apply, or only shown
         queries, history, progress, waves    answers about groups and their runs; accepting waves
+        figures, kept_reading    numbers of the whole stack, read for many at once and kept for a while
         ports, clock, settings, periods, environment, logs
 
 Imports go downwards only: main > boot > actors > apply | wave | sweep | watch | aws > core.

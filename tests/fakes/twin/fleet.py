@@ -19,6 +19,7 @@ from workers.actors import carry_out
 from workers.aws.clients import Caller, Clients
 from workers.aws.paced import wire_calls
 from workers.core.contract import APPLY_ACTOR, SWEEP_ACTOR, WATCH_ACTOR, WAVE_ACTOR, WatchWork, read_work
+from workers.core.queue.depths import SqsDepths
 from workers.core.queue.job import decode_job
 from workers.core.queue.letter_box import SqsLetterBox
 from workers.core.queue.redelivery import Redeliver
@@ -127,6 +128,7 @@ class Fleet:
             queue,
             box,
             RequestSource(sqs, stack=STACK, wait=self.settings.request_wait, seal_key=seals.find_or_make),
+            depths=SqsDepths(sqs, stack=STACK),
             calls=paced.calls,
             accounts=BoundlessAccounts(),
             caller=caller,

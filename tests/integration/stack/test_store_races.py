@@ -30,6 +30,7 @@ from workers.core.clock import Time
 from workers.core.errors import LeaseHeld, LeaseLost, ServiceUnavailable
 from workers.core.model.group_parse import parse_group, parse_group_update
 from workers.core.queries import Page
+from workers.core.queue.depths import SqsDepths
 from workers.core.queue.letter_box import SqsLetterBox
 from workers.core.queue.request_source import RequestSource
 from workers.core.queue.send import JobSender
@@ -148,6 +149,7 @@ async def open_process(product: Product, clients: Any) -> Process:
             queue,
             box,
             RequestSource(sqs, stack=stack, wait=product.settings.request_wait, seal_key=seals.find_or_make),
+            depths=SqsDepths(sqs, stack=stack),
             calls=paced.calls,
             accounts=BoundlessAccounts(),
             caller=caller,

@@ -22,7 +22,7 @@ from workers.core.store.leases import Lease, end_lease
 from workers.core.store.records import Look, Mode, RunHead, ServerItem, from_item, to_item, to_time
 from workers.core.store.refusals import ConditionFailed
 from workers.core.store.run_writes import CLEARING, UNSETTLED, begin_run, end_clearing, padded
-from workers.core.store.tables import Tables
+from workers.core.store.tables import BATCH_READ, Tables
 from workers.core.store.writes import REMOVE, Write
 
 RUNS_CACHED = 32
@@ -283,6 +283,29 @@ class RunStore:
         """
         items = await self._tables.read_index(UNSETTLED, limit=limit, until=to_time(now))
         return [(item["groupId"], _generation_of(item["item"])) for item in items]
+
+    async def read_unsettled(self, *, most: int) -> list[RunHead] | None:
+        """
+        Read the heads of the runs that have not settled, 100 a call.
+
+        Parameters:
+            most: Of so many, deleted groups among them, all are read.
+
+        Returns:
+            The heads as they are now, None where there are more; what was opened a moment ago may be missing.
+        """
+        items = await self._tables.read_index(UNSETTLED, limit=most + 1)
+        if len(items) > most:
+            return None
+        # Once each: who moves on in the index while it is read may be met twice.
+        keys = [*dict.fromkeys((item["groupId"], item["item"]) for item in items if item["item"] != CLEARING)]
+        heads: list[RunHead] = []
+        for start in range(0, len(keys), BATCH_READ):
+            # A call at a time: thousands of heads made at once would hold up everybody else on the loop.
+            found = await self._tables.get_many("runs", keys[start : start + BATCH_READ])
+            # What settled a moment ago may still be in the index.
+            heads += [from_item(RunHead, head) for head in found if UNSETTLED in head]
+        return heads
 
     async def count_backlog(self, account_id: str, region: str) -> int:
         """Count the source servers that the unsettled runs of an account and Region list."""

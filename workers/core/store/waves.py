@@ -61,9 +61,10 @@ class WaveStore:
         items = {item["waveId"]: item for item in await self._tables.get_many("waves", keys)}
         return [from_item(Wave, items[wave_id]) for wave_id in wave_ids if wave_id in items]
 
-    async def read_due(self, now: datetime, *, limit: int) -> list[str]:
-        """Find waves that are not over and are to be looked after by now, those that wait longest first."""
-        items = await self._tables.read_index(UNFINISHED, limit=limit, until=to_time(now))
+    async def read_due(self, now: datetime | None, *, limit: int) -> list[str]:
+        """Find waves that are not over and are to be looked after by now (None: ever), who wait longest first."""
+        until = None if now is None else to_time(now)
+        items = await self._tables.read_index(UNFINISHED, limit=limit, until=until)
         return [item["waveId"] for item in items]
 
     async def claim_look(self, wave_id: str, now: datetime, look_at: datetime) -> bool:
