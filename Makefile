@@ -20,7 +20,7 @@ help:
 	@echo "make bench   every line of docs/performance.md, measured anew: within 25 minutes; ONLY='apply-300 wave' a few of them"
 	@echo "make simulate the limiter of a fleet, and the SDK's, against AWS's buckets in virtual time: a few minutes"
 	@echo "make scale   100,000 source servers in 50 accounts in virtual time: how long, how many requests, how much money"
-	@echo "make docs    write docs/api.md and docs/cli.md anew from the code"
+	@echo "make docs    write docs/api.md, docs/cli.md and docs/metrics.md anew from the code"
 	@echo "make audit   known vulnerabilities of everything that is installed; fails too where one cannot be looked up"
 	@echo "make format  rewrite the code in the one format"
 	@echo "make lock    renew the locked requirements"

@@ -24,6 +24,7 @@ from producer.access import CALLER, ROLES, Caller, Principal, Unauthenticated, r
 from producer.ask import CONTENT_TYPE, JSON, Answer, Operations
 from producer.http import create_app
 from producer.http.exchange import PROBLEM, REQUEST_ID_HEADER
+from producer.http.metrics import OPEN_METRICS
 from producer.http.page import find_sign_in
 from producer.http.shipped import SCHEMA_TYPE
 from producer.main import open_services
@@ -48,7 +49,7 @@ REQUESTS_ALIAS = "requests"
 DIRECT = "lambda"
 API = "http"
 NOBODY = "API Gateway has not told who asks: give its method an authorizer of the kind Cognito, or AWS_IAM."
-TEXTS = ["text/", JSON, PROBLEM, SCHEMA_TYPE]
+TEXTS = ["text/", JSON, PROBLEM, SCHEMA_TYPE, OPEN_METRICS]
 """What goes to API Gateway as text: without binaryMediaTypes it hands on what is encoded as it is, encoded."""
 UNOPENED = "prelaunch could not be opened; its log says why."
 """All that a stranger is told: what is missing names tables, queues and accounts."""
@@ -73,7 +74,12 @@ class Function:
         self._settings = settings
         self._runner = asyncio.Runner()
         self._closing = AsyncExitStack()
-        self.app = create_app(partial(open_services, settings), has_callers=True, sign_in=find_sign_in(settings))
+        self.app = create_app(
+            partial(open_services, settings),
+            has_callers=True,
+            sign_in=find_sign_in(settings),
+            metrics_open=settings.metrics_open,
+        )
         self._runner.get_loop()  # it is the thread's from here on, which Mangum asks for
         self._gateway = Mangum(self._call_as_gateway, lifespan="off", text_mime_types=TEXTS)
         lifespan = self.app.router.lifespan_context(self.app)

@@ -77,6 +77,7 @@ def api(*, port: Port = 8080, profile: Profile = None, region: RegionName = None
             open_access(settings),
             host=settings.api_host,
             sign_in=find_sign_in(settings),
+            metrics_open=settings.metrics_open,
         )
         serve(app, listener, settings.client_patience)
 

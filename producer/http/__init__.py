@@ -8,6 +8,7 @@ The HTTP door.
     body        reading a body, bounded and strict
     health groups runs waves letters    the routes, a module a resource
     page        the page of people, and its files
+    metrics     the route of the metrics: meter counts this process's, stack_metrics names the stack's
     shipped     what the package ships for others to read
     openapi schemas examples    what /openapi.json says of them
 """

@@ -21,6 +21,8 @@ from producer.http.exchange import Exchanges, answer_problem, exchange_of
 from producer.http.groups import add_groups
 from producer.http.health import add_health
 from producer.http.letters import add_letters
+from producer.http.meter import Meter
+from producer.http.metrics import add_metrics
 from producer.http.neighbours import LOOPBACK, NeighboursOnly
 from producer.http.openapi import describe
 from producer.http.page import SignIn, add_page
@@ -49,6 +51,7 @@ def create_app(
     host: str = LOOPBACK,
     has_callers: bool = False,
     sign_in: SignIn | None = None,
+    metrics_open: bool = False,
 ) -> FastAPI:
     """
     Create the application.
@@ -59,6 +62,7 @@ def create_app(
         host: The address that the door listens on.
         has_callers: Every request comes through a door that tells callers apart, and says so in the scope.
         sign_in: Where the page's readers get their tokens; None: they bring them.
+        metrics_open: Whoever can connect may read the metrics, also where callers are told apart.
 
     Returns:
         The ASGI application.
@@ -84,13 +88,16 @@ def create_app(
     app.state.access = access
     if access is None and not has_callers:
         app.add_middleware(NeighboursOnly, host=host)
+    # Behind the doors that have callers there are many instances: what one of them counts says nothing of all.
+    meter = None if has_callers else Meter()
     # Added last, it stands round all others.
-    app.add_middleware(Exchanges)
+    app.add_middleware(Exchanges, meter=meter)
     _add_refusals(app)
     for add in (add_health, add_groups, add_runs, add_rollback, add_waves, add_letters, add_shipped):
         add(app)
     tells_apart = access is not None or has_callers
     add_page(app, asks_for_tokens=tells_apart, sign_in=sign_in)
+    add_metrics(app, meter, is_open=metrics_open)
     # FastAPI's own way to give it another document. Rendered when it is first asked for: most doors never are.
     app.openapi = cache(partial(describe, app, authenticated=tells_apart))  # type: ignore[method-assign]
     return app

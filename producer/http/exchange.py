@@ -1,5 +1,5 @@
 """
-What surrounds every request: its id, its one log line, the last resort for an error that nobody caught.
+What surrounds every request: its id, its one log line and count, the last resort for an error that nobody caught.
 
 Its answer, its log lines and its jobs carry the id, so that one search finds all that came of it.
 
@@ -19,6 +19,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from producer.http.meter import NONE, Meter
 from producer.problems import RETRY_AFTER_SECONDS, problem
 from producer.services import new_request_id
 
@@ -28,7 +29,6 @@ PROBLEM = "application/problem+json"
 REQUEST_ID_HEADER = "X-Request-Id"
 REQUEST_ID = re.compile(r"[!-~]{1,128}")
 """What a request may be named by; another name is not taken on."""
-_NO_ROUTE = "none"
 BUG_DETAIL = "prelaunch met an error of its own, which is in its log. Nothing says that the request had no effect."
 
 
@@ -75,10 +75,17 @@ def answer_problem(exchange: Exchange, document: dict[str, Any], headers: dict[s
 
 
 class Exchanges:
-    """The middleware that opens and closes exchanges."""
+    """
+    The middleware that opens and closes exchanges.
 
-    def __init__(self, app: ASGIApp) -> None:
+    Parameters:
+        app: What is surrounded.
+        meter: Counts them; None: nobody does.
+    """
+
+    def __init__(self, app: ASGIApp, meter: Meter | None = None) -> None:
         self._app = app
+        self._meter = meter
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -95,7 +102,22 @@ class Exchanges:
             try:
                 await self._serve(inner, receive, _Answering(send, exchange, has_content=not is_head))
             finally:
-                _tell(exchange, scope["method"], inner)
+                self._close(exchange, scope["method"], inner)
+
+    def _close(self, exchange: Exchange, method: str, scope: Scope) -> None:
+        route = getattr(scope.get("route"), "path", None)
+        seconds = time.monotonic() - exchange.arrived_at
+        if self._meter is not None:
+            self._meter.count(method, route, exchange.status, seconds)
+        log.info(
+            "request.answered",
+            method=method,
+            route=route or NONE,
+            status=exchange.status,
+            seconds=round(seconds, 3),
+            principal=exchange.principal,
+            **exchange.refusal,
+        )
 
     async def _serve(self, scope: Scope, receive: Receive, answering: "_Answering") -> None:
         exchange = answering.exchange
@@ -127,15 +149,3 @@ class _Answering:
         elif message["type"] == "http.response.body" and not self._has_content:
             message = {**message, "body": b""}
         await self._send(message)
-
-
-def _tell(exchange: Exchange, method: str, scope: Scope) -> None:
-    log.info(
-        "request.answered",
-        method=method,
-        route=getattr(scope.get("route"), "path", _NO_ROUTE),
-        status=exchange.status,
-        seconds=round(time.monotonic() - exchange.arrived_at, 3),
-        principal=exchange.principal,
-        **exchange.refusal,
-    )

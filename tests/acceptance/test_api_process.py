@@ -66,10 +66,13 @@ def test_where_a_user_pool_is_configured_its_tokens_say_who_may_what(idle_aws: S
     with user_pool() as pool:
         tokens = {role: pool.sign(pool.claims(role)) for role in ("reader", "admin", "others")}
         access = {"PRELAUNCH_AUTH_ISSUER": pool.issuer, "PRELAUNCH_AUTH_AUDIENCE": AUDIENCE}
-        environment = make_environment(idle_aws.environment, access, {"PRELAUNCH_API_HOST": "0.0.0.0"})
+        opened = {"PRELAUNCH_API_HOST": "0.0.0.0", "PRELAUNCH_METRICS_OPEN": "true"}
+        environment = make_environment(idle_aws.environment, access, opened)
         with running_api(environment, log) as api:
             assert find_listeners(api.base_url.port or 0) == {"00000000"}
             assert [api.get(group).status_code, api.delete(group).status_code] == [401, 401]
+            # A scraper has no token; what it is told is all that stands open.
+            assert "process_resident_memory_bytes" in api.get("/metrics").raise_for_status().text
             for role, read, deleted in (("others", 403, 403), ("reader", 404, 403), ("admin", 404, 404)):
                 api.headers["Authorization"] = f"Bearer {tokens[role]}"
                 assert (api.get(group).status_code, api.delete(group).status_code) == (read, deleted), role

@@ -1,1 +1,1 @@
-"""docs/api.md and docs/cli.md, written from the code: `make docs`. A test holds them fresh."""
+"""docs/api.md, docs/cli.md and docs/metrics.md, written from the code: `make docs`. A test holds them fresh."""

@@ -192,3 +192,15 @@ def test_messages_that_are_not_taken_are_not_deleted(stack: SimpleNamespace, ali
         with pytest.raises(SetupError, match="let the event source mapping of that queue invoke that alias"):
             lambda_handler.handle({"Records": [record]}, context)
     lambda_handler._open().close()
+
+
+@pytest.mark.parametrize(("is_open", "status"), [("", 401), ("false", 401), ("true", 500)])
+def test_the_metrics_are_open_where_that_is_set(
+    stack: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, is_open: str, status: int
+) -> None:
+    """To whoever comes through API Gateway; behind the door there is nothing, which who gets in meets."""
+    stack.is_there = True
+    if is_open:
+        monkeypatch.setenv("PRELAUNCH_METRICS_OPEN", is_open)
+    assert lambda_handler.handle({**GATEWAY, "path": "/metrics"}, CONTEXT)["statusCode"] == status
+    lambda_handler._open().close()

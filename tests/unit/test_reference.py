@@ -1,6 +1,7 @@
 """The pages that are written from the code, and what is served beside them."""
 
 import json
+import re
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -10,16 +11,30 @@ import pytest
 from producer.fleet_schema import make_fleet_schema
 from producer.http import create_app
 from producer.operations import CHECK_DRIFT, ROUTES
-from tests.reference import api, cli
+from tests.reference import api, cli, metrics
 
 DOCS = Path(__file__).parents[2] / "docs"
 
 
-@pytest.mark.parametrize(("name", "rendered"), [("api.md", api.render), ("cli.md", cli.render)])
+PAGES = {"api.md": api.render, "cli.md": cli.render, "metrics.md": metrics.render}
+
+
+@pytest.mark.parametrize(("name", "rendered"), PAGES.items())
 def test_a_page_says_what_the_code_does(name: str, rendered: object) -> None:
     """`make docs` writes it anew after a change of a route, an option or a help text."""
     assert callable(rendered)
     assert (DOCS / name).read_text() == rendered()
+
+
+@pytest.mark.parametrize(
+    "page", ["README.md", "docs/decisions/0033-metrics-of-the-stack-are-read-when-they-are-scraped.md"]
+)
+def test_every_metric_that_is_spoken_of_is_one(page: str) -> None:
+    """An alert that is copied from there must meet a metric."""
+    declared = set(re.findall(r"`(prelaunch_[a-z_]+)`", metrics.render()))
+    spoken_of = set(re.findall(r"prelaunch_[a-z_]+", (DOCS.parent / page).read_text()))
+    assert spoken_of
+    assert spoken_of - declared == set()
 
 
 def test_every_operation_stands_on_the_page() -> None:

@@ -106,6 +106,11 @@ class Settings(BaseSettings):
 
     The workers tell it. Source of its form: botocore's model of PutEvents.
     """
+    metrics_open: bool = Field(default=False, description="true or false")
+    """Whether `/metrics` is answered to whoever can reach it, for scrapers that have no token of the user pool.
+
+    It holds numbers, and no name of a group, an account or a source server.
+    """
     log_reads: bool = Field(default=False, description="true or false")
     """Whether the log has a line for each read from DRS and EC2 too, beside the request that it was made for."""
 
