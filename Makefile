@@ -7,7 +7,7 @@ PACKAGES := producer workers infra
 # A test run starts some hundred Python processes, of which all but the first would compile everything anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help check test test-release chaos mutants bench simulate scale demo serve docs audit format lock clean
+.PHONY: help check test test-release chaos mutants bench simulate scale demo serve deploy docs audit format lock clean
 
 help:
 	@echo "make demo    apply two groups' launch settings ahead, find and repair drift, then start a wave (local stack)"
@@ -20,6 +20,7 @@ help:
 	@echo "make bench   every line of docs/performance.md, measured anew: within 25 minutes; ONLY='apply-300 wave' a few of them"
 	@echo "make simulate the limiter of a fleet, and the SDK's, against AWS's buckets in virtual time: a few minutes"
 	@echo "make scale   100,000 source servers in 50 accounts in virtual time: how long, how many requests, how much money"
+	@echo "make deploy  ENV=dev: the stack prelaunch-dev into the account and Region of the credentials; needs Docker and git"
 	@echo "make docs    write docs/api.md, docs/cli.md and docs/metrics.md anew from the code"
 	@echo "make audit   known vulnerabilities of everything that is installed; fails too where one cannot be looked up"
 	@echo "make format  rewrite the code in the one format"
@@ -55,6 +56,7 @@ check: $(VENV)/.dev
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/pydoclint --quiet --style=google --arg-type-hints-in-docstring=False --check-return-types=False --check-yield-types=False --skip-checking-raises=True $(PACKAGES)
+	@$(BIN)/shellcheck infra/deploy.sh
 	@$(BIN)/bandit --quiet --recursive --configfile pyproject.toml $(PACKAGES)
 
 test: $(VENV)/.dynamodb $(VENV)/.browser check
@@ -98,6 +100,9 @@ demo: $(VENV)/.local
 serve: $(VENV)/.local
 	@$(BIN)/prelaunch serve
 
+deploy: $(VENV)/.dev
+	@PATH="$(CURDIR)/$(BIN):$$PATH" PYTHON="$(CURDIR)/$(BIN)/python" infra/deploy.sh $(ENV)
+
 docs: $(VENV)/.dev
 	@$(BIN)/python -m tests.reference
 
@@ -110,6 +115,7 @@ format: $(VENV)/.dev
 
 LOCK := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-header
 lock: $(VENV)/.dev
+	@$(LOCK) --extra build --output-file requirements/runtime.txt pyproject.toml
 	@$(LOCK) --extra local --extra build --output-file requirements/local.txt pyproject.toml
 	@$(LOCK) --extra local --extra build --extra dev --output-file requirements/dev.txt pyproject.toml
 
