@@ -39,8 +39,11 @@ class StackTemplate:
         found: Mapping[str, Any] = self._document["Resources"]
         return found
 
-    def list_parameters(self) -> set[str]:
-        return {*self._document["Parameters"]}
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """What may be chosen, as it stands there, by name."""
+        found: Mapping[str, Any] = self._document["Parameters"]
+        return found
 
     def of_kind(self, kind: str) -> dict[str, Any]:
         """The properties of all resources of a kind, with values for what parameters and conditions say, by id."""

@@ -3,31 +3,18 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import pytest
 from cfnlint import api as cfnlint
 from cfnlint.config import ManualArgs
 
-from infra.local.simulation import decide
 from producer import lambda_handler
 from producer.access import ROLES
 from producer.cli.processes import WORKER_GRACE_MILLISECONDS
 from tests.fakes.stack_template import INFRA, PSEUDO, StackTemplate
 from workers.core.doctor.ports import Identity
-from workers.core.doctor.resources import (
-    CALLED,
-    DRY_RUNS,
-    REPLYING,
-    list_drs_writes,
-    list_reply_queues,
-    list_resources,
-    list_state_machines,
-)
 from workers.core.doctor.stack import VISIBILITY
-from workers.core.model.group import Target
 from workers.core.settings import PREFIX, Settings
 
 STACK = "recovery"
@@ -199,6 +186,14 @@ def test_workers_end_in_their_own_time_and_one_always_runs() -> None:
     assert TEMPLATE.resources["Workers"]["Properties"].get("DesiredCount") is None
     (scaling,) = TEMPLATE.of_kind("AWS::ApplicationAutoScaling::ScalableTarget").values()
     assert scaling["MinCapacity"] >= 1
+    assert TEMPLATE.parameters["WorkerTasks"]["MinValue"] >= 1
+
+
+@pytest.mark.parametrize("name", ["template.yaml", "repository.yaml", "service.yaml"])
+def test_a_stack_s_name_is_one_that_the_settings_take(name: str) -> None:
+    """No other can be deployed: nothing would start."""
+    (pattern,) = (each.pattern for each in Settings.model_fields["stack"].metadata if hasattr(each, "pattern"))
+    assert f"^{StackTemplate(name).parameters['Stack']['AllowedPattern']}$" == pattern
 
 
 def test_workers_scale_on_what_waits_in_all_their_queues() -> None:
@@ -221,91 +216,3 @@ def test_nobody_connects_to_a_worker() -> None:
     assert not given.of_kind("AWS::EC2::VPC")
     network = given.of_kind("AWS::ECS::Service")["Workers"]["NetworkConfiguration"]["AwsvpcConfiguration"]
     assert (network["Subnets"], network["AssignPublicIp"]) == (["subnet-1", "subnet-2"], "DISABLED")
-
-
-def list_policies(role: str) -> list[str]:
-    """The documents of a role, attached ones of the template too."""
-    properties = TEMPLATE.of_kind("AWS::IAM::Role")[role]
-    managed = TEMPLATE.of_kind("AWS::IAM::ManagedPolicy")
-    attached = [managed[each.strip("()")] for each in properties.get("ManagedPolicyArns", []) if each.startswith("(")]
-    return [json.dumps(each["PolicyDocument"]) for each in (*attached, *properties.get("Policies", []))]
-
-
-def list_denied(role: str, wanted: Iterable[tuple[str, str]], conditions: set[str]) -> list[tuple[str, str]]:
-    """What the role may not, of pairs of an action and a resource; conditions on these keys are taken as fulfilled."""
-    denied = []
-    for action, resource in wanted:
-        decision = decide(list_policies(role), action, resource)
-        if decision.word != "allowed" and not (decision.missing and decision.missing <= conditions):
-            denied.append((action, resource))
-    return denied
-
-
-def list_wanted_of_both() -> list[tuple[str, str]]:
-    own = list_resources(IDENTITY, STACK, "")
-    wanted = [(action, arn) for arn, actions in own.items() for action in actions]
-    reads = [operation for operation in DRY_RUNS if operation.startswith("Describe")]
-    return [
-        *wanted,
-        *((f"{service}:{call}", "*") for service, call in CALLED),
-        *((f"ec2:{call}", "*") for call in reads),
-    ]
-
-
-@pytest.mark.parametrize("role", ["FunctionRole", "WorkerRole"])
-def test_both_may_what_the_doctor_says_that_they_need(role: str) -> None:
-    """Tables, indexes, queues and reads, one by one; and the roles that groups name."""
-    assert list_denied(role, list_wanted_of_both(), set()) == []
-    assert list_denied(role, [("sts:AssumeRole", "arn:aws:iam::444455556666:role/prelaunch-target")], set()) == []
-
-
-def test_workers_may_write_and_the_function_may_not() -> None:
-    """DRS, launch templates that DRS made, tasks and events; the function answers messages."""
-    target = Target(REGION)
-    writes = [
-        *((action, arn) for arn, actions in list_drs_writes(IDENTITY.arn, target, "s-1").items() for action in actions),
-        *((f"ec2:{call}", f"arn:aws:ec2:{REGION}:{ACCOUNT}:launch-template/lt-1") for call in DRY_RUNS[:2]),
-        *((action, arn) for arn, actions in list_state_machines(IDENTITY).items() for action in actions),
-        ("events:PutEvents", f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/default"),
-    ]
-    assert list_denied("WorkerRole", writes, {"aws:ResourceTag/AWSElasticDisasterRecoveryManaged"}) == []
-    assert list_denied("FunctionRole", writes, set()) == writes
-    ((queue, actions),) = list_reply_queues(IDENTITY, [f"{STACK}-replies-x"]).items()
-    replies = [(action, queue) for action in actions]
-    assert actions == REPLYING
-    assert list_denied("FunctionRole", replies, set()) == []
-    assert list_denied("WorkerRole", replies, set()) == replies
-
-
-@pytest.mark.parametrize("role", ["FunctionRole", "WorkerRole"])
-def test_no_role_may_what_is_another_stack_s(role: str) -> None:
-    """Also one whose name begins with ours."""
-    theirs = [(action, arn.replace(STACK, f"{STACK}-two")) for action, arn in list_wanted_of_both() if STACK in arn]
-    assert theirs
-    assert list_denied(role, theirs, set()) == theirs
-
-
-def test_no_role_may_everything() -> None:
-    """Each action is named: none by a pattern, and none of the writes on anything."""
-    for role in TEMPLATE.of_kind("AWS::IAM::Role"):
-        for document in map(json.loads, list_policies(role)):
-            for statement in document["Statement"]:
-                actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
-                assert not [action for action in actions if "*" in action]
-                if statement["Resource"] == "*" and "Condition" not in statement:
-                    verbs = {re.sub(r"(?<=[a-z])[A-Z].*", "", action.partition(":")[2]) for action in actions}
-                    assert verbs <= {"Describe", "Get", "List", "Simulate"}
-
-
-LOCK = re.compile(r"^([a-z0-9._-]+==\S+)", re.MULTILINE)
-
-
-def test_the_image_is_made_of_what_is_tested() -> None:
-    """The same versions, by their hashes; and of no more than the product needs."""
-    requirements = Path(INFRA).parent / "requirements"
-    runtime, local = (LOCK.findall((requirements / f"{name}.txt").read_text("utf-8")) for name in ("runtime", "local"))
-    assert {*runtime} <= {*local}
-    assert not [each for each in runtime if each.startswith(("moto", "docker", "pytest"))]
-    dockerfile = (INFRA / "Dockerfile").read_text("utf-8")
-    assert "--require-hashes" in dockerfile
-    assert "requirements/runtime.txt" in dockerfile
