@@ -167,8 +167,8 @@ $environment is deployed in $region of $account, image $tag ($digest).
   user pool      ${told[UserPoolId]}, app client ${told[PageClientId]}
   trusted by the roles that groups name: ${told[FunctionRoleArn]} and ${told[WorkerRoleArn]}
 The first admin (a temporary password comes by mail):
-  aws cognito-idp admin-create-user --region $region --user-pool-id ${told[UserPoolId]} --username YOU@EXAMPLE.COM --user-attributes Name=email,Value=YOU@EXAMPLE.COM Name=email_verified,Value=true
-  aws cognito-idp admin-add-user-to-group --region $region --user-pool-id ${told[UserPoolId]} --username YOU@EXAMPLE.COM --group-name admin
+  aws cognito-idp admin-create-user --region $region --user-pool-id ${told[UserPoolId]} --username YOU --user-attributes Name=email,Value=YOU@EXAMPLE.COM Name=email_verified,Value=true --desired-delivery-mediums EMAIL
+  aws cognito-idp admin-add-user-to-group --region $region --user-pool-id ${told[UserPoolId]} --username YOU --group-name admin
 Is all well? With your own credentials, then with the workers':
   PRELAUNCH_STACK=$stack prelaunch doctor --region $region
   aws ecs run-task --region $region --cluster ${told[Cluster]} --launch-type FARGATE --task-definition ${told[WorkerTask]} --network-configuration "awsvpcConfiguration={subnets=[${told[WorkerSubnets]}],securityGroups=[${told[WorkerSecurityGroup]}],assignPublicIp=${told[WorkerPublicIp]}}" --overrides '{"containerOverrides": [{"name": "worker", "command": ["doctor"]}]}'

@@ -119,6 +119,12 @@ class Deploying:
         new, self._read = calls[self._read :], len(calls)
         return Deployed(ran.returncode, ran.stdout, ran.stderr, new)
 
+    def paste(self, command: str) -> None:
+        """Do what a line of the script's output says."""
+        environment = {**self._plain(), **deployed_aws.make_environment(self.url)}
+        environment["PATH"] = f"{self.tools}:{self.path.parent / 'plain'}"
+        subprocess.run(["bash", "-c", command], env=environment, capture_output=True, check=True)
+
     def ask(self, service: str) -> Any:
         return deployed_aws.open_client(service, self.url)
 

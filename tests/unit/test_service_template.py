@@ -216,3 +216,17 @@ def test_nobody_connects_to_a_worker() -> None:
     assert not given.of_kind("AWS::EC2::VPC")
     network = given.of_kind("AWS::ECS::Service")["Workers"]["NetworkConfiguration"]["AwsvpcConfiguration"]
     assert (network["Subnets"], network["AssignPublicIp"]) == (["subnet-1", "subnet-2"], "DISABLED")
+
+
+def test_alarms_are_about_what_there_is_and_tell_who_is_named() -> None:
+    """Each dead-letter queue has one; no alarm is about a queue that no stack has, for it would never ring."""
+    state = StackTemplate("template.yaml", Stack=STACK)
+    queues = {each["QueueName"] for each in state.of_kind("AWS::SQS::Queue").values()}
+    topic = "arn:aws:sns:eu-west-1:111122223333:on-call"
+    alarms = StackTemplate("service.yaml", Stack=STACK, Image="i", AlarmTopic=topic).of_kind("AWS::CloudWatch::Alarm")
+    watched = {pair["Value"] for each in alarms.values() for pair in each["Dimensions"] if pair["Name"] == "QueueName"}
+    assert watched <= queues
+    assert {name for name in queues if name.endswith("-dlq")} <= watched
+    assert {json.dumps(each["AlarmActions"]) for each in alarms.values()} == {json.dumps([topic])}
+    assert not [each for each in TEMPLATE.of_kind("AWS::CloudWatch::Alarm").values() if "AlarmActions" in each]
+    assert alarms["WorkersAlarm"]["TreatMissingData"] == "breaching"
