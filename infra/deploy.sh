@@ -33,7 +33,8 @@ choose_environment() {
 
 # Everything that is missing, one line each; AWS is asked only where there is something to ask with.
 check() {
-  local problems=() unanswered="" said="" tool
+  parameters=()
+  local problems=() unanswered="" said="" line tool
   for tool in aws docker git; do
     command -v "$tool" >/dev/null || problems+=("$tool is not installed, or not on PATH.")
   done
@@ -51,12 +52,15 @@ check() {
   if ! said=$("$PYTHON" -m infra.parameters infra/service.yaml "$file" 2>&1); then
     problems+=("$said")
   else
-    mapfile -t parameters <<<"$said"
+    while IFS= read -r line; do
+      parameters+=("$line")
+    done <<<"$said"
   fi
   if command -v aws >/dev/null; then
     check_aws
   fi
-  for said in "${problems[@]}" ${unanswered:+"$unanswered"}; do
+  # The first half: before bash 4.4, as on a Mac, an empty list is an unset one.
+  for said in ${problems[@]+"${problems[@]}"} ${unanswered:+"$unanswered"}; do
     complain "$said"
   done
   [ ${#problems[@]} -eq 0 ] || fail "Nothing was changed."
@@ -149,29 +153,35 @@ place_image() {
   fi
 }
 
-tell() {
+# Prints the value of an output of what runs.
+told() {
   local name value
-  declare -A told=()
   while read -r name value; do
-    told[$name]=$value
-  done < <(aws cloudformation describe-stacks --stack-name "$stack-service" --output text \
-    --query 'Stacks[0].Outputs[].[OutputKey,OutputValue]')
+    [ "$name" != "$1" ] || printf '%s' "$value"
+  done <<<"$outputs"
+}
+
+tell() {
+  local name
+  outputs=$(aws cloudformation describe-stacks --stack-name "$stack-service" --output text \
+    --query 'Stacks[0].Outputs[].[OutputKey,OutputValue]') ||
+    fail "It is deployed, but the stack $stack-service does not tell its outputs."
   for name in PageUrl Function UserPoolId PageClientId FunctionRoleArn WorkerRoleArn Cluster WorkerTask WorkerSubnets \
     WorkerSecurityGroup WorkerPublicIp; do
-    [ -n "${told[$name]:-}" ] || fail "It is deployed, but the stack $stack-service does not tell its output $name."
+    [ -n "$(told "$name")" ] || fail "It is deployed, but the stack $stack-service does not tell its output $name."
   done
   cat <<EOF
 $environment is deployed in $region of $account, image $tag ($digest).
-  page and API   ${told[PageUrl]}
-  function       ${told[Function]}, invoked by its aliases reader, operator, admin
-  user pool      ${told[UserPoolId]}, app client ${told[PageClientId]}
-  trusted by the roles that groups name: ${told[FunctionRoleArn]} and ${told[WorkerRoleArn]}
+  page and API   $(told PageUrl)
+  function       $(told Function), invoked by its aliases reader, operator, admin
+  user pool      $(told UserPoolId), app client $(told PageClientId)
+  trusted by the roles that groups name: $(told FunctionRoleArn) and $(told WorkerRoleArn)
 The first admin (a temporary password comes by mail):
-  aws cognito-idp admin-create-user --region $region --user-pool-id ${told[UserPoolId]} --username YOU --user-attributes Name=email,Value=YOU@EXAMPLE.COM Name=email_verified,Value=true --desired-delivery-mediums EMAIL
-  aws cognito-idp admin-add-user-to-group --region $region --user-pool-id ${told[UserPoolId]} --username YOU --group-name admin
+  aws cognito-idp admin-create-user --region $region --user-pool-id $(told UserPoolId) --username YOU --user-attributes Name=email,Value=YOU@EXAMPLE.COM Name=email_verified,Value=true --desired-delivery-mediums EMAIL
+  aws cognito-idp admin-add-user-to-group --region $region --user-pool-id $(told UserPoolId) --username YOU --group-name admin
 Is all well? With your own credentials, then with the workers':
   PRELAUNCH_STACK=$stack prelaunch doctor --region $region
-  aws ecs run-task --region $region --cluster ${told[Cluster]} --launch-type FARGATE --task-definition ${told[WorkerTask]} --network-configuration "awsvpcConfiguration={subnets=[${told[WorkerSubnets]}],securityGroups=[${told[WorkerSecurityGroup]}],assignPublicIp=${told[WorkerPublicIp]}}" --overrides '{"containerOverrides": [{"name": "worker", "command": ["doctor"]}]}'
+  aws ecs run-task --region $region --cluster $(told Cluster) --launch-type FARGATE --task-definition $(told WorkerTask) --network-configuration "awsvpcConfiguration={subnets=[$(told WorkerSubnets)],securityGroups=[$(told WorkerSecurityGroup)],assignPublicIp=$(told WorkerPublicIp)}" --overrides '{"containerOverrides": [{"name": "worker", "command": ["doctor"]}]}'
 EOF
 }
 

@@ -68,6 +68,8 @@ def check_words(repository: Deploying, told: str) -> None:
     *admin, doctor = (line.replace("YOU", "alice") for line in told.splitlines() if line.startswith("  aws "))
     for line in admin:
         repository.paste(line)
+    # Else Cognito writes to a telephone (botocore's model of AdminCreateUser).
+    assert "--desired-delivery-mediums EMAIL" in admin[0]
     assert re.search(r"run-task .*subnets=\[subnet-\w+,subnet-\w+\].*\"doctor\"", doctor)
     # Checked as AWS's model of it says, and not sent: moto runs no task of a definition that its CloudFormation made.
     repository.paste(f"{doctor} --generate-cli-skeleton output")

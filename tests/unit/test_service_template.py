@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from http import HTTPStatus
 from typing import Any
 
 import pytest
@@ -12,9 +13,11 @@ from cfnlint.config import ManualArgs
 from producer import lambda_handler
 from producer.access import ROLES
 from producer.cli.processes import WORKER_GRACE_MILLISECONDS
+from producer.problems import STATUS_BY_CODE, problem
 from tests.fakes.stack_template import INFRA, PSEUDO, StackTemplate
 from workers.core.doctor.ports import Identity
 from workers.core.doctor.stack import VISIBILITY
+from workers.core.errors import ServiceUnavailable
 from workers.core.settings import PREFIX, Settings
 
 STACK = "recovery"
@@ -230,3 +233,17 @@ def test_alarms_are_about_what_there_is_and_tell_who_is_named() -> None:
     assert {json.dumps(each["AlarmActions"]) for each in alarms.values()} == {json.dumps([topic])}
     assert not [each for each in TEMPLATE.of_kind("AWS::CloudWatch::Alarm").values() if "AlarmActions" in each]
     assert alarms["WorkersAlarm"]["TreatMissingData"] == "breaching"
+
+
+def test_what_api_gateway_refuses_by_itself_has_the_form_of_our_problems() -> None:
+    """Programs read one form, whoever refuses."""
+    responses = TEMPLATE.of_kind("AWS::ApiGateway::GatewayResponse").values()
+    assert {each["ResponseType"] for each in responses} == {"UNAUTHORIZED", "THROTTLED"}
+    for each in responses:
+        (text,) = each["ResponseTemplates"].values()
+        told = json.loads(text)
+        status = HTTPStatus(int(each["StatusCode"]))
+        _, ours = problem(status, told["code"], told["detail"])
+        assert told == {**ours, "requestId": "$context.requestId"}
+        assert STATUS_BY_CODE.get(told["code"], HTTPStatus.SERVICE_UNAVAILABLE) == status
+        assert told["code"] in {*STATUS_BY_CODE, ServiceUnavailable.code}
