@@ -3,17 +3,21 @@
 import hashlib
 import json
 import re
+from contextlib import AbstractAsyncContextManager
 from http import HTTPStatus
 from typing import Any
 
 import pytest
 from cfnlint import api as cfnlint
 from cfnlint.config import ManualArgs
+from starlette.routing import Route
 
 from producer import lambda_handler
 from producer.access import ROLES
 from producer.cli.processes import WORKER_GRACE_MILLISECONDS
+from producer.http import create_app
 from producer.problems import STATUS_BY_CODE, problem
+from producer.services import Services
 from tests.fakes.stack_template import INFRA, PSEUDO, StackTemplate
 from workers.core.doctor.ports import Identity
 from workers.core.doctor.stack import VISIBILITY
@@ -107,6 +111,21 @@ def test_nobody_gets_in_without_a_token_but_where_everybody_may() -> None:
     for method in methods.values():
         assert method["Integration"]["Type"] == "AWS_PROXY"
         assert "/functions/(ApiAlias)/invocations" in method["Integration"]["Uri"]
+
+
+def never_opened() -> AbstractAsyncContextManager[Services]:
+    raise NotImplementedError
+
+
+def test_open_routes_are_those_that_ask_nobody_who_he_is() -> None:
+    """What the door lets everybody read gets through; what needs a role is asked for a token by API Gateway too."""
+    app = create_app(never_opened, has_callers=True)
+    described = app.openapi()["paths"]
+    closed = {path for path, methods in described.items() if any("security" in each for each in methods.values())}
+    opened = [path for (_, path), method in list_methods().items() if method["AuthorizationType"] == "NONE"]
+    for path in (route.path for route in app.routes if isinstance(route, Route)):
+        gets_through = any(re.fullmatch(each.replace("{proxy+}", ".+"), path) for each in opened)
+        assert gets_through == (path not in closed | {"/metrics"}), path
 
 
 def test_what_changes_the_api_makes_a_new_deployment_of_it() -> None:
