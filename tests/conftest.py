@@ -19,6 +19,7 @@ UNMEASURED = (
     "faults/test_crash_points.py",
     "faults/test_throttled_account.py",
     "faults/test_traces.py",
+    "acceptance/page",
     "acceptance/test_chaos.py",
     "acceptance/test_benchmarks.py",
     # Of the stand-in alone: nothing of the product runs in them.

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
 import httpx
 import jwt
@@ -13,12 +13,13 @@ import pytest
 from playwright.sync_api import expect
 
 from producer.lambda_handler import Function
+from producer.operations import Asked
 from tests.acceptance.commands import make_environment, make_group_body, run
 from tests.acceptance.page.hosted_pool import hosted_pool
 from tests.acceptance.page.reader import Reader, Stack
 from tests.fakes.user_pool import AUDIENCE, user_pool
 from tests.forked_stand_in import StandIns
-from tests.integration.doors.doors import make_context
+from tests.integration.doors.doors import make_context, make_event
 from workers.core.settings import Settings
 
 pytestmark = pytest.mark.xdist_group("page")
@@ -62,23 +63,11 @@ class _Request(BaseHTTPRequestHandler):
         self._answer(told["statusCode"], {**told["headers"], **more}, told["body"])
 
     def _event(self, path: str, query: str, given: str | None) -> dict[str, Any]:
-        parameters = dict(parse_qsl(query))
-        context: dict[str, Any] = {"identity": {"sourceIp": "192.0.2.7"}, "stage": STAGE[1:]}
+        who: dict[str, Any] = {}
         if given is not None:
             claims = jwt.decode(given.removeprefix("Bearer "), options={"verify_signature": False})
-            context["authorizer"] = {"claims": {**claims, "cognito:groups": ",".join(claims["cognito:groups"])}}
-        return {
-            "resource": "/{proxy+}",
-            "path": path,
-            "httpMethod": "GET",
-            "headers": dict(self.headers.items()),
-            "multiValueHeaders": {name: [value] for name, value in self.headers.items()},
-            "queryStringParameters": parameters or None,
-            "multiValueQueryStringParameters": {name: [value] for name, value in parameters.items()} or None,
-            "requestContext": context,
-            "body": None,
-            "isBase64Encoded": False,
-        }
+            who["authorizer"] = {"claims": {**claims, "cognito:groups": ",".join(claims["cognito:groups"])}}
+        return make_event(Asked("", "GET", path, query, None, {}), who)
 
     def _answer(self, status: int, headers: dict[str, str], body: str) -> None:
         self.send_response(status)
