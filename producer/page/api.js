@@ -57,7 +57,7 @@ export async function ask(method, where, { query = {}, body, key, signal } = {})
   if (key) headers["Idempotency-Key"] = key;
   if (body !== undefined) headers["Content-Type"] = "application/json";
   const ended = AbortSignal.timeout(PATIENCE_MILLISECONDS);
-  const response = await send(address, {
+  return send(address, token, {
     method,
     headers,
     body: body === undefined ? undefined : JSON.stringify(body),
@@ -66,7 +66,6 @@ export async function ask(method, where, { query = {}, body, key, signal } = {})
     credentials: "omit",
     redirect: "error",
   });
-  return read(response);
 }
 
 /**
@@ -98,25 +97,32 @@ export function newKey() {
 
 /**
  * @param {URL} address
+ * @param {string | null} token
  * @param {RequestInit} request
  */
-async function send(address, request) {
+async function send(address, token, request) {
+  const effect = request.method === "GET" ? "" : " It may have had its effect all the same: look, or repeat it here.";
+  let response, text;
   try {
-    return await fetch(address, request);
+    response = await fetch(address, request);
+    text = await response.text();
   } catch (error) {
     if (request.signal?.aborted && request.signal.reason?.name === "AbortError") throw error;
-    const effect = request.method === "GET" ? "" : " It may have had its effect all the same: look, or repeat it here.";
     throw new Problem(`prelaunch did not answer (${/** @type {Error} */ (error).message}).${effect}`);
   }
+  const told = parse(text);
+  if (response.ok && told !== undefined) return told;
+  if (response.ok) throw new Problem(`Something that is not prelaunch answered ${response.status}, without JSON.${effect}`);
+  if (response.status === 401) forgetToken(token);
+  throw refusal(response, Object(told ?? {}));
 }
 
-/** @param {Response} response */
-async function read(response) {
-  const text = await response.text();
-  if (response.ok) return text ? JSON.parse(text) : null;
-  if (response.status === 401) forgetToken();
-  const told = parse(text);
-  throw new Problem(told.detail ?? told.message ?? `prelaunch answered ${response.status} ${response.statusText}.`, {
+/**
+ * @param {Response} response
+ * @param {any} told
+ */
+function refusal(response, told) {
+  return new Problem(told.detail ?? told.message ?? `prelaunch answered ${response.status} ${response.statusText}.`, {
     status: response.status,
     code: told.code ?? `HTTP_${response.status}`,
     errors: told.errors ?? [],
@@ -128,9 +134,9 @@ async function read(response) {
 /** @param {string} text */
 function parse(text) {
   try {
-    return Object(JSON.parse(text));
+    return text === "" ? null : JSON.parse(text);
   } catch {
     // A proxy's own words: the status has to do.
-    return {};
+    return undefined;
   }
 }

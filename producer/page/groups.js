@@ -3,6 +3,7 @@
 import { ask, askAll, path, Problem } from "./api.js";
 import { askFirst } from "./dialog.js";
 import { button, fill, make, table } from "./dom.js";
+import { isSignedOut } from "./signing.js";
 import { startWave } from "./start.js";
 import { count, moment, servers, status, words } from "./words.js";
 
@@ -19,6 +20,7 @@ const STATUSES = ["failed", "pending", "ready", "not_configured"];
 export function showGroups(place, again) {
   /** @type {any[]} */
   let groups = [];
+  let isRead = false;
   /** @type {Set<string>} */
   const chosen = new Set();
   const sums = make("p", { role: "status" });
@@ -46,6 +48,9 @@ export function showGroups(place, again) {
     const known = new Set(groups.map(({ groupId }) => groupId));
     for (const id of chosen) if (!known.has(id)) chosen.delete(id);
     fill(sums, summary(groups));
+    fill(doing, tools());
+    // Before the first answer nobody knows whether there are any.
+    if (!isRead) return;
     const shown = seen();
     const all = make("input", {
       type: "checkbox",
@@ -65,7 +70,6 @@ export function showGroups(place, again) {
         groups.length === 0 ? "There are no groups yet: prelaunch group create -f FILE makes one." : "No group is like that.",
       ),
     );
-    fill(doing, tools());
   }
 
   function picked() {
@@ -74,10 +78,12 @@ export function showGroups(place, again) {
 
   function tools() {
     const off = chosen.size === 0;
+    const hidden = chosen.size - seen().filter(({ groupId }) => chosen.has(groupId)).length;
+    const aside = hidden > 0 ? `, ${hidden} of them not shown` : "";
     return [
       button("Start a wave…", () => startWave(picked()), { disabled: off, class: "act" }),
       button("Apply…", () => applyAll(picked(), again), { disabled: off }),
-      make("span", {}, off ? "Choose groups first." : `${count(chosen.size, "group")} chosen.`),
+      make("span", {}, off ? "Choose groups first." : `${count(chosen.size, "group")} chosen${aside}.`),
     ];
   }
 
@@ -88,6 +94,7 @@ export function showGroups(place, again) {
     async refresh(signal) {
       const { found, pages } = await askAll("protection-groups", "protectionGroups", signal);
       groups = found;
+      isRead = true;
       show();
       return pages * SECONDS_A_PAGE;
     },
@@ -164,12 +171,16 @@ function applyAll(groups, again) {
         for (let group = waiting.shift(); group !== undefined; group = waiting.shift()) {
           const where = path("protection-groups", group.groupId, "apply-launch-configs");
           const name = group.groupName;
-          await ask("POST", where, { body, key }).catch((error) => refused.push({ message: `${name}: ${error.message}` }));
+          // A name is one request's alone, and each group is asked for by one of its own.
+          await ask("POST", where, { body, key: `${key}-${group.groupId}` }).catch((error) => {
+            if (isSignedOut(error)) throw error;
+            refused.push({ message: `${name}: ${error.message}` });
+          });
         }
       };
       await Promise.all(Array.from({ length: AT_ONCE }, work));
       again();
-      if (refused.length > 0) throw new Problem(`${refused.length} of ${groups.length} were refused:`, { errors: refused });
+      if (refused.length > 0) throw new Problem(`${refused.length} of ${groups.length} were refused or not answered:`, { errors: refused });
     },
   });
 }

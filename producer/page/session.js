@@ -7,6 +7,7 @@
 const KEPT = "prelaunch.token";
 const BEGUN = "prelaunch.sign-in";
 const SPARE_SECONDS = 60;
+const PATIENCE_MILLISECONDS = 20_000;
 
 /** @type {{asksForTokens: boolean, signIn: {domain: string, clientId: string} | null, version: string}} */
 let settings = { asksForTokens: false, signIn: null, version: "" };
@@ -18,13 +19,19 @@ let renewing = null;
 /** Nobody has signed in, or it was too long ago. */
 export class SignedOut extends Error {}
 
+/** The user pool gives out no token for what it was asked with, and never will. */
+class Refused extends Error {}
+
 /**
  * Read how the door wants to be asked, and end a sign-in that has come back here.
  *
  * @returns {Promise<void>} It is over when it is known whether there is a token.
  */
 export async function openSession() {
-  const answer = await fetch(new URL("page/settings.json", document.baseURI), { cache: "no-store" });
+  const signal = AbortSignal.timeout(PATIENCE_MILLISECONDS);
+  const answer = await fetch(new URL("page/settings.json", document.baseURI), { cache: "no-store", signal }).catch((error) => {
+    throw new Error(`prelaunch did not answer (${error.message}).`);
+  });
   if (!answer.ok) throw new Error(`prelaunch answered ${answer.status} for the page's settings.`);
   settings = await answer.json();
   const query = new URLSearchParams(location.search);
@@ -84,9 +91,13 @@ export function keepToken(token) {
   sessionStorage.setItem(KEPT, JSON.stringify(held));
 }
 
-/** Forget the token: the door refused it, or its reader leaves. */
-export function forgetToken() {
-  sessionStorage.removeItem(KEPT);
+/**
+ * Forget a token that the door refused; one that took its place meanwhile is kept.
+ *
+ * @param {string | null} token The one that was refused.
+ */
+export function forgetToken(token) {
+  if (readHeld()?.token === token) sessionStorage.removeItem(KEPT);
 }
 
 /** Go to where people sign in; the way back leads to what is shown now. */
@@ -112,7 +123,7 @@ export async function beginSignIn() {
 /** Leave, here and where people sign in. */
 export function signOut() {
   const { domain, clientId } = place();
-  forgetToken();
+  sessionStorage.removeItem(KEPT);
   refreshToken = null;
   location.assign(`${domain}/logout?${new URLSearchParams({ client_id: clientId, logout_uri: ownAddress() })}`);
 }
@@ -138,22 +149,25 @@ async function endSignIn(query) {
 async function renew() {
   try {
     await fetchTokens({ grant_type: "refresh_token", refresh_token: refreshToken ?? "" });
-  } catch {
-    // The token that is there may still be good; if it is not, the door says so and its reader signs in.
-    refreshToken = null;
+  } catch (error) {
+    // The token that is there may still be good, and a pool that is away for a moment is asked again with the next request.
+    if (error instanceof Refused) refreshToken = null;
   }
 }
 
 /** @param {Object<string, string>} form */
 async function fetchTokens(form) {
   const { domain, clientId } = place();
-  const request = { method: "POST", body: new URLSearchParams({ ...form, client_id: clientId }) };
+  const body = new URLSearchParams({ ...form, client_id: clientId });
+  const request = { method: "POST", body, signal: AbortSignal.timeout(PATIENCE_MILLISECONDS) };
   const answer = await fetch(`${domain}/oauth2/token`, { ...request, credentials: "omit" }).catch((error) => {
     // Browsers do not tell a pool that is away from one whose refusal other origins may not read.
     throw new Error(`Signing in failed: ${domain} did not answer this page (${error.message}). Sign in again.`);
   });
   const told = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw new Error(`Signing in failed: ${told.error ?? `the user pool answered ${answer.status}`}.`);
+  const failed = `Signing in failed: ${told.error ?? `the user pool answered ${answer.status}`}.`;
+  if (answer.status >= 400 && answer.status < 500 && answer.status !== 429) throw new Refused(failed);
+  if (!answer.ok) throw new Error(failed);
   // API Gateway's authorizer takes ID tokens unless scopes are asked for; prelaunch itself takes both kinds.
   keepToken(told.id_token);
   refreshToken = told.refresh_token ?? refreshToken;

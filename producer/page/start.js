@@ -3,7 +3,7 @@
 import { ask, path } from "./api.js";
 import { askFirst } from "./dialog.js";
 import { make } from "./dom.js";
-import { count } from "./words.js";
+import { count, isOld } from "./words.js";
 
 const MOST_GROUPS = 32;
 
@@ -15,17 +15,18 @@ const MOST_GROUPS = 32;
 export function startWave(groups) {
   const all = groups.map(({ launchConfigStatus: stands }) => stands);
   const total = all.reduce((sum, each) => sum + each.appliedServers + each.failedServers + each.pendingServers, 0);
-  const ready = all.reduce((sum, each) => sum + each.appliedServers, 0);
   const drill = make("input", { type: "radio", name: "kind", value: "drill", checked: true });
   const recovery = make("input", { type: "radio", name: "kind", value: "recovery" });
-  const what = `${count(groups.length, "group")}, ${count(total, "source server")}`;
+  // A list does not tell how many source servers a group without launch config has: they are launched all the same.
+  const bare = all.filter(({ status }) => status === "not_configured").length;
+  const known = bare < groups.length ? [count(total, "source server")] : [];
+  const rest = bare > 0 ? [`all source servers of ${count(bare, "group")} without launch config`] : [];
+  const what = `${count(groups.length, "group")}, ${[...known, ...rest].join(" and ")}`;
   askFirst({
     title: `Start a wave over ${what}`,
     content: [
       make("p", {}, groups.map(({ groupName }) => groupName).join(", ")),
-      ready < total
-        ? make("p", { class: "failed" }, `${count(total - ready, "source server")} of these ${total - ready === 1 ? "is" : "are"} not ready.`)
-        : make("p", {}, "All of them are ready: they start at once."),
+      tellReadiness(all),
       groups.length > MOST_GROUPS
         ? make("p", { class: "failed" }, `A wave has at most ${MOST_GROUPS} groups; start several.`)
         : null,
@@ -62,6 +63,24 @@ export function startWave(groups) {
       location.hash = `#/${path("waves", wave.waveId)}`;
     },
   });
+}
+
+/**
+ * Say what keeps source servers from being started at once.
+ *
+ * @param {any[]} all Where each group stands.
+ */
+function tellReadiness(all) {
+  const late = all.reduce((sum, each) => sum + each.failedServers + each.pendingServers, 0);
+  const old = all.filter(({ status, verifiedAt }) => status === "ready" && isOld(verifiedAt)).length;
+  const held = all.filter(({ heldBy }) => heldBy).length;
+  const told = [
+    late > 0 ? `${count(late, "source server")} of these ${late === 1 ? "is" : "are"} not ready.` : null,
+    old > 0 ? `The last read-back of ${count(old, "group")} is more than a day ago: for a wave that is not ready.` : null,
+    held > 0 ? `${count(held, "group")} ${held === 1 ? "is" : "are"} in a wave already.` : null,
+  ].filter((each) => each !== null);
+  if (told.length === 0) return make("p", {}, "All of them are ready: they start at once.");
+  return told.map((each) => make("p", { class: "failed" }, each));
 }
 
 /**

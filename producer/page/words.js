@@ -58,6 +58,15 @@ export function moment(iso, { old = false } = {}) {
   return element;
 }
 
+/**
+ * Tell whether a moment is so long ago that a wave reads what was verified then once more.
+ *
+ * @param {string | null} iso The moment; none is long ago.
+ */
+export function isOld(iso) {
+  return iso === null || Date.now() - Date.parse(iso) > OLD_HOURS * HOUR * 1000;
+}
+
 /** Say anew how long ago each moment is that stands on the page. */
 export function tellMoments() {
   document.querySelectorAll("time[datetime]").forEach((element) => tell(/** @type {HTMLTimeElement} */ (element)));

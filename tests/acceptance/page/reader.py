@@ -46,11 +46,15 @@ class Stack:
         return self.get(path)
 
     def bury(self, group_id: str, server_id: str, reason: str) -> None:
+        """Put a source server's job among the dead letters."""
+        self.bury_job(APPLY_ACTOR, "jobs", {"groupId": group_id, "sourceServerId": server_id}, reason)
+
+    def bury_job(self, actor: str, queue: str, names: Mapping[str, str], reason: str) -> None:
         """Put a job among the dead letters, as a worker does."""
         sqs = connect(self.aws, "sqs")
         sqs.send_message(
-            QueueUrl=sqs.get_queue_url(QueueName="prelaunch-jobs-dlq")["QueueUrl"],
-            MessageBody=encode_job(APPLY_ACTOR, "jobs", {"groupId": group_id, "sourceServerId": server_id}),
+            QueueUrl=sqs.get_queue_url(QueueName=f"prelaunch-{queue}-dlq")["QueueUrl"],
+            MessageBody=encode_job(actor, queue, names),
             MessageAttributes={"reason": {"DataType": "String", "StringValue": reason}},
         )
         sqs.close()
