@@ -11,6 +11,7 @@ import { count, moment, servers, status } from "./words.js";
 
 const PENDING_SECONDS = 2;
 const SECONDS = 10;
+const LIVE_SECONDS = 60;
 const A_PAGE = 100;
 const TABS = ["servers", "plan", "history", "definition"];
 /** @type {[string, string, unknown][]} */
@@ -55,8 +56,8 @@ export function showGroup(place, again, groupId, tab) {
       const stands = await ask("GET", `${where}/launch-config-status`, { query: part.query?.() ?? { limit: 1 }, signal }).catch(
         (error) => part.mend?.(error, where, signal) ?? Promise.reject(error),
       );
-      // A definition may be large: it is read again where its members or configs may be others, or where it is shown.
-      if (group?.launchConfigStatus.generation !== stands.generation || chosen === "definition") {
+      // A definition may be large: while a run is followed it is read again only where its members or configs are others.
+      if (group?.launchConfigStatus.generation !== stands.generation || stands.status !== "pending") {
         group = await ask("GET", where, { signal });
         fill(title, "Group ", group.groupName);
       }
@@ -64,7 +65,7 @@ export function showGroup(place, again, groupId, tab) {
       fill(head, describe(group, stands));
       fill(doing, tools(() => group, again));
       await part.show(stands, group, signal);
-      return stands.status === "pending" ? PENDING_SECONDS : SECONDS;
+      return part.seconds?.() ?? (stands.status === "pending" ? PENDING_SECONDS : SECONDS);
     },
   };
 }
@@ -140,7 +141,7 @@ function showServers(place, _groupId, again) {
     { "aria-label": "Which source servers", onchange: turn },
     ["all", "failed", "pending"].map((each) => make("option", { value: each }, each)),
   );
-  const check = make("label", {}, make("input", { type: "checkbox", onchange: look }), " compare with DRS and EC2 now");
+  const check = make("label", {}, make("input", { type: "checkbox", onchange: look }), " compare with DRS and EC2, every minute");
   const list = make("div");
   place.append(make("div", { class: "tools" }, only, check), list);
 
@@ -157,6 +158,8 @@ function showServers(place, _groupId, again) {
   }
 
   return {
+    // A page costs up to a hundred reads of DRS, which workers wait for: ten seconds of what AWS grants the account.
+    seconds: () => (live ? LIVE_SECONDS : undefined),
     query: () => ({ servers: filter ?? "all", limit: A_PAGE, nextToken: pages.at(-1), live: live ? "true" : undefined }),
     /**
      * A page is of one generation: where there is a newer one, begin anew with its first.

@@ -19,17 +19,21 @@ export function showHistory(place, groupId, again) {
   let limit = A_PAGE;
   const list = make("div");
   const one = make("div");
+  let looks = 0;
   place.append(list, one);
 
   /** @param {any} run */
   async function look(run) {
+    looks += 1;
+    const mine = looks;
+    const askedAt = new Date().toISOString();
     fill(one, make("p", { role: "status" }, "Reading …"));
-    try {
-      fill(one, describe(await ask("GET", path("protection-groups", groupId, "apply-runs", run.runId))));
-      one.scrollIntoView({ block: "nearest" });
-    } catch (error) {
-      fill(one, explain(error));
-    }
+    const answer = ask("GET", path("protection-groups", groupId, "apply-runs", run.runId));
+    const found = await answer.then((told) => describe(told, askedAt), explain);
+    // Whoever has asked for another one since is shown that one, however late this one is.
+    if (mine !== looks) return;
+    fill(one, found);
+    one.scrollIntoView({ block: "nearest" });
   }
 
   return {
@@ -73,10 +77,14 @@ function outcome(run) {
   return [status(run.status), run.supersededBy ? ` by ${run.supersededBy}` : null];
 }
 
-/** @param {any} run */
-function describe(run) {
+/**
+ * @param {any} run
+ * @param {string} askedAt
+ */
+function describe(run, askedAt) {
   return [
     make("h2", {}, `Run ${run.generation}`),
+    make("p", {}, "Read at ", moment(askedAt), "."),
     run.requestId ? make("p", { class: "aside" }, `Run ${run.runId}, asked for by request ${run.requestId}.`) : null,
     table(
       ["Source server", "What changed", "Outcome", "Completed"],

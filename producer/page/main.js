@@ -1,7 +1,7 @@
 /** What is shown, by the address's fragment; kept up to date, and never shown as newer than it is. */
 
 import { Problem } from "./api.js";
-import { fill, make } from "./dom.js";
+import { button, fill, make } from "./dom.js";
 import { describeReader, openSession, release, signOut } from "./session.js";
 import { askForToken, isSignedOut } from "./signing.js";
 import { showGroup } from "./group.js";
@@ -18,6 +18,9 @@ import { tellMoments } from "./words.js";
  */
 
 const TROUBLE_SECONDS = 5;
+const LONGEST_SECONDS = 300;
+/** Refusals that pass by themselves: too late, changed meanwhile, too many. */
+const PASSING = [408, 409, 429];
 const MOMENTS_MILLISECONDS = 5_000;
 /** @type {[RegExp, (place: HTMLElement, again: () => void, ...parts: string[]) => View][]} */
 const VIEWS = [
@@ -32,14 +35,16 @@ const view = find("view");
 const trouble = find("trouble");
 const asOf = find("as-of");
 let leaving = new AbortController();
+let asking = new AbortController();
 let wake = () => {};
 let isAskedAgain = false;
 /** @type {Date | null} */
 let readAt = null;
 
-/** Read anew what is shown, now. */
+/** Read anew what is shown, now; an answer that is on its way is of what was asked before, and is not shown. */
 function again() {
   isAskedAgain = true;
+  asking.abort();
   wake();
 }
 
@@ -68,9 +73,19 @@ function open() {
 function route(hash) {
   for (const [pattern, make] of VIEWS) {
     const found = pattern.exec(hash);
-    if (found) return [make, found.slice(1).map((part) => decodeURIComponent(part ?? ""))];
+    if (found) return [make, found.slice(1).map((part) => decode(part ?? ""))];
   }
   return [showGroups, []];
+}
+
+/** @param {string} part */
+function decode(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    // Somebody cut off a link: the API then says that it knows no such thing.
+    return part;
+  }
 }
 
 /**
@@ -80,13 +95,17 @@ function route(hash) {
 async function follow(shown, signal) {
   while (!signal.aborted) {
     isAskedAgain = false;
+    asking = new AbortController();
+    // Not when it was answered: what an answer holds was read at some moment in between.
+    const askedAt = new Date();
     let seconds;
     try {
-      seconds = await shown.refresh(signal);
-      readAt = new Date();
+      seconds = await shown.refresh(AbortSignal.any([signal, asking.signal]));
+      readAt = askedAt;
       trouble.hidden = true;
     } catch (error) {
       if (signal.aborted) return;
+      if (isAskedAgain) continue;
       seconds = tellTrouble(error);
     }
     tellWhen();
@@ -102,19 +121,37 @@ async function follow(shown, signal) {
  * @param {AbortSignal} signal
  */
 async function pause(seconds, signal) {
-  const woken = new Promise((resolve) => {
-    wake = () => resolve(undefined);
-    signal.addEventListener("abort", wake);
+  await once(signal, (resolve) => {
+    wake = resolve;
+    const timer = Number.isFinite(seconds) ? setTimeout(wake, seconds * 1000) : undefined;
+    return () => clearTimeout(timer);
   });
-  const timer = Number.isFinite(seconds) ? setTimeout(wake, seconds * 1000) : undefined;
-  await woken;
-  clearTimeout(timer);
   while (document.hidden && !signal.aborted) {
-    await new Promise((resolve) => {
-      document.addEventListener("visibilitychange", resolve, { once: true, signal });
-      signal.addEventListener("abort", resolve);
+    await once(signal, (resolve) => {
+      document.addEventListener("visibilitychange", resolve);
+      return () => document.removeEventListener("visibilitychange", resolve);
     });
   }
+}
+
+/**
+ * Wait for something, or for the view to be left; nothing of it stays: a view is looked at for days.
+ *
+ * @param {AbortSignal} signal
+ * @param {(resolve: () => void) => () => void} begin Begins to wait for it; answers what ends that.
+ */
+async function once(signal, begin) {
+  let end = () => {};
+  await new Promise((resolve) => {
+    const over = () => resolve(undefined);
+    const stop = begin(over);
+    signal.addEventListener("abort", over);
+    end = () => {
+      stop();
+      signal.removeEventListener("abort", over);
+    };
+  });
+  end();
 }
 
 /**
@@ -128,12 +165,17 @@ function tellTrouble(error) {
   const message = error instanceof Error ? error.message : String(error);
   const id = error instanceof Problem && error.requestId ? ` (request ${error.requestId})` : "";
   const stale = readAt === null ? "" : ` What is shown is of ${clock(readAt)}.`;
+  const isFinal = error instanceof Problem && error.status >= 400 && error.status < 500 && !PASSING.includes(error.status);
   trouble.hidden = false;
-  fill(trouble, make("p", {}, `${message}${id}${stale}`), signedOut ? askForToken(again) : null);
-  if (signedOut) return Infinity;
-  if (error instanceof Problem && error.status >= 400 && error.status < 500) return Infinity;
+  fill(
+    trouble,
+    make("p", {}, `${message}${id}${stale}`),
+    signedOut ? askForToken(again) : isFinal ? button("Try again", again) : null,
+  );
+  if (signedOut || isFinal) return Infinity;
   if (!(error instanceof Problem)) console.error(error);
-  return error instanceof Problem && error.retryAfter > 0 ? error.retryAfter : TROUBLE_SECONDS;
+  // Browsers take a wait of weeks for none.
+  return error instanceof Problem && error.retryAfter > 0 ? Math.min(error.retryAfter, LONGEST_SECONDS) : TROUBLE_SECONDS;
 }
 
 function tellWhen() {
@@ -144,9 +186,16 @@ function tellWhen() {
 function tellReader() {
   const reader = describeReader();
   const leave = reader?.canSignOut
-    ? make("button", { type: "button", "data-key": "sign out", onclick: signOut }, "Sign out")
+    ? make("button", { type: "button", "data-key": "sign out", onclick: leaveWholly }, "Sign out")
     : null;
   fill(find("who"), reader === null ? `${location.host}, ${release()}` : `${reader.name} (${reader.role}) `, leave);
+}
+
+/** Whoever goes back to this page after its reader has left sees nothing of what he saw. */
+function leaveWholly() {
+  leaving.abort();
+  view.replaceChildren();
+  signOut();
 }
 
 /** @param {Date} at */
@@ -161,14 +210,20 @@ function find(id) {
   return element;
 }
 
-try {
-  await openSession();
-} catch (error) {
-  trouble.hidden = false;
-  fill(trouble, make("p", {}, /** @type {Error} */ (error).message));
+/** Nothing is asked before it is known how the door wants to be asked. */
+async function begin() {
+  try {
+    await openSession();
+  } catch (error) {
+    trouble.hidden = false;
+    fill(trouble, make("p", {}, /** @type {Error} */ (error).message));
+    fill(view, button("Go on", () => void begin()));
+    return;
+  }
+  if (!location.hash) history.replaceState(null, "", "#/groups");
+  addEventListener("hashchange", open);
+  open();
 }
-if (!location.hash) history.replaceState(null, "", "#/groups");
-addEventListener("hashchange", open);
+
 setInterval(tellMoments, MOMENTS_MILLISECONDS);
-if (trouble.hidden) open();
-else fill(view, make("button", { type: "button", onclick: open }, "Go on"));
+await begin();

@@ -4,6 +4,7 @@ import { ask, path } from "./api.js";
 import { changed, reason } from "./changes.js";
 import { explain } from "./dialog.js";
 import { button, fill, make, table } from "./dom.js";
+import { moment } from "./words.js";
 
 const A_PAGE = 100;
 
@@ -21,11 +22,12 @@ export function showPlan(place, groupId) {
   /** @param {string} [nextToken] */
   async function read(nextToken) {
     go.disabled = true;
+    const askedAt = new Date().toISOString();
     fill(shown, make("p", { role: "status" }, "Reading …"));
     try {
       const query = { limit: A_PAGE, nextToken };
       const plan = await ask("GET", path("protection-groups", groupId, "launch-config-plan"), { query });
-      fill(shown, describe(plan), plan.nextToken ? button("Next page", () => void read(plan.nextToken)) : null);
+      fill(shown, make("p", {}, "Read at ", moment(askedAt), "."), describe(plan), plan.nextToken ? button("Next page", () => void read(plan.nextToken)) : null);
     } catch (error) {
       fill(shown, explain(error));
     } finally {

@@ -59,9 +59,11 @@ export function showWave(place, _again, waveId) {
     /** @param {AbortSignal} signal */
     async refresh(signal) {
       const wave = await ask("GET", path("waves", waveId), { signal });
-      names ??= await readNames(signal);
-      fill(shown, describe(wave, names));
-      if (OVER.includes(wave.status)) return Infinity;
+      names ??= await readNames(signal).catch(() => null);
+      signal.throwIfAborted();
+      // What is known of a wave is shown at once, by ids where the names have no answer.
+      fill(shown, describe(wave, names ?? new Map()));
+      if (OVER.includes(wave.status) && names !== null) return Infinity;
       return wave.status === "started" ? SECONDS : SOON_SECONDS;
     },
   };

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.acceptance.commands import make_environment, make_group_body, running_api
 from tests.acceptance.page.hosted_pool import HostedPool, hosted_pool
@@ -145,3 +145,62 @@ def test_where_nobody_can_sign_in_a_token_is_asked_for(reader: Reader, hosted: H
     reader.button("Use it").click()
     expect(reader.row("guarded")).to_have_count(1)
     expect(reader.page.locator("#who")).to_contain_text("ada (reader)")
+
+
+def test_a_page_whose_settings_came_late_signs_in_as_any(reader: Reader, hosted: HostedPool) -> None:
+    """What it could not read is not taken for a no: it would ask for a token that it never sends."""
+    reader.page.route("**/page/settings.json", lambda route: route.fulfill(status=503))
+    reader.open()
+    expect(reader.page.locator("#trouble")).to_contain_text("prelaunch answered 503 for the page's settings")
+    reader.page.unroute("**/page/settings.json")
+    reader.button("Go on").click()
+    reader.button("Sign in").click()
+    expect(reader.row("guarded")).to_have_count(1)
+
+
+def test_a_pool_that_is_away_for_a_moment_is_asked_again(reader: Reader, hosted: HostedPool) -> None:
+    """The token that is there is still good, and its reader is not sent away for it."""
+    hosted.lives_seconds = 30
+    sign_in(reader)
+    lost: list[str] = []
+
+    def lose(route: Route) -> None:
+        if lost or "refresh" not in (route.request.post_data or ""):
+            route.continue_()
+            return
+        lost.append(route.request.url)
+        route.abort("connectionrefused")
+
+    reader.page.route("**/oauth2/token", lose)
+    expect(reader.row("guarded")).to_have_count(1)
+    with reader.page.expect_response("**/oauth2/token"):
+        pass
+    assert len(lost) == 1
+    assert hosted.granted[-1] == "refresh_token"
+
+
+def test_a_refusal_of_an_old_token_leaves_the_new_one(reader: Reader, hosted: HostedPool) -> None:
+    """One that was renewed while the request was on its way is nobody's fault."""
+    sign_in(reader)
+    expect(reader.row("guarded")).to_have_count(1)
+    kept = reader.page.evaluate("sessionStorage.getItem('prelaunch.token')")
+    newer = hosted.pool.sign(hosted.pool.claims("reader"))
+
+    def refuse(route: Route) -> None:
+        reader.page.evaluate("token => sessionStorage.setItem('prelaunch.token', JSON.stringify({token}))", newer)
+        route.fulfill(status=401, json={"detail": "That one has ended."})
+
+    reader.page.route("**/protection-groups?*", refuse)
+    expect(reader.page.locator("#trouble")).to_contain_text("That one has ended.")
+    assert newer in reader.page.evaluate("sessionStorage.getItem('prelaunch.token')")
+    assert newer not in kept
+
+
+def test_who_has_left_leaves_nothing_to_see(reader: Reader, hosted: HostedPool) -> None:
+    """Also where the pool's own page does not open, or somebody goes back from it."""
+    sign_in(reader)
+    expect(reader.row("guarded")).to_have_count(1)
+    reader.page.route("**/logout?*", lambda route: route.fulfill(status=204))
+    with reader.page.expect_request("**/logout?*"):
+        reader.button("Sign out").click()
+    expect(reader.page.get_by_text("guarded")).to_have_count(0)
