@@ -246,3 +246,19 @@ def test_nobody_is_kept_from_using_it(reader: Reader, scheme: Literal["light", "
     reader.open("#/waves")
     expect(reader.page.locator("tbody tr").first).to_be_visible()
     assert reader.find_barriers() == []
+
+
+def test_long_names_hide_nothing_on_a_narrow_window(reader: Reader) -> None:
+    """A telephone at night: the page is no wider than the window, nor is a question, with both of its buttons."""
+    group = reader.stack.create("narrow" + "x" * 120, 1, failing=1, description="y" * 200)
+    reader.page.set_viewport_size({"width": 400, "height": 800})
+    for view in ("", "/plan", "/history", "/definition"):
+        reader.open(f"#/groups/{group['groupId']}{view}")
+        expect(reader.page.locator("#as-of")).to_contain_text("as of")
+        assert reader.page.evaluate("document.documentElement.scrollWidth") == 400, view
+    reader.button("Start a wave…").click()
+    for button in (reader.button("Cancel"), reader.act):
+        box = button.bounding_box()
+        assert box is not None
+        assert 0 <= box["x"] <= box["x"] + box["width"] <= 400
+    assert reader.dialog.evaluate("dialog => dialog.scrollWidth <= dialog.clientWidth")
