@@ -116,6 +116,9 @@ def _make_headers(sign_in: SignIn | None) -> dict[str, str]:
         "base-uri": "'none'",
         "form-action": "'none'",
         "frame-ancestors": "'none'",
+        # Browsers that know it let nothing be put in as markup, whoever writes it.
+        "require-trusted-types-for": "'script'",
+        "trusted-types": "'none'",
     }
     return {
         # Asked for anew each time: a page of an older release must not meet a newer door.

@@ -111,6 +111,7 @@ def test_nobody_leaves_what_is_on_its_way(reader: Reader) -> None:
     (route,) = held
     route.fulfill(status=503, json={"detail": "The tables do not answer."})
     expect(reader.dialog.get_by_role("alert")).to_contain_text("The tables do not answer.")
+    expect(reader.act).to_be_focused()
     reader.button("Cancel").click()
     expect(reader.dialog).to_have_count(0)
 
@@ -186,3 +187,17 @@ def test_an_answer_of_somebody_else_is_none(reader: Reader) -> None:
     told = reader.dialog.get_by_role("alert")
     expect(told).to_contain_text("Something that is not prelaunch answered 200, without JSON.")
     expect(told).to_contain_text("may have had its effect all the same")
+
+
+def test_a_group_that_a_wave_has_is_not_said_to_start_at_once(reader: Reader) -> None:
+    """The API refuses it until that wave is over."""
+    group = reader.stack.create("taken", 1)
+    reader.stack.aws.control("PUT", "jobs", {"seconds": 3600})
+    try:
+        reader.stack.api.post("/waves", json={"groupIds": [group["groupId"]]}).raise_for_status()
+        reader.open(f"#/groups/{group['groupId']}")
+        reader.button("Start a wave…").click()
+        expect(reader.dialog).to_contain_text("1 group is in a wave already.")
+        expect(reader.dialog).not_to_contain_text("they start at once")
+    finally:
+        reader.stack.aws.control("PUT", "jobs", {"seconds": 60})

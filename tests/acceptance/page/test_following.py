@@ -3,9 +3,9 @@
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Request, Route, expect
+from playwright.sync_api import Browser, Request, Route, expect
 
-from tests.acceptance.page.reader import Reader
+from tests.acceptance.page.reader import Reader, Stack
 
 pytestmark = pytest.mark.xdist_group("page")
 COUNT_LISTENERS = """
@@ -212,3 +212,15 @@ def test_a_wave_is_shown_also_where_names_have_no_answer(reader: Reader) -> None
     expect(reader.row(group["groupId"])).to_have_count(1)
     reader.page.unroute("**/protection-groups?*")
     expect(reader.row("nameless")).to_have_count(1)
+
+
+def test_markup_is_refused_by_the_browser_itself(browser: Browser, stack: Stack) -> None:
+    """What no script here does, none of a later day can do either."""
+    context = browser.new_context()
+    try:
+        page = context.new_page()
+        page.goto(stack.url)
+        put_in = "() => { try { document.body.innerHTML = '<b>x</b>'; } catch (error) { return error.name; } }"
+        assert page.evaluate(put_in) == "TypeError"
+    finally:
+        context.close()

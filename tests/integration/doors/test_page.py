@@ -72,6 +72,8 @@ def test_the_page_may_run_what_is_shipped_and_nothing_else(doors: Doors) -> None
         "base-uri": "'none'",
         "form-action": "'none'",
         "frame-ancestors": "'none'",
+        "require-trusted-types-for": "'script'",
+        "trusted-types": "'none'",
     }
     assert "location.pathname" in inline
     assert answer.headers["x-content-type-options"] == "nosniff"
