@@ -58,8 +58,12 @@ export function askFirst({ title, content, act, isGrave = () => false, name = ()
     }
     isAsking = false;
     reflect();
-    if (failure === undefined) leave();
-    else fill(told, explain(failure), isSignedOut(failure) ? askForToken(() => fill(told)) : null);
+    if (failure === undefined) {
+      leave();
+      return;
+    }
+    fill(told, explain(failure), isSignedOut(failure) ? askForToken(() => fill(told)) : null);
+    go.focus();
   });
   dialog.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
     // A key that is held down on what opened this would press its button too; in earnest only the button itself is meant.
