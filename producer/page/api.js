@@ -4,6 +4,7 @@
  * Every refusal and every failure is a Problem whose message says what happened; none is passed over.
  */
 
+import { hear } from "./clock.js";
 import { currentToken, forgetToken } from "./session.js";
 
 const PATIENCE_MILLISECONDS = 60_000;
@@ -110,6 +111,7 @@ async function send(address, token, request) {
     if (request.signal?.aborted && request.signal.reason?.name === "AbortError") throw error;
     throw new Problem(`prelaunch did not answer (${/** @type {Error} */ (error).message}).${effect}`);
   }
+  hear(response);
   const told = parse(text);
   if (response.ok && told !== undefined) return told;
   if (response.ok) throw new Problem(`Something that is not prelaunch answered ${response.status}, without JSON.${effect}`);

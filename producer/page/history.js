@@ -2,6 +2,7 @@
 
 import { ask, path } from "./api.js";
 import { changed } from "./changes.js";
+import { now } from "./clock.js";
 import { askFirst, explain } from "./dialog.js";
 import { button, fill, make, table } from "./dom.js";
 import { moment, status } from "./words.js";
@@ -26,7 +27,7 @@ export function showHistory(place, groupId, again) {
   async function look(run) {
     looks += 1;
     const mine = looks;
-    const askedAt = new Date().toISOString();
+    const askedAt = now().toISOString();
     fill(one, make("p", { role: "status" }, "Reading …"));
     const answer = ask("GET", path("protection-groups", groupId, "apply-runs", run.runId));
     const found = await answer.then((told) => describe(told, askedAt), explain);

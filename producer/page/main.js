@@ -1,6 +1,7 @@
 /** What is shown, by the address's fragment; kept up to date, and never shown as newer than it is. */
 
 import { Problem } from "./api.js";
+import { now } from "./clock.js";
 import { button, fill, make } from "./dom.js";
 import { describeReader, openSession, release, signOut } from "./session.js";
 import { askForToken, isSignedOut } from "./signing.js";
@@ -97,7 +98,7 @@ async function follow(shown, signal) {
     isAskedAgain = false;
     asking = new AbortController();
     // Not when it was answered: what an answer holds was read at some moment in between.
-    const askedAt = new Date();
+    const askedAt = now();
     let seconds;
     try {
       seconds = await shown.refresh(AbortSignal.any([signal, asking.signal]));

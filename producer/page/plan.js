@@ -2,6 +2,7 @@
 
 import { ask, path } from "./api.js";
 import { changed, reason } from "./changes.js";
+import { now } from "./clock.js";
 import { explain } from "./dialog.js";
 import { button, fill, make, table } from "./dom.js";
 import { moment } from "./words.js";
@@ -22,7 +23,7 @@ export function showPlan(place, groupId) {
   /** @param {string} [nextToken] */
   async function read(nextToken) {
     go.disabled = true;
-    const askedAt = new Date().toISOString();
+    const askedAt = now().toISOString();
     fill(shown, make("p", { role: "status" }, "Reading …"));
     try {
       const query = { limit: A_PAGE, nextToken };

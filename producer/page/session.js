@@ -4,6 +4,8 @@
  * A token is kept for this tab alone, what renews it not even that long. Who signed in elsewhere is nobody here.
  */
 
+import { now } from "./clock.js";
+
 const KEPT = "prelaunch.token";
 const BEGUN = "prelaunch.sign-in";
 const SPARE_SECONDS = 60;
@@ -191,7 +193,7 @@ function readHeld() {
 
 /** @param {{claims: any}} held */
 function endsSoon({ claims }) {
-  return typeof claims.exp === "number" && claims.exp - SPARE_SECONDS < Date.now() / 1000;
+  return typeof claims.exp === "number" && claims.exp - SPARE_SECONDS < now().getTime() / 1000;
 }
 
 /** @param {string} token */

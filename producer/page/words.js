@@ -1,5 +1,6 @@
 /** How times, numbers and statuses are said. */
 
+import { now } from "./clock.js";
 import { make } from "./dom.js";
 
 const MINUTE = 60;
@@ -64,7 +65,7 @@ export function moment(iso, { old = false } = {}) {
  * @param {string | null} iso The moment; none is long ago.
  */
 export function isOld(iso) {
-  return iso === null || Date.now() - Date.parse(iso) > OLD_HOURS * HOUR * 1000;
+  return iso === null || now().getTime() - Date.parse(iso) > OLD_HOURS * HOUR * 1000;
 }
 
 /** Say anew how long ago each moment is that stands on the page. */
@@ -75,7 +76,7 @@ export function tellMoments() {
 /** @param {HTMLTimeElement} element */
 function tell(element) {
   const at = new Date(element.dateTime);
-  const seconds = (Date.now() - at.getTime()) / 1000;
+  const seconds = (now().getTime() - at.getTime()) / 1000;
   element.textContent = `${at.toISOString().slice(0, 19).replace("T", " ")} UTC, ${age(seconds)}`;
   element.classList.toggle("old", element.dataset.old !== undefined && seconds > OLD_HOURS * HOUR);
 }

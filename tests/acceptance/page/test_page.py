@@ -1,5 +1,7 @@
 """The page at work: what a reader sees is what the API says, and what he does is done once."""
 
+import re
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 import pytest
@@ -262,3 +264,14 @@ def test_long_names_hide_nothing_on_a_narrow_window(reader: Reader) -> None:
         assert box is not None
         assert 0 <= box["x"] <= box["x"] + box["width"] <= 400
     assert reader.dialog.evaluate("dialog => dialog.scrollWidth <= dialog.clientWidth")
+
+
+def test_ages_go_by_the_doors_clock(reader: Reader) -> None:
+    """A machine whose clock is days fast does not show what was just verified as old."""
+    reader.stack.create("clocked", 1)
+    reader.page.clock.set_system_time(datetime.now(UTC) + timedelta(days=3))
+    reader.open()
+    row = reader.row("clocked")
+    expect(row).to_contain_text(re.compile(r"UTC, \d+ (s|min) ago"))
+    expect(row).not_to_contain_text(" d ago")
+    assert datetime.now(UTC).strftime("as of %H:") in reader.page.locator("#as-of").inner_text()
