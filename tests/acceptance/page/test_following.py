@@ -158,6 +158,12 @@ def test_a_plan_is_of_when_it_was_read(reader: Reader) -> None:
     """The page goes on reading where the group stands, and not that."""
     group = reader.stack.create("planned once", 1)
     reader.page.clock.set_fixed_time("2026-03-01T03:00:00Z")
+
+    def say_when(route: Route) -> None:
+        answer = route.fetch()
+        route.fulfill(response=answer, headers={**answer.headers, "date": "Sun, 01 Mar 2026 03:00:00 GMT"})
+
+    reader.page.route("**/protection-groups/**", say_when)
     reader.open(f"#/groups/{group['groupId']}/plan")
     reader.button("Read DRS and EC2 now").click()
     expect(reader.page.locator("section")).to_contain_text("Read at 2026-03-01 03:00:00 UTC")
