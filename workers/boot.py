@@ -17,14 +17,19 @@ from contextlib import AsyncExitStack
 from typing import Protocol
 
 import dramatiq
+import structlog
 from dramatiq.asyncio import get_event_loop_thread
 from dramatiq.middleware import MiddlewareError
 
 from workers.actors import UseCases
 from workers.aws.clients import Clients
-from workers.core.errors import PrelaunchError, SetupError
+from workers.core.errors import PrelaunchError, RetryableError, SetupError
 from workers.core.settings import Settings
 
+log = structlog.get_logger()
+
+OPENINGS = 3
+"""How often a process tries to come up: one that was stopped meanwhile finds its time gone, and nothing else wrong."""
 PR_SET_PDEATHSIG = 1
 """Linux, prctl(2): the signal that the kernel sends when the parent ends."""
 SWITCH_SECONDS = 0.001
@@ -88,6 +93,18 @@ class OpenUseCases(dramatiq.Middleware):
             loop.run_coroutine(self._close())
 
     async def _open(self) -> None:
+        for left in reversed(range(OPENINGS)):
+            try:
+                await self._open_once()
+            except RetryableError as error:
+                await self._closing.aclose()
+                if not left:
+                    raise
+                log.warning("worker.opens_again", code=error.code, reason=error.message)
+            else:
+                return
+
+    async def _open_once(self) -> None:
         clients = await self._closing.enter_async_context(Clients(connections=2 * self._settings.threads))
         await clients.warm()
         self._wired = await self._wire(self._settings, clients)
