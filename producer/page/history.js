@@ -5,9 +5,8 @@ import { changed } from "./changes.js";
 import { now } from "./clock.js";
 import { askFirst, explain } from "./dialog.js";
 import { button, fill, make, table } from "./dom.js";
+import { makeOlder } from "./older.js";
 import { moment, status } from "./words.js";
-
-const A_PAGE = 50;
 
 /**
  * Show a group's runs, newest first.
@@ -17,7 +16,7 @@ const A_PAGE = 50;
  * @param {() => void} again Reads the group anew.
  */
 export function showHistory(place, groupId, again) {
-  let limit = A_PAGE;
+  const older = makeOlder(again);
   const list = make("div");
   const one = make("div");
   let looks = 0;
@@ -44,11 +43,7 @@ export function showHistory(place, groupId, again) {
      * @param {AbortSignal} signal
      */
     async show(_stands, _group, signal) {
-      const { applyRuns, nextToken } = await ask("GET", path("protection-groups", groupId, "apply-runs"), { query: { limit }, signal });
-      const more = () => {
-        limit = Math.min(limit + A_PAGE, 1000);
-        again();
-      };
+      const { applyRuns, nextToken } = await ask("GET", path("protection-groups", groupId, "apply-runs"), { query: { limit: older.limit() }, signal });
       fill(
         list,
         table(
@@ -67,7 +62,7 @@ export function showHistory(place, groupId, again) {
           ]),
           "Nothing was done yet.",
         ),
-        nextToken && limit < 1000 ? button("Show older ones", more) : null,
+        older.more(nextToken),
       );
     },
   };

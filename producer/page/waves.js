@@ -1,12 +1,12 @@
 /** Waves: what was started, what DRS made of it, and what is not recovered and why. */
 
 import { ask, askAll, path } from "./api.js";
-import { button, facts, fill, make, table } from "./dom.js";
+import { facts, fill, make, table } from "./dom.js";
+import { makeOlder } from "./older.js";
 import { count, moment, status } from "./words.js";
 
 const SECONDS = 5;
 const SOON_SECONDS = 1;
-const A_PAGE = 50;
 const OVER = ["finished", "failed"];
 
 /**
@@ -16,18 +16,14 @@ const OVER = ["finished", "failed"];
  * @param {() => void} again Reads them anew.
  */
 export function showWaves(place, again) {
-  let limit = A_PAGE;
+  const older = makeOlder(again);
   const list = make("div");
   place.append(make("h1", {}, "Waves"), list);
   return {
     title: "Waves",
     /** @param {AbortSignal} signal */
     async refresh(signal) {
-      const { waves, nextToken } = await ask("GET", "waves", { query: { limit }, signal });
-      const more = () => {
-        limit = Math.min(limit + A_PAGE, 1000);
-        again();
-      };
+      const { waves, nextToken } = await ask("GET", "waves", { query: { limit: older.limit() }, signal });
       fill(
         list,
         table(
@@ -35,7 +31,7 @@ export function showWaves(place, again) {
           waves.map(row),
           "There was no wave yet: choose groups, then start one.",
         ),
-        nextToken && limit < 1000 ? button("Show older ones", more) : null,
+        older.more(nextToken),
       );
       return SECONDS;
     },

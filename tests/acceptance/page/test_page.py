@@ -3,9 +3,10 @@
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Literal
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.acceptance.page.reader import Reader
 
@@ -275,3 +276,35 @@ def test_ages_go_by_the_doors_clock(reader: Reader) -> None:
     expect(row).to_contain_text(re.compile(r"UTC, \d+ (s|min) ago"))
     expect(row).not_to_contain_text(" d ago")
     assert datetime.now(UTC).strftime("as of %H:") in reader.page.locator("#as-of").inner_text()
+
+
+def test_older_waves_are_shown_when_somebody_asks(reader: Reader) -> None:
+    """Fifty first, then as many more; where there are no older ones nothing offers them."""
+    waves = [make_wave(number) for number in range(60)]
+
+    def answer(route: Route) -> None:
+        limit = int(parse_qs(urlsplit(route.request.url).query)["limit"][0])
+        more = {"nextToken": "older"} if limit < len(waves) else {}
+        route.fulfill(json={"waves": waves[:limit], **more})
+
+    reader.page.route("**/waves?*", answer)
+    reader.open("#/waves")
+    expect(reader.page.locator("tbody tr")).to_have_count(50)
+    reader.button("Show older ones").click()
+    expect(reader.page.locator("tbody tr")).to_have_count(60)
+    expect(reader.button("Show older ones")).to_have_count(0)
+
+
+def make_wave(number: int) -> dict[str, object]:
+    """Make a wave as a list has it."""
+    at = "2026-03-01T03:00:00Z"
+    times = {"acceptedAt": at, "startedAt": at, "deadline": None}
+    choices = {"isDrill": True, "onNotReady": "apply", "verify": "stored"}
+    return {
+        "waveId": f"wave-{number}",
+        "status": "finished",
+        "waitingFor": None,
+        "requestedBy": "ada",
+        **times,
+        **choices,
+    }
