@@ -3,15 +3,14 @@
 import base64
 import hashlib
 import json
-import threading
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qs, urlencode, urlsplit
 
-from tests.fakes.user_pool import AUDIENCE, UserPool
+from tests.fakes.user_pool import AUDIENCE, UserPool, serving
 
 
 @dataclass
@@ -87,13 +86,5 @@ def hosted_pool(pool: UserPool) -> Iterator[HostedPool]:
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    hosted.domain = f"http://127.0.0.1:{server.server_address[1]}"
-    serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    serving.start()
-    try:
+    with serving(Handler) as hosted.domain:
         yield hosted
-    finally:
-        server.shutdown()
-        serving.join()
-        server.server_close()
