@@ -2,6 +2,8 @@
 The settings tree: read once at the door, frozen, passed down.
 
 Credentials, Region and endpoints of AWS are never settings of ours: the SDK's own variables work everywhere.
+
+Longer than others: each setting stands beside its check, and beside every period that one of them scales.
 """
 
 import ipaddress
@@ -85,7 +87,7 @@ class Settings(BaseSettings):
     the page asks for a token.
     """
     api_host: str = Field(default="127.0.0.1", validate_default=True, description="an IPv4 address such as 127.0.0.1")
-    """The IPv4 address that the HTTP door listens on; any but loopback needs the two settings above."""
+    """The IPv4 address that the HTTP door listens on; any but loopback needs an issuer and an audience."""
 
     iam_roles: Annotated[Mapping[str, RoleName], NoDecode] = Field(
         default_factory=dict,
