@@ -117,6 +117,7 @@ def test_killed_it_leaves_no_process(tmp_path: Path) -> None:
         served.command.process.kill()
         served.command.process.wait(PATIENCE_SECONDS)
         wait_until(lambda: find_processes_with(served.command.mark) == {}, "the end of every process")
+        assert find_processes_with(served.command.mark) == {}
 
 
 def test_ctrl_c_twice_ends_all_at_once(tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ class StackTemplate:
                 return left == right
             case "Fn::Not":
                 return not self._decide(inner[0])
-        raise NotImplementedError(function)
+        raise AssertionError(f"conditions of the kind {function} are not read here")
 
     def _ref(self, said: str) -> Any:
         if said == "AWS::NoValue":
