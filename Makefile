@@ -61,8 +61,7 @@ check: $(VENV)/.dev
 
 test: $(VENV)/.dynamodb $(VENV)/.browser check
 	@$(BIN)/coverage erase
-	@$(BIN)/pytest -m unmeasured
-	@$(BIN)/coverage run -m pytest -m "not unmeasured"
+	@$(BIN)/coverage run -m pytest
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
 	@$(BIN)/coverage json --quiet -o .coverage.json

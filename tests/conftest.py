@@ -3,7 +3,7 @@
 import gc
 import logging
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,7 @@ import structlog
 from hypothesis import HealthCheck, Phase, settings
 
 from tests.forked_stand_in import StandIns, open_stand_ins
-from tests.measuring import measure_chosen_processes_only
+from tests.measuring import measure_chosen_processes_only, paused
 
 TESTS = Path(__file__).parent
 UNMEASURED = (
@@ -56,11 +56,20 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what is run by itself, unmeasured: measuring doubles its time, and what it runs others run measured."""
+    """Mark what is run unmeasured: measuring doubles its time, and what it runs others run measured."""
     for item in items:
         is_law = any(str(item.path).startswith(str(TESTS / place)) for place in UNMEASURED)
         if is_law or "dynamodb-local" in item.name:
             item.add_marker("unmeasured")
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Measure no test that is marked so, with the fixtures that are made for it first."""
+    if item.get_closest_marker("unmeasured") is None:
+        return (yield)
+    with paused():
+        return (yield)
 
 
 def pytest_collection_finish() -> None:

@@ -1,12 +1,15 @@
 """
-Which processes are measured when the tests run under coverage: the tests' own, and prelaunch's own commands.
+What is measured when the tests run under coverage: the tests' own processes, and prelaunch's own commands.
 
 The stand-in, `aws` and the clients that tests start are not: to be measured slows a process down, and nothing of the
-product runs in them.
+product runs in them. Neither is a test that is marked unmeasured, nor what it starts.
 """
 
 import os
-from collections.abc import Mapping
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 VARIABLE = "COVERAGE_PROCESS_CONFIG"
 """What coverage measures a new Python process by."""
@@ -26,5 +29,20 @@ def unmeasured(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def measured() -> Mapping[str, str]:
-    """Answer the variables that let a process be measured: none if the tests are not."""
+    """Answer the variables that let a process be measured: none if the tests are not, or this one of them is not."""
     return _measuring
+
+
+@contextmanager
+def paused() -> Iterator[None]:
+    """Measure neither this thread while the block runs, nor what threads and processes are started in it."""
+    tracer, of_threads, variables = sys.gettrace(), threading.gettrace(), dict(_measuring)
+    _measuring.clear()
+    sys.settrace(None)
+    threading.settrace(None)
+    try:
+        yield
+    finally:
+        threading.settrace(of_threads)
+        sys.settrace(tracer)
+        _measuring.update(variables)
