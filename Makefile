@@ -100,7 +100,7 @@ serve: $(VENV)/.local
 	@$(BIN)/prelaunch serve
 
 deploy: $(VENV)/.dev
-	@PATH="$(CURDIR)/$(BIN):$$PATH" PYTHON="$(CURDIR)/$(BIN)/python" infra/deploy.sh $(ENV)
+	@PATH="$$PATH:$(CURDIR)/$(BIN)" PYTHON="$(CURDIR)/$(BIN)/python" infra/deploy.sh $(ENV)
 
 docs: $(VENV)/.dev
 	@$(BIN)/python -m tests.reference

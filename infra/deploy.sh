@@ -6,13 +6,12 @@
 # fails ends it, and what ran before runs on.
 #
 # ALLOW_DIRTY=1 deploys a tree with changes that are in no commit.
-# Status: 0 deployed, 1 something failed, 2 wrong use, 3 AWS does not answer.
+# Status: 0 deployed, 1 something failed, 2 wrong use, 3 AWS does not answer; make ends with 2 instead of any but 0.
 set -euo pipefail
 cd -- "$(dirname -- "$0")/.."
 
 readonly PYTHON=${PYTHON:-.venv/bin/python}
-readonly BROKEN='^(ROLLBACK_(COMPLETE|FAILED)|CREATE_FAILED|DELETE_(COMPLETE|FAILED)|REVIEW_IN_PROGRESS)$'
-readonly STUCK='^UPDATE(_ROLLBACK)?_FAILED$'
+readonly BROKEN='^(ROLLBACK_(COMPLETE|FAILED)|CREATE_FAILED|DELETE_(COMPLETE|FAILED))$'
 export AWS_PAGER=""
 
 say() { printf '%s\n' "$*"; }
@@ -21,9 +20,12 @@ fail() { complain "$1"; exit "${2:-1}"; }
 
 choose_environment() {
   [ $# -eq 1 ] && [ -n "$1" ] || fail "Say which environment: make deploy ENV=dev." 2
-  local spelling='^[a-z0-9]([a-z0-9-]{0,28}[a-z0-9])?$'
-  [[ $1 =~ $spelling ]] ||
-    fail "ENV=$1 cannot be: at most 30 small letters, digits and hyphens, and no hyphen first or last." 2
+  # Neither does a registry take two hyphens beside each other in the name of a repository.
+  local spelling='^[a-z0-9]+(-[a-z0-9]+)*$'
+  [[ $1 =~ $spelling && ${#1} -le 30 ]] ||
+    fail "ENV=$1 cannot be: at most 30 small letters, digits and single hyphens, and no hyphen first or last." 2
+  # prelaunch-dev-service is a stack of the environment dev, and would be taken for the tables of another one.
+  ! [[ $1 =~ (^|-)(service|repository)$ ]] || fail "ENV=$1 cannot be: so ends the name of a stack of another environment." 2
   # Cognito takes no such word in the name of a domain.
   ! [[ $1 =~ aws|amazon|cognito ]] || fail "ENV=$1 cannot be: aws, amazon and cognito may not stand in it." 2
   environment=$1
@@ -34,7 +36,7 @@ choose_environment() {
 # Everything that is missing, one line each; AWS is asked only where there is something to ask with.
 check() {
   parameters=()
-  local problems=() unanswered="" said="" line tool
+  local problems=() unanswered="" said="" line tool running=""
   for tool in aws docker git; do
     command -v "$tool" >/dev/null || problems+=("$tool is not installed, or not on PATH.")
   done
@@ -49,7 +51,9 @@ check() {
       problems+=("The tree has changes that are in no commit: commit them, or say ALLOW_DIRTY=1.")
     fi
   fi
-  if ! said=$("$PYTHON" -m infra.parameters infra/service.yaml "$file" 2>&1); then
+  if ! command -v "$PYTHON" >/dev/null; then
+    problems+=("There is no $PYTHON: \`make deploy ENV=$environment\` makes it, and starts this.")
+  elif ! said=$("$PYTHON" -m infra.parameters infra/service.yaml "$file" 2>&1); then
     problems+=("$said")
   else
     while IFS= read -r line; do
@@ -90,16 +94,67 @@ check_aws() {
       "$stack" | "$stack-repository" | "$stack-service") check_stack "$name" "$status" ;;
     esac
   done <<<"$said"
+  if [ -n "$running" ]; then
+    check_running
+  elif [ "$(value_of ApiLogRole)" = make ]; then
+    check_log_role
+  fi
 }
 
 check_stack() {
   if [[ $2 =~ $BROKEN ]]; then
     problems+=("The stack $1 is $2 and takes no change: aws cloudformation delete-stack --stack-name $1; what it keeps, delete too.")
-  elif [[ $2 =~ $STUCK ]]; then
+    return
+  elif [[ $2 == UPDATE_ROLLBACK_FAILED ]]; then
     problems+=("The stack $1 is $2: aws cloudformation continue-update-rollback --stack-name $1.")
+  elif [[ $2 == UPDATE_FAILED ]]; then
+    problems+=("The stack $1 is $2: aws cloudformation rollback-stack --stack-name $1.")
+  elif [[ $2 == REVIEW_IN_PROGRESS ]]; then
+    # Nothing of it was made yet: `aws cloudformation deploy` takes it for one that is not there.
+    return
   elif [[ $2 == *_IN_PROGRESS ]]; then
     problems+=("The stack $1 is $2: somebody else deploys. Wait for it.")
   fi
+  [ "$1" != "$stack-service" ] || running=yes
+}
+
+# What would be changed that nobody asked for, or that cannot be changed.
+check_running() {
+  local before name value chosen others=""
+  if ! before=$(aws cloudformation describe-stacks --stack-name "$stack-service" --output text \
+    --query 'Stacks[0].Parameters[].[ParameterKey,ParameterValue]' 2>&1); then
+    unanswered="CloudFormation in $region does not tell the parameters of $stack-service: $(flatten "$before")"
+    return
+  fi
+  while IFS=$'\t' read -r name value; do
+    chosen=$(value_of "$name") || continue
+    [ "$chosen" != "$value" ] || continue
+    others+="${others:+, }$name=$value"
+    [ "$name" != UserPoolId ] ||
+      problems+=("UserPoolId cannot change from '$value' to '$chosen' while $stack-service runs, for its API would go on asking for tokens of the one before: aws cloudformation delete-stack --stack-name $stack-service, and then this again. The API gets another address.")
+  done <<<"$before"
+  if [ -n "$others" ] && ! [ -e "$file" ]; then
+    problems+=("There is no $file, and $stack-service runs with $others. Bring the file that it was deployed with; one that says [] asks for the defaults.")
+  fi
+}
+
+# The role is one for account and Region: it may be somebody else's.
+check_log_role() {
+  local role
+  if ! role=$(aws apigateway get-account --query cloudwatchRoleArn --output text 2>&1); then
+    unanswered="API Gateway in $region does not tell by which role it writes logs: $(flatten "$role")"
+  elif [ "$role" != None ] && [ -n "$role" ]; then
+    problems+=("API Gateway in $region writes logs by $role already: say \"ApiLogRole\": \"there\" in $file.")
+  fi
+}
+
+# Prints the value that a parameter is to have; fails for one that is none of an environment's.
+value_of() {
+  local each
+  for each in ${parameters[@]+"${parameters[@]}"}; do
+    [ "${each%%=*}" != "$1" ] || { printf '%s' "${each#*=}"; return; }
+  done
+  return 1
 }
 
 flatten() { printf '%s' "$1" | tr -s '\n' ' '; }
@@ -115,8 +170,10 @@ deploy: CloudFormation puts back what it changed of it; what ran before runs on.
 }
 
 output_of() {
-  aws cloudformation describe-stacks --stack-name "$1" --output text \
-    --query "Stacks[0].Outputs[?OutputKey=='$2'].OutputValue"
+  local value
+  value=$(aws cloudformation describe-stacks --stack-name "$1" --output text \
+    --query "Stacks[0].Outputs[?OutputKey=='$2'].OutputValue") || return
+  [ -n "$value" ] && [ "$value" != None ] && printf '%s' "$value"
 }
 
 # Prints nothing where there is no such image.
@@ -136,7 +193,7 @@ make_image() {
   aws ecr get-login-password | docker login --username AWS --password-stdin "${repository%%/*}" ||
     fail "Docker was not let into the registry ${repository%%/*}. What ran before runs on."
   # Lambda takes neither an index of images nor attestations, which buildx makes by default.
-  docker build --platform linux/amd64 --provenance=false --file infra/Dockerfile --tag "$repository:$tag" . ||
+  docker buildx build --load --platform linux/amd64 --provenance=false --file infra/Dockerfile --tag "$repository:$tag" . ||
     fail "The image was not built. What ran before runs on."
   docker push "$repository:$tag" || fail "The image was not pushed. What ran before runs on; run this again."
 }
@@ -180,14 +237,15 @@ The first admin (a temporary password comes by mail):
   aws cognito-idp admin-create-user --region $region --user-pool-id $(told UserPoolId) --username YOU --user-attributes Name=email,Value=YOU@EXAMPLE.COM Name=email_verified,Value=true --desired-delivery-mediums EMAIL
   aws cognito-idp admin-add-user-to-group --region $region --user-pool-id $(told UserPoolId) --username YOU --group-name admin
 Is all well? With your own credentials, then with the workers':
-  PRELAUNCH_STACK=$stack prelaunch doctor --region $region
+  PRELAUNCH_STACK=$stack .venv/bin/prelaunch doctor --region $region
   aws ecs run-task --region $region --cluster $(told Cluster) --launch-type FARGATE --task-definition $(told WorkerTask) --network-configuration "awsvpcConfiguration={subnets=[$(told WorkerSubnets)],securityGroups=[$(told WorkerSecurityGroup)],assignPublicIp=$(told WorkerPublicIp)}" --overrides '{"containerOverrides": [{"name": "worker", "command": ["doctor"]}]}'
+  aws logs tail /prelaunch/$stack/worker --region $region --since 10m
 EOF
 }
 
 choose_environment "$@"
 check
-say "Deploying $stack into $region of $account, commit $commit."
+say "Deploying $stack into $region of $account${AWS_ENDPOINT_URL:+ at $AWS_ENDPOINT_URL}, commit $commit."
 deploy_stack "$stack" infra/template.yaml --parameter-overrides "Stack=$stack"
 deploy_stack "$stack-repository" infra/repository.yaml --parameter-overrides "Stack=$stack"
 place_image

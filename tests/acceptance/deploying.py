@@ -68,7 +68,8 @@ class Deployed:
 
     def changing(self) -> list[str]:
         """What it did that changes something, in its order."""
-        named = [" ".join([*call[:2], *call[4:5]]) if "deploy" in call else " ".join(call[:2]) for call in self.calls]
+        calls = [["docker", *call[2:]] if call[:3] == ["docker", "buildx", "build"] else call for call in self.calls]
+        named = [" ".join([*call[:2], *call[4:5]]) if "deploy" in call else " ".join(call[:2]) for call in calls]
         return [name for name in named if name.startswith("aws cloudformation prelaunch") or name in DOING]
 
 
@@ -127,6 +128,9 @@ class Deploying:
 
     def ask(self, service: str) -> Any:
         return deployed_aws.open_client(service, self.url)
+
+    def list_log_groups(self) -> list[str]:
+        return [each["logGroupName"] for each in self.ask("logs").describe_log_groups()["logGroups"]]
 
     def list_events(self) -> list[str]:
         """Everything that has happened to any stack."""

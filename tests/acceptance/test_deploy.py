@@ -46,7 +46,7 @@ def test_each_step_comes_after_what_it_needs_and_is_taken_once(tmp_path: Path) -
 def check_order(repository: Deploying, run: Deployed) -> None:
     state, registry, service = (f"aws cloudformation {stack}" for stack in STACKS)
     assert run.changing() == [state, registry, "docker login", "docker build", "docker push", service]
-    (build,) = (call for call in run.calls if call[:2] == ["docker", "build"])
+    (build,) = (call for call in run.calls if call[:3] == ["docker", "buildx", "build"])
     assert "--provenance=false" in build
     assert build[build.index("--platform") + 1] == "linux/amd64"
     assert build[-2].endswith(f"/prelaunch-dev:{repository.git('rev-parse', '--short=12', 'HEAD')}")
@@ -64,8 +64,8 @@ def check_images(repository: Deploying) -> None:
 def check_words(repository: Deploying, told: str) -> None:
     (api,) = repository.ask("apigateway").get_rest_apis()["items"]
     assert f"https://{api['id']}.execute-api.eu-west-1.amazonaws.com/prelaunch/\n" in told
-    assert "PRELAUNCH_STACK=prelaunch-dev prelaunch doctor --region eu-west-1" in told
-    *admin, doctor = (line.replace("YOU", "alice") for line in told.splitlines() if line.startswith("  aws "))
+    assert "PRELAUNCH_STACK=prelaunch-dev .venv/bin/prelaunch doctor --region eu-west-1" in told
+    *admin, doctor, log = (line.replace("YOU", "alice") for line in told.splitlines() if line.startswith("  aws "))
     for line in admin:
         repository.paste(line)
     # Else Cognito writes to a telephone (botocore's model of AdminCreateUser).
@@ -73,6 +73,8 @@ def check_words(repository: Deploying, told: str) -> None:
     assert re.search(r"run-task .*subnets=\[subnet-\w+,subnet-\w+\].*\"doctor\"", doctor)
     # Checked as AWS's model of it says, and not sent: moto runs no task of a definition that its CloudFormation made.
     repository.paste(f"{doctor} --generate-cli-skeleton output")
+    (worker,) = (each for each in repository.list_log_groups() if each.endswith("/worker"))
+    assert log.startswith(f"  aws logs tail {worker} --region eu-west-1")
     cognito = repository.ask("cognito-idp")
     (pool,) = cognito.list_user_pools(MaxResults=5)["UserPools"]
     (first,) = cognito.list_users_in_group(UserPoolId=pool["Id"], GroupName="admin")["Users"]
@@ -135,6 +137,9 @@ def broken_template(repository: Deploying) -> Iterator[None]:
         (("dev", "test"), "Say which environment: make deploy ENV=dev."),
         (("Dev",), "ENV=Dev cannot be"),
         (("dev-",), "ENV=dev- cannot be"),
+        (("a--b",), "single hyphens"),
+        (("dev-service",), "so ends the name of a stack of another environment"),
+        (("repository",), "so ends the name of a stack of another environment"),
         (("d" * 31,), "at most 30"),
         (("my-aws",), "aws, amazon and cognito may not stand in it"),
     ],
@@ -189,18 +194,114 @@ def test_what_is_missing_is_named(
     assert refused.changing() == []
 
 
-def test_a_stack_that_takes_no_change_is_told_beforehand(repository: Deploying) -> None:
-    """One that was never deployed whole, say: CloudFormation would refuse it, one step after the other."""
+@contextmanager
+def in_state(repository: Deploying, state: str) -> Iterator[None]:
+    """`aws` tells that what runs is in another state than it is."""
+    aws = repository.tools / "aws"
+    whole = aws.read_text()
+    says = f"""
+if "StackName,StackStatus" in " ".join(sys.argv):
+    print("prelaunch-dev-service\\t{state}")
+    sys.exit()
+os.execv("""
+    aws.write_text(whole.replace("\nos.execv(", says, 1))
+    try:
+        yield
+    finally:
+        aws.write_text(whole)
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        ("ROLLBACK_COMPLETE", "and takes no change: aws cloudformation delete-stack --stack-name"),
+        ("UPDATE_ROLLBACK_FAILED", "aws cloudformation continue-update-rollback --stack-name"),
+        ("UPDATE_FAILED", "aws cloudformation rollback-stack --stack-name"),
+        ("UPDATE_IN_PROGRESS", "somebody else deploys"),
+    ],
+)
+def test_a_stack_that_takes_no_change_is_told_beforehand(repository: Deploying, state: str, said: str) -> None:
+    """With what to do: CloudFormation would refuse it, when the steps before it are done."""
+    with in_state(repository, state):
+        refused = repository.run("dev")
+    assert refused.status == 1
+    assert refused.said()[0].startswith(f"The stack prelaunch-dev-service is {state}")
+    assert said in refused.said()[0]
+    assert refused.changing() == []
+
+
+def test_a_stack_of_which_nothing_was_made_yet_is_in_nobody_s_way(repository: Deploying) -> None:
+    """Its change set was made and never carried out: `aws cloudformation deploy` makes it."""
     repository.ask("cloudformation").create_change_set(
         StackName="prelaunch-half-service",
         ChangeSetName="never",
         ChangeSetType="CREATE",
         TemplateBody=(ROOT / "infra" / "repository.yaml").read_text(),
     )
-    refused = repository.run("half")
+    failed = repository.run("half", DOCKER_FAILS="login")
+    assert failed.status == 1
+    assert failed.changing()[-1] == "docker login"
+
+
+@contextmanager
+def environment_file(repository: Deploying, environment: str, **values: str) -> Iterator[None]:
+    """An environment says what differs, in a commit; it is gone afterwards, as from another clone."""
+    file = repository.path / "infra" / "environments" / f"{environment}.json"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(json.dumps([{"ParameterKey": name, "ParameterValue": value} for name, value in values.items()]))
+    repository.commit()
+    try:
+        yield
+    finally:
+        file.unlink()
+        repository.commit()
+
+
+def test_what_nobody_asked_for_is_not_changed(repository: Deploying) -> None:
+    """
+    Where the file is not there by which what runs was deployed, nothing is changed: it is named, and what it said.
+
+    Its values would go back to the defaults else, without a word: nobody told of alarms, workers in another VPC. The
+    user pool stays as long as the service does: API Gateway's stage would go on asking for tokens of the one before.
+    """
+    topic = "arn:aws:sns:eu-west-1:111122223333:on-call"
+    with environment_file(repository, "kept", AlarmTopic=topic):
+        assert repository.run("kept").status == 0
+    refused = repository.run("kept")
     assert refused.status == 1
-    assert refused.said()[0].startswith("The stack prelaunch-half-service is REVIEW_IN_PROGRESS and takes no change")
+    named = f"There is no infra/environments/kept.json, and prelaunch-kept-service runs with AlarmTopic={topic}. "
+    assert refused.said()[0].startswith(named)
     assert refused.changing() == []
+    pool = {"UserPoolId": "eu-west-1_Company1", "UserPoolDomain": "https://sso.example.com"}
+    with environment_file(repository, "kept", **pool):
+        refused = repository.run("kept")
+    assert refused.status == 1
+    assert refused.said()[0].startswith("UserPoolId cannot change from '' to 'eu-west-1_Company1' while")
+    assert refused.changing() == []
+    with environment_file(repository, "kept"):
+        assert repository.run("kept").status == 0
+
+
+def test_another_s_role_for_logs_is_not_replaced(repository: Deploying) -> None:
+    """API Gateway has one for account and Region: who deploys is told, before anything is changed."""
+    role = "arn:aws:iam::123456789012:role/theirs"
+    change = {"op": "replace", "path": "/cloudwatchRoleArn"}
+    repository.ask("apigateway").update_account(patchOperations=[{**change, "value": role}])
+    try:
+        refused = repository.run("second")
+    finally:
+        repository.ask("apigateway").update_account(patchOperations=[{**change, "value": ""}])
+    assert refused.status == 1
+    told = f'API Gateway in eu-west-1 writes logs by {role} already: say "ApiLogRole": "there" in '
+    assert refused.said()[0].startswith(told)
+    assert refused.changing() == []
+
+
+def test_without_what_make_makes_it_says_so(repository: Deploying) -> None:
+    """The script by itself, in a clone where nothing was made yet."""
+    refused = repository.run("dev", PYTHON=".venv/bin/python")
+    assert refused.status == 1
+    assert refused.said()[0].startswith("There is no .venv/bin/python: `make deploy ENV=dev` makes it")
 
 
 def test_make_says_which_environment_is_missing() -> None:

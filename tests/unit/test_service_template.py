@@ -98,11 +98,11 @@ def test_nobody_gets_in_without_a_token_but_where_everybody_may() -> None:
     opened = {where for where, method in methods.items() if method["AuthorizationType"] == "NONE"}
     assert opened == {
         ("GET", "/"),
-        ("GET", "/page/{proxy+}"),
-        ("GET", "/healthz"),
-        ("GET", "/readyz"),
-        ("GET", "/openapi.json"),
-        ("GET", "/schemas/{proxy+}"),
+        ("ANY", "/page/{proxy+}"),
+        ("ANY", "/healthz"),
+        ("ANY", "/readyz"),
+        ("ANY", "/openapi.json"),
+        ("ANY", "/schemas/{proxy+}"),
     }
     closed = {where: method for where, method in methods.items() if where not in opened}
     assert {*closed} == {("ANY", "/"), ("ANY", "/{proxy+}")}
@@ -180,6 +180,10 @@ def test_tokens_are_asked_for() -> None:
     assert (client["GenerateSecret"], client["AllowedOAuthFlows"]) == (False, ["code"])
     page = f"https://(Api).execute-api.{REGION}.amazonaws.com/prelaunch"
     assert client["CallbackURLs"] == [page, f"{page}/"]
+    assert client["SupportedIdentityProviders"] == ["COGNITO"]
+    company = StackTemplate("service.yaml", Stack=STACK, Image="i", IdentityProviders="COGNITO,Company")
+    (client,) = company.of_kind("AWS::Cognito::UserPoolClient").values()
+    assert client["SupportedIdentityProviders"] == ["COGNITO", "Company"]
 
 
 def test_nobody_signs_himself_up_and_the_groups_are_the_roles() -> None:
@@ -257,17 +261,21 @@ def test_alarms_are_about_what_there_is_and_tell_who_is_named() -> None:
     assert {json.dumps(each["AlarmActions"]) for each in alarms.values()} == {json.dumps([topic])}
     assert not [each for each in TEMPLATE.of_kind("AWS::CloudWatch::Alarm").values() if "AlarmActions" in each]
     assert alarms["WorkersAlarm"]["TreatMissingData"] == "breaching"
+    (api,) = TEMPLATE.of_kind("AWS::ApiGateway::RestApi").values()
+    (stage,) = TEMPLATE.of_kind("AWS::ApiGateway::Stage").values()
+    asked = {pair["Name"]: pair["Value"] for pair in alarms["ApiFailuresAlarm"]["Dimensions"]}
+    assert asked == {"ApiName": api["Name"], "Stage": stage["StageName"]}
 
 
 def test_what_api_gateway_refuses_by_itself_has_the_form_of_our_problems() -> None:
     """Programs read one form, whoever refuses."""
     responses = TEMPLATE.of_kind("AWS::ApiGateway::GatewayResponse").values()
-    assert {each["ResponseType"] for each in responses} == {"UNAUTHORIZED", "THROTTLED"}
+    assert {each["ResponseType"] for each in responses} == {"UNAUTHORIZED", "THROTTLED", "MISSING_AUTHENTICATION_TOKEN"}
     for each in responses:
         (text,) = each["ResponseTemplates"].values()
         told = json.loads(text)
         status = HTTPStatus(int(each["StatusCode"]))
         _, ours = problem(status, told["code"], told["detail"])
         assert told == {**ours, "requestId": "$context.requestId"}
-        assert STATUS_BY_CODE.get(told["code"], HTTPStatus.SERVICE_UNAVAILABLE) == status
-        assert told["code"] in {*STATUS_BY_CODE, ServiceUnavailable.code}
+        others = {ServiceUnavailable.code: HTTPStatus.SERVICE_UNAVAILABLE, "NOT_FOUND": HTTPStatus.NOT_FOUND}
+        assert {**STATUS_BY_CODE, **others}[told["code"]] == status
