@@ -48,6 +48,9 @@ def check_replies(prefix: str, caller: str, queues: Sequence[str], verdicts: Seq
     """
     Say whether messages that name a queue for the answer can be answered.
 
+    Only who takes requests answers them, the function or `prelaunch api`, and nothing says whether these credentials
+    are theirs: so a denial is no problem by itself.
+
     Parameters:
         prefix: What the names of such queues begin with.
         caller: Who answers.
@@ -69,7 +72,8 @@ def check_replies(prefix: str, caller: str, queues: Sequence[str], verdicts: Seq
     if denied:
         actions = ", ".join(dict.fromkeys(each.action for each in denied))
         why = "; ".join(dict.fromkeys(f"{each.action}: {each.why}" for each in denied))
-        return problem("replies", subject, f"{named}: {why}", f"Allow {caller} {actions} on queues {subject}")
+        remedy = f"Where messages are answered by {caller}, allow it {actions} on queues {subject}"
+        return not_known("replies", subject, f"{named}: {why}", remedy)
     unknown = dict.fromkeys(f"{each.action}: {each.why}" for each in verdicts if each.allowed is None)
     if unknown:
         return not_known("replies", subject, f"{named}: {'; '.join(unknown)}")
