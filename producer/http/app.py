@@ -11,10 +11,9 @@ from http import HTTPStatus
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
-from starlette.routing import Match
+from starlette.routing import Match, Route
 
 from producer.access import Access
 from producer.http.exchange import Exchanges, answer_problem, exchange_of
@@ -143,6 +142,6 @@ def _find_methods(request: Request) -> list[str]:
     """Answer every method of a path: the router stops at the first of its routes that has another one."""
     methods = {"OPTIONS"}
     for route in request.app.routes:
-        if isinstance(route, APIRoute) and route.matches(request.scope)[0] is not Match.NONE:
+        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE:
             methods |= route.methods or set()
     return sorted(methods | {"HEAD"} if "GET" in methods else methods)

@@ -92,6 +92,7 @@ async def test_options_says_what_a_route_takes(product: Product) -> None:
     """OPTIONS is a 204 whose Allow holds every method of the path; of no path it is a 404."""
     for path, allowed in (
         ("/healthz", "GET, HEAD, OPTIONS"),
+        ("/openapi.json", "GET, HEAD, OPTIONS"),
         (GROUPS, "GET, HEAD, OPTIONS, POST"),
         (f"{GROUPS}/pg-none", "DELETE, GET, HEAD, OPTIONS, PUT"),
         ("/waves", "GET, HEAD, OPTIONS, POST"),
