@@ -22,6 +22,7 @@ UNMEASURED = (
     "acceptance/page",
     "acceptance/test_chaos.py",
     "acceptance/test_benchmarks.py",
+    "acceptance/test_schemathesis.py",
     # Of the stand-in alone: nothing of the product runs in them.
     "integration/test_local_",
     "unit/test_local_",

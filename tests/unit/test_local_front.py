@@ -53,7 +53,7 @@ def sign(service: str, region: str) -> Request:
     return Request("POST", "/DescribeJobs", {"authorization": scope, **headers}, body.encode())
 
 
-@pytest.mark.parametrize("service", FORMS.keys() - {"iam"})
+@pytest.mark.parametrize("service", sorted(FORMS.keys() - {"iam"}))
 def test_a_region_without_the_service_is_refused_as_aws_refuses_it(service: str) -> None:
     """In the service's own form, with a request id; the service never sees it, and its own Regions still work."""
     served = Served()
