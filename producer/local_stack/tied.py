@@ -12,6 +12,8 @@ from producer.cli import main
 
 
 def _stop_at_end_of_input() -> None:
+    # A command may block the signal, to wait for it: here it would still end the process, and at once.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     while os.read(0, 4096):
         pass
     os.kill(os.getpid(), signal.SIGTERM)
