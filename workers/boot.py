@@ -150,5 +150,6 @@ def follow_parent() -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     parent = multiprocessing.parent_process()
     if parent is not None and os.getppid() != parent.pid:
-        # It was killed between the fork and the line above, of which the kernel tells nobody.
-        sys.exit(1)
+        # It was killed between the fork and the line above, of which the kernel tells nobody. At once: dramatiq's CLI
+        # would first tell it that this process has booted, and wait for ever for a dead one to hear that.
+        os._exit(1)

@@ -7,16 +7,24 @@ ORPHAN = """
 import multiprocessing, os, signal, time
 from workers.boot import follow_parent
 
-def work(parent):
+def work(parent, booted):
+    while not booted._cond._sleeping_count.get_value():
+        time.sleep(0.01)
     os.kill(parent, signal.SIGKILL)
     while os.getppid() == parent:
         time.sleep(0.01)
-    follow_parent()
-    print("goes on", flush=True)
+    try:
+        follow_parent()
+        print("goes on", flush=True)
+    finally:
+        # As dramatiq's CLI does, whatever happens; who waits for it is dead, and never says that it woke up.
+        booted.set()
 
-process = multiprocessing.get_context("fork").Process(target=work, args=(os.getpid(),))
+context = multiprocessing.get_context("fork")
+booted = context.Event()
+process = context.Process(target=work, args=(os.getpid(), booted))
 process.start()
-process.join()
+booted.wait()
 """
 
 
