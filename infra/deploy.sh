@@ -20,7 +20,7 @@ fail() { complain "$1"; exit "${2:-1}"; }
 
 choose_environment() {
   [ $# -eq 1 ] && [ -n "$1" ] || fail "Say which environment: make deploy ENV=dev." 2
-  # Neither does a registry take two hyphens beside each other in the name of a repository.
+  # A registry takes no two hyphens beside each other in the name of a repository.
   local spelling='^[a-z0-9]+(-[a-z0-9]+)*$'
   [[ $1 =~ $spelling && ${#1} -le 30 ]] ||
     fail "ENV=$1 cannot be: at most 30 small letters, digits and single hyphens, and no hyphen first or last." 2
